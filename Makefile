@@ -1,0 +1,272 @@
+# Ingot. `make help` lists the targets. On the command line or in the environment:
+#
+#   config=NAME   release (the default) builds into build/, every other one into build/NAME/
+#   VULKAN=0      leaves the Vulkan backend out
+#   WERROR=1      makes warnings errors
+#   V=1           shows the commands
+#   CC CPPFLAGS CFLAGS LDFLAGS PREFIX DESTDIR      mean what they mean everywhere
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---------------------------------------------------------------- configurations
+
+flags_release  := -O2 -g
+flags_debug    := -O0 -g3
+flags_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_thread   := -O1 -g -fsanitize=thread
+flags_coverage := -O0 -g --coverage
+flags_clang    := -O1 -g
+flags_fuzz     := $(flags_sanitize) -fsanitize=fuzzer-no-link
+
+config ?= release
+ifeq ($(flags_$(config)),)
+$(error config=$(config) is none of $(patsubst flags_%,%,$(filter flags_%,$(.VARIABLES))))
+endif
+ifneq ($(filter clang fuzz,$(config)),)
+CC := clang
+endif
+
+B := build/$(config)
+O := $(B)/obj
+G := $(B)/gen
+OUT := $(if $(filter release,$(config)),build,$(B))
+
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 1200
+VERSION := $(shell sed -n 's/^\#define INGOT_VERSION "\(.*\)"/\1/p' format/ingot.h)
+SONAME := libingot.so.$(firstword $(subst ., ,$(VERSION)))
+
+# ---------------------------------------------------------------- what is built
+
+# One line when something is left out; empty when the Vulkan backend is in.
+ifeq ($(VULKAN),0)
+WITHOUT_VULKAN := VULKAN=0 was given
+else ifeq ($(wildcard vulkan/*.c),)
+WITHOUT_VULKAN := vulkan/ holds no sources
+else ifeq ($(shell command -v glslc),)
+WITHOUT_VULKAN := glslc was not found
+else ifneq ($(shell $(CC) $(CPPFLAGS) -E -include vulkan/vulkan.h -x c /dev/null >/dev/null 2>&1 || echo no),)
+WITHOUT_VULKAN := <vulkan/vulkan.h> was not found
+endif
+FOLDERS := format convert runtime $(if $(WITHOUT_VULKAN),,vulkan)
+
+LIBRARY_SOURCES := $(wildcard $(FOLDERS:=/*.c))
+COMMAND_SOURCES := $(wildcard cli/*.c)
+SHADERS := $(if $(WITHOUT_VULKAN),,$(wildcard vulkan/shaders/*.comp))
+SPIRV := $(SHADERS:vulkan/shaders/%.comp=$(G)/%.spv)
+GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
+
+LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(O)/%.o) $(GENERATED_SOURCES:$(G)/%.c=$(O)/gen/%.o)
+COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(O)/%.o)
+
+# tests/FOLDER/test_NAME.c is a program of its own; tests/support/*.c belongs to all of them.
+TEST_SOURCES := $(wildcard tests/*/test_*.c)
+TESTS_LEFT_OUT := $(if $(WITHOUT_VULKAN),$(filter tests/vulkan/%,$(TEST_SOURCES)))
+TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(TESTS_LEFT_OUT),$(TEST_SOURCES)))
+TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
+TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
+CHECKS := $(wildcard tests/check_*.sh)
+FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# ---------------------------------------------------------------- flags
+
+LIBRARIES := $(shell sh tools/deps.sh --libraries)
+LIBRARY_FLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
+LIBRARY_LINKS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
+CMOCKA_FLAGS = $(shell pkg-config --cflags cmocka)
+CMOCKA_LINKS = $(shell pkg-config --libs cmocka)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(G) $(patsubst -I%,-isystem %,$(LIBRARY_FLAGS)) \
+          $(if $(WITHOUT_VULKAN),,-DINGOT_WITH_VULKAN=1) -fPIC -fno-semantic-interposition \
+          -ffp-contract=off -pthread $(WARNINGS) $(if $(filter 1,$(WERROR)),-Werror) \
+          $(flags_$(config)) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) -pthread $(flags_$(config)) -Wl,--as-needed $(LDFLAGS)
+LINKS = $(LIBRARY_LINKS) -lm -ldl
+
+say = @$(if $(V),,printf '  %-6s %s\n' '$1' '$2' &&)
+# Runs $1 for the text of the target, which is made anew only when that changes it.
+if_changed = @mkdir -p $(@D); { $1; } >$@.new && if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+# The recursive calls take every core, unless the caller chose with -j.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+
+# ---------------------------------------------------------------- library and command
+
+.PHONY: all
+all: $(OUT)/ingot $(OUT)/libingot.a $(OUT)/libingot.so ## builds the command and the libraries
+	@$(if $(WITHOUT_VULKAN),echo 'left out: the Vulkan backend ($(WITHOUT_VULKAN))',:)
+
+$(OUT)/ingot: $(COMMAND_OBJECTS) $(OUT)/libingot.a
+	$(call say,link,$@) $(LINK) -o $@ $(COMMAND_OBJECTS) $(OUT)/libingot.a $(LINKS)
+
+$(OUT)/libingot.a: $(LIBRARY_OBJECTS) $(G)/sources
+	$(call say,ar,$@) rm -f $@ && $(AR) rcs $@ $(LIBRARY_OBJECTS)
+
+$(OUT)/libingot.so: $(OUT)/$(SONAME)
+	@ln -sf $(SONAME) $@
+
+$(OUT)/$(SONAME): $(LIBRARY_OBJECTS) $(G)/sources $(G)/libingot.map
+	$(call say,link,$@) $(LINK) -shared -Wl,-soname,$(SONAME) -Wl,--version-script,$(G)/libingot.map \
+	    -Wl,--no-undefined -Wl,--no-undefined-version -o $@ $(LIBRARY_OBJECTS) $(LINKS)
+
+$(O)/%.o: %.c $(G)/flags | $(G)/rules.inc
+	@mkdir -p $(@D)
+	$(call say,cc,$<) $(COMPILE) $(TEST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/gen/%.o: $(G)/%.c $(G)/flags
+	@mkdir -p $(@D)
+	$(call say,cc,$<) $(COMPILE) -MMD -MP -c -o $@ $<
+
+# ---------------------------------------------------------------- generated files
+
+$(G)/rules.inc: spec/ingot-v1.md tools/rules.awk
+	$(call if_changed,awk -f tools/rules.awk $<)
+
+# What libingot.so exports: the functions that the public header declares, and nothing else. One that
+# is declared and not written fails the link.
+EXPORTS = echo '{ global:'; grep -o 'ingot_[a-z0-9_]*(' $< | sort -u | tr '(' ';'; echo 'local: *; };'
+$(G)/libingot.map: format/ingot.h
+	$(call if_changed,$(EXPORTS))
+
+# Everything is compiled anew when the flags change, and linked anew when a source comes or goes.
+$(G)/flags: FORCE
+	@$(if $(LIBRARY_LINKS),:,sh tools/deps.sh --check || { echo '"make deps" installs them.'; exit 1; })
+	$(call if_changed,echo '$(COMPILE)')
+$(G)/sources: FORCE
+	$(call if_changed,echo '$(LIBRARY_OBJECTS) $(SPIRV)')
+.PHONY: FORCE
+
+$(G)/%.spv: vulkan/shaders/%.comp
+	@mkdir -p $(@D)
+	$(call say,glslc,$<) glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+
+$(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
+	$(call say,embed,$@) sh $< $(SPIRV) >$@
+
+# ---------------------------------------------------------------- tests
+
+.PHONY: deps test test-all build-tests run-tests run-all-tests coverage
+
+deps: ## installs what the build needs and does not find
+	@sh tools/deps.sh
+
+test: ## runs the tests, as they are and under the address and undefined-behaviour sanitizers
+	@sh tools/deps.sh --for-build
+	@$(MAKE) $(PARALLEL) config=release all build-tests
+	@$(MAKE) $(PARALLEL) config=sanitize build-tests
+	@$(MAKE) config=release run-tests
+
+test-all: ## the same, and the debug build, the thread sanitizer and a build by clang
+	@sh tools/deps.sh --for-build
+	@$(MAKE) $(PARALLEL) config=release all build-tests
+	@for config in sanitize debug thread $$(command -v clang >/dev/null && echo clang); do \
+	    $(MAKE) $(PARALLEL) config=$$config build-tests || exit 1; done
+	@$(MAKE) config=release run-all-tests
+
+build-tests: $(OUT)/ingot $(TEST_PROGRAMS)
+	@:
+
+$(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
+
+$(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
+.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+
+# The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
+# of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
+group = --config $1 $(if $(filter release,$1),build,build/$1)/ingot $3 \
+        $(patsubst $(B)/%,build/$1/%,$(filter $(2:%=$(B)/tests/%/%),$(TEST_PROGRAMS)))
+ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
+
+run-tests:
+	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
+	    $(call group,sanitize,format convert runtime cli)
+
+run-all-tests:
+	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
+	    $(call group,sanitize,format convert runtime cli,$(TEST_SCRIPTS)) \
+	    $(call group,debug,$(ALL_FOLDERS),$(TEST_SCRIPTS)) \
+	    $(call group,thread,format runtime)
+
+coverage: ## runs the tests and tells which lines they reach
+	@sh tools/deps.sh --for-build
+	@$(MAKE) $(PARALLEL) config=coverage build-tests
+	@find build/coverage -name '*.gcda' -exec rm {} +
+	@$(MAKE) config=coverage run-coverage
+.PHONY: run-coverage
+run-coverage:
+	@sh tests/run.sh $(call group,coverage,$(ALL_FOLDERS),$(TEST_SCRIPTS))
+	@gcov -n $(filter-out $(O)/gen/%,$(LIBRARY_OBJECTS)) $(COMMAND_OBJECTS) 2>/dev/null | awk -f tools/coverage.awk
+
+# ---------------------------------------------------------------- demonstrations and measurements
+
+.PHONY: demo bench gpu-bench fuzz fuzz-programs
+
+demo: ## converts, inspects and runs a small model, step by step
+	@sh tools/deps.sh --for-build
+	@$(MAKE) $(PARALLEL) config=release all
+	@sh tools/demo.sh
+
+bench: all ## measures speed on the CPU
+	@sh tools/bench.sh
+
+gpu-bench: all ## measures speed on the first Vulkan device
+	@if [ -f tools/gpu_bench.sh ]; then sh tools/gpu_bench.sh; else echo 'gpu-bench: there is no tools/gpu_bench.sh'; exit 1; fi
+
+fuzz: ## runs each fuzzer of tests/fuzz for FUZZ_SECONDS (1200)
+	@command -v clang >/dev/null || { echo 'fuzz: needs clang'; exit 1; }
+	@[ -n '$(FUZZ_PROGRAMS)' ] || { echo 'fuzz: there is no tests/fuzz/fuzz_*.c'; exit 1; }
+	@$(MAKE) $(PARALLEL) config=fuzz fuzz-programs
+	@for fuzzer in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
+	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer && \
+	    build/fuzz/tests/fuzz/fuzz_$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ \
+	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer || exit 1; done
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+$(B)/tests/fuzz/%: private LINK += -fsanitize=fuzzer
+
+# ---------------------------------------------------------------- installing
+
+.PHONY: install uninstall
+
+BIN := $(DESTDIR)$(PREFIX)/bin
+LIB := $(DESTDIR)$(PREFIX)/lib
+INCLUDE := $(DESTDIR)$(PREFIX)/include
+
+install: all ## installs the command, the libraries, the header and ingot.pc under PREFIX (/usr/local)
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE)
+	install -m 755 $(OUT)/ingot $(BIN)/ingot
+	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
+	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
+	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
+	ln -sf $(SONAME) $(LIB)/libingot.so
+	install -m 644 format/ingot.h $(INCLUDE)/ingot.h
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ingot' \
+	    'Description: compression-aware model container' 'Version: $(VERSION)' 'Requires.private: $(LIBRARIES)' \
+	    'Libs: -L$${libdir} -lingot' 'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' \
+	    >$(LIB)/pkgconfig/ingot.pc
+
+uninstall: ## removes what install put there
+	rm -f $(BIN)/ingot $(LIB)/libingot.a $(LIB)/libingot.so $(LIB)/$(SONAME) $(LIB)/libingot.so.$(VERSION) \
+	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc
+
+# ---------------------------------------------------------------- the rest
+
+.PHONY: format clean help
+
+format: ## lays out all C code with clang-format
+	clang-format -i $(shell sh tests/check_style.sh --files)
+
+clean: ## removes build/
+	rm -rf build
+
+help: ## lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+-include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
+         $(TEST_SOURCES:%.c=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

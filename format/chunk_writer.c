@@ -1,0 +1,188 @@
+/* Streams to chunks. */
+#include "format/chunk_writer.h"
+
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "format/alloc.h"
+#include "format/fail.h"
+
+/* zstd level by ingot_compression; 0 stores. A chunk is compressed when that saves at least 3 %. */
+static const int levels[] = {
+    [INGOT_COMPRESS_NONE] = 0,
+    [INGOT_COMPRESS_FAST] = 1,
+    [INGOT_COMPRESS_MAX] = 19,
+};
+
+ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
+                          ingot_compression compression, const ingot_allocator *allocator,
+                          ingot_error *error)
+{
+    *w = (struct chunk_writer){
+        .allocator = allocator,
+        .output = output,
+        .compression = compression,
+        .chunks = {.allocator = allocator},
+        .streams = {.allocator = allocator},
+        .seen = {.allocator = allocator},
+    };
+    if (levels[compression] == 0) return INGOT_OK;
+    w->compressor = ZSTD_createCCtx();
+    if (w->compressor == NULL) return ingot_fail_memory(error, 0, "compressor");
+    return INGOT_OK;
+}
+
+void chunks_release(struct chunk_writer *w)
+{
+    ZSTD_freeCCtx(w->compressor);
+    ingot_release(w->allocator, w->packed);
+    intern_release(&w->seen);
+    buffer_release(&w->streams);
+    buffer_release(&w->chunks);
+    output_close(w->output);
+    w->output = NULL;
+}
+
+ingot_status chunks_write(struct chunk_writer *w, const void *bytes, uint64_t n_bytes,
+                          ingot_error *error)
+{
+    const ingot_status status = output_write(w->output, bytes, n_bytes, error);
+    if (status == INGOT_OK) w->offset += n_bytes;
+    return status;
+}
+
+ingot_status chunks_align(struct chunk_writer *w, uint64_t alignment, ingot_error *error)
+{
+    static const uint8_t zeros[DEFAULT_ALIGNMENT];
+    const uint64_t n_bytes = (alignment - w->offset % alignment) % alignment;
+    return n_bytes ? chunks_write(w, zeros, n_bytes, error) : INGOT_OK;
+}
+
+/* Compresses into w->packed; *n_packed is 0 when the chunk is better stored. */
+static ingot_status pack(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
+                         uint64_t *n_packed, ingot_error *error)
+{
+    *n_packed = 0;
+    if (levels[w->compression] == 0) return INGOT_OK;
+    const uint64_t bound = ZSTD_compressBound((size_t)n_bytes);
+    if (w->packed_capacity < bound) {
+        ingot_release(w->allocator, w->packed);
+        w->packed_capacity = 0;
+        w->packed = ingot_allocate(w->allocator, bound);
+        if (w->packed == NULL) return ingot_fail_memory(error, bound, "compressed chunk");
+        w->packed_capacity = bound;
+    }
+    const size_t n = ZSTD_compressCCtx(w->compressor, w->packed, (size_t)bound, raw,
+                                       (size_t)n_bytes, levels[w->compression]);
+    if (ZSTD_isError(n)) {
+        return ingot_fail(error, INGOT_NO_MEMORY, INGOT_NO_OFFSET, "compressor", "%s",
+                          ZSTD_getErrorName(n));
+    }
+    if (n < n_bytes && n <= n_bytes - n_bytes * 3 / 100) *n_packed = n;
+    return INGOT_OK;
+}
+
+/* Writes one new chunk. */
+static ingot_status put_new(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
+                            struct chunk_record *c, ingot_error *error)
+{
+    uint64_t n_packed;
+    ingot_status status = pack(w, raw, n_bytes, &n_packed, error);
+    if (status == INGOT_OK && n_packed == 0) status = chunks_align(w, DEFAULT_ALIGNMENT, error);
+    if (status != INGOT_OK) return status;
+    const uint8_t *stored = n_packed ? w->packed : raw;
+    *c = (struct chunk_record){
+        .offset = w->offset,
+        .stored_bytes = (uint32_t)(n_packed ? n_packed : n_bytes),
+        .codec = n_packed ? CODEC_ZSTD : CODEC_STORED,
+        .filter = FILTER_NONE,
+    };
+    c->checksum = checksum_of(stored, c->stored_bytes);
+    return chunks_write(w, stored, c->stored_bytes, error);
+}
+
+static ingot_status put_chunk(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
+                              struct chunk_record *c, ingot_error *error)
+{
+    uint32_t index = (uint32_t)(w->chunks.n_bytes / CHUNK_BYTES);
+    bool found;
+    if (w->chunks.n_bytes / CHUNK_BYTES >= UINT32_MAX - 1) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "chunks", "too many for one file");
+    }
+    ingot_status status = intern(&w->seen, raw, n_bytes, &index, &found, error);
+    if (status != INGOT_OK) return status;
+    if (found) {
+        chunk_read(w->chunks.data + (uint64_t)index * CHUNK_BYTES, c);
+        c->flags |= CHUNK_REPEAT;
+    } else {
+        status = put_new(w, raw, n_bytes, c, error);
+        if (status != INGOT_OK) return status;
+    }
+    uint8_t record[CHUNK_BYTES];
+    chunk_write(c, record);
+    buffer_append(&w->chunks, record, sizeof record);
+    w->raw_bytes += n_bytes;
+    return w->chunks.failed ? ingot_fail_memory(error, CHUNK_BYTES, "chunk table") : INGOT_OK;
+}
+
+/* ---- streams ---- */
+
+ingot_status stream_begin(struct chunk_writer *w, struct stream_writer *s, uint64_t n_bytes,
+                          uint32_t chunk_bytes, uint32_t chunk_step, ingot_error *error)
+{
+    (void)w;
+    *s = (struct stream_writer){.strided = true};
+    s->record.n_bytes = n_bytes;
+    if (n_bytes) {
+        s->record.chunk_bytes = chunk_bytes;
+        s->record.chunk_step = chunk_step;
+    }
+    s->hash = XXH3_createState();
+    if (s->hash == NULL) return ingot_fail_memory(error, 0, "hash state");
+    XXH3_128bits_reset(s->hash);
+    return INGOT_OK;
+}
+
+ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
+                              uint64_t n_bytes, ingot_error *error)
+{
+    struct chunk_record c;
+    const uint64_t index = w->chunks.n_bytes / CHUNK_BYTES;
+    const ingot_status status = put_chunk(w, raw, n_bytes, &c, error);
+    if (status != INGOT_OK) return status;
+    if (s->n_chunks == 0) {
+        s->record.first_chunk = (uint32_t)index;
+        s->first_offset = c.offset;
+    }
+    /* The distance between the first two chunks is the stride, if it is that of all. */
+    if (s->n_chunks == 1) s->record.stride = c.offset - s->first_offset;
+    s->strided = s->strided && c.codec == CODEC_STORED && c.offset >= s->first_offset &&
+                 c.offset - s->first_offset == s->n_chunks * s->record.stride;
+    s->n_chunks++;
+    s->done_bytes += n_bytes;
+    XXH3_128bits_update(s->hash, raw, (size_t)n_bytes);
+    return INGOT_OK;
+}
+
+ingot_status stream_end(struct chunk_writer *w, struct stream_writer *s, uint32_t *index,
+                        ingot_error *error)
+{
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(s->hash));
+    memcpy(s->record.raw_hash, canonical.digest, HASH_BYTES);
+    /* One stored chunk is a run of its own length. */
+    if (s->n_chunks == 1) s->record.stride = s->record.chunk_bytes;
+    if (!s->strided || s->n_chunks == 0) s->record.stride = 0;
+    uint8_t record[STREAM_BYTES];
+    stream_write(&s->record, record);
+    *index = (uint32_t)(w->streams.n_bytes / STREAM_BYTES);
+    buffer_append(&w->streams, record, sizeof record);
+    return w->streams.failed ? ingot_fail_memory(error, STREAM_BYTES, "stream table") : INGOT_OK;
+}
+
+void stream_release(struct chunk_writer *w, struct stream_writer *s)
+{
+    (void)w;
+    XXH3_freeState(s->hash);
+    s->hash = NULL;
+}

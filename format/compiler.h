@@ -1,0 +1,35 @@
+/* The only place where a compiler extension may stand. */
+#ifndef INGOT_COMPILER_H
+#define INGOT_COMPILER_H
+
+#if defined(__GNUC__)
+#define INGOT_PRINTF(format_index, first_index) \
+    __attribute__((format(printf, format_index, first_index)))
+#define INGOT_TARGET(features) __attribute__((target(features)))
+/* A function that is a template: its arguments that are constants in a call become constants in the
+ * code, and functions among them are inlined too. */
+#define INGOT_TEMPLATE static inline __attribute__((always_inline))
+#else
+#define INGOT_PRINTF(format_index, first_index)
+#define INGOT_TARGET(features)
+#define INGOT_TEMPLATE static inline
+#endif
+
+/* INGOT_X86_64: x86-64 and a compiler that can be asked for the features of the CPU it runs on. */
+#if defined(__GNUC__) && defined(__x86_64__)
+#include <cpuid.h>
+#define INGOT_X86_64 1
+#define INGOT_CPU_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+/* Not every compiler knows this one by name: leaf 1, register C, bit 29. */
+static inline int ingot_cpu_has_f16c(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
+}
+#endif
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "Ingot is built for little-endian machines only."
+#endif
+
+#endif

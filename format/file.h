@@ -1,0 +1,112 @@
+/* The insides of an open file, for the files of format/ alone. */
+#ifndef INGOT_FILE_H
+#define INGOT_FILE_H
+
+#include "format/decode.h"
+#include "format/reader.h"
+#include "format/records.h"
+
+struct section {
+    const uint8_t *data;
+    uint64_t offset; /* in the file, for messages */
+    uint32_t n_records;
+    uint64_t n_bytes;
+};
+
+struct ingot_file {
+    const ingot_allocator *allocator;
+    struct span bytes;
+    void *mapping; /* to be unmapped, or NULL */
+    struct header_record header;
+    struct trailer_record trailer;
+    struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
+    struct ingot_coding *codings;            /* one a coding record, tables resolved */
+};
+
+static inline const uint8_t *record_at(const struct ingot_file *file, enum section_kind kind,
+                                       uint32_t index)
+{
+    return file->sections[kind].data + (uint64_t)index * section_record_bytes[kind];
+}
+
+/* Offset in the file of a field of a record, for messages. */
+static inline uint64_t record_offset(const struct ingot_file *file, enum section_kind kind,
+                                     uint32_t index, uint32_t field)
+{
+    return file->sections[kind].offset + (uint64_t)index * section_record_bytes[kind] + field;
+}
+
+static inline struct stream_record stream_at(const struct ingot_file *file, uint32_t index)
+{
+    struct stream_record r;
+    stream_read(record_at(file, SECTION_STREAMS, index), &r);
+    return r;
+}
+
+static inline struct chunk_record chunk_at(const struct ingot_file *file, uint32_t index)
+{
+    struct chunk_record r;
+    chunk_read(record_at(file, SECTION_CHUNKS, index), &r);
+    return r;
+}
+
+static inline struct tensor_record tensor_at(const struct ingot_file *file, uint32_t index)
+{
+    struct tensor_record r;
+    tensor_read(record_at(file, SECTION_TENSORS, index), &r);
+    return r;
+}
+
+static inline uint64_t stream_n_chunks(const struct stream_record *s)
+{
+    return s->n_bytes ? ceil_div(s->n_bytes, s->chunk_bytes) : 0;
+}
+
+static inline uint64_t stream_chunk_raw_bytes(const struct stream_record *s, uint64_t i)
+{
+    return min_u64(s->chunk_bytes, s->n_bytes - i * s->chunk_bytes);
+}
+
+static inline const char *string_at(const struct ingot_file *file, struct string_ref s)
+{
+    return (const char *)file->sections[SECTION_STRINGS].data + s.offset;
+}
+
+/* A term record as a file_term; its references must have been proved. */
+void term_of_record(const struct ingot_file *file, const struct term_record *record,
+                    struct file_term *term);
+
+/* Proofs, in the order they must be made. Each fills its part of the file. */
+ingot_status prove_container(struct ingot_file *file, ingot_error *error);
+ingot_status prove_chunks(const struct ingot_file *file, ingot_error *error);
+ingot_status prove_streams(const struct ingot_file *file, ingot_error *error);
+ingot_status prove_codings(struct ingot_file *file, ingot_error *error);
+ingot_status prove_tensors(const struct ingot_file *file, ingot_error *error);
+ingot_status prove_blobs(const struct ingot_file *file, ingot_error *error);
+ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
+/* A string record: within the strings, not too long. */
+ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
+                          const char *field, ingot_error *error);
+
+/* Checks the chunk's stored bytes and gives its raw bytes to dst. `field` names it in errors. */
+ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_record *chunk,
+                          uint64_t raw_bytes, uint8_t *dst, const char *field, ingot_error *error);
+ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
+                          const char *field, ingot_error *error);
+
+/* Which tensor or blob a stream belongs to, in words, for messages. */
+void describe_stream(const struct ingot_file *file, uint32_t stream, char *text, size_t text_bytes);
+
+/* Bytes of a file for the decoder; its buffers live until file_bytes_release. */
+struct file_bytes {
+    const ingot_file *file;
+    struct file_buffer *buffers;
+};
+struct stream_provider file_provider(struct file_bytes *bytes);
+void file_bytes_release(struct file_bytes *bytes);
+
+/* The content id of a proved file [chapter 10]. */
+ingot_status content_id_of(const struct ingot_file *file, uint8_t id[HASH_BYTES],
+                           ingot_error *error);
+
+#endif

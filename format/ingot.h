@@ -1,0 +1,248 @@
+/* Ingot: a compression-aware model container. Public interface of libingot.
+ *
+ * Everything the library does is reached from here: reading a file, writing one, and multiplying
+ * straight from it on the CPU or on a Vulkan device.
+ *
+ * Conventions
+ *   - Functions that can fail return an ingot_status and fill *error when error is not NULL.
+ *     On failure, outputs are left as they were.
+ *   - Sizes carry their unit in the name: _bytes, _bits; n_ is a count.
+ *   - Matrices are row-major. A weight of shape [out, in] has `out` rows and `in` columns.
+ *   - The library never prints, exits, reads the environment or sets errno.
+ *   - An ingot_file never changes after it is opened: any number of threads may share it.
+ *     Every other object belongs to one thread at a time, unless its comment says otherwise.
+ */
+#ifndef INGOT_H
+#define INGOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define INGOT_VERSION "0.1.0"
+
+/* ------------------------------------------------------------------ status */
+
+typedef enum ingot_status {
+    INGOT_OK = 0,
+    INGOT_END = 1,         /* there is no more; not a failure */
+    INGOT_INVALID = 2,     /* the input breaks a rule of its format */
+    INGOT_DAMAGED = 3,     /* a checksum does not match */
+    INGOT_UNSUPPORTED = 4, /* well formed, but this build cannot do it */
+    INGOT_NOT_FOUND = 5,
+    INGOT_EXISTS = 6, /* the target exists and was not to be replaced */
+    INGOT_NO_MEMORY = 7,
+    INGOT_IO = 8,      /* the system could not read or write */
+    INGOT_DEVICE = 9,  /* no such compute device, or it failed */
+    INGOT_REFUSED = 10 /* the input is fine, but what was asked of it cannot be done */
+} ingot_status;
+
+/* What failed and where. `rule` is the number of the broken rule of the specification (0: none),
+ * `offset` the byte in the input the failure is about (INGOT_NO_OFFSET: none). */
+#define INGOT_NO_OFFSET UINT64_MAX
+typedef struct ingot_error {
+    ingot_status status;
+    uint32_t rule;
+    uint64_t offset;
+    char field[96];
+    char what[256];
+} ingot_error;
+
+/* The name of a status, such as "damaged". Never NULL. */
+const char *ingot_status_name(ingot_status status);
+
+/* Memory comes from these two. allocate returns NULL when there is none; release takes NULL.
+ * Both may be called from any thread. A NULL ingot_allocator * means malloc and free. */
+typedef struct ingot_allocator {
+    void *(*allocate)(void *context, size_t n_bytes);
+    void (*release)(void *context, void *memory);
+    void *context;
+} ingot_allocator;
+
+/* ------------------------------------------------------------------ tensors */
+
+#define INGOT_MAX_RANK 8
+#define INGOT_NONE UINT32_MAX
+
+/* Logical element types. The numbers are those of the specification. */
+typedef enum ingot_dtype {
+    INGOT_F64 = 1,
+    INGOT_F32 = 2,
+    INGOT_F16 = 3,
+    INGOT_BF16 = 4,
+    INGOT_F8_E5M2 = 5,
+    INGOT_F8_E4M3 = 6,
+    INGOT_F6_E3M2 = 7,
+    INGOT_F6_E2M3 = 8,
+    INGOT_F4_E2M1 = 9,
+    INGOT_F8_E8M0 = 10,
+    INGOT_F8_E4M3FNUZ = 11,
+    INGOT_F8_E5M2FNUZ = 12,
+    INGOT_I8 = 16,
+    INGOT_I16 = 17,
+    INGOT_I32 = 18,
+    INGOT_I64 = 19,
+    INGOT_U8 = 20,
+    INGOT_U16 = 21,
+    INGOT_U32 = 22,
+    INGOT_U64 = 23,
+    INGOT_BOOL = 24,
+    INGOT_C64 = 25
+} ingot_dtype;
+
+/* Name as in the specification ("bf16"), or NULL for a number that names no type. */
+const char *ingot_dtype_name(ingot_dtype dtype);
+/* Bits of one element, or 0 for a number that names no type. */
+uint32_t ingot_dtype_bits(ingot_dtype dtype);
+
+/* What the index says of one tensor. The pointers live as long as the file. */
+typedef struct ingot_tensor {
+    const char *name; /* name_bytes bytes, no terminator; any bytes are allowed */
+    uint32_t name_bytes;
+    ingot_dtype dtype; /* what the values mean; how they are coded is each term's affair */
+    uint32_t rank;
+    uint64_t dims[INGOT_MAX_RANK];
+    uint64_t n_matrices; /* the tensor as a stack of matrices: n_matrices x n_rows x n_cols */
+    uint64_t n_rows;
+    uint64_t n_cols;
+    uint32_t n_terms;
+    uint32_t alias_of;     /* an earlier tensor with the same terms, or INGOT_NONE */
+    uint64_t coded_bytes;  /* codes, tables and masks, before lossless compression */
+    uint64_t stored_bytes; /* the same as they lie in the file (equal chunks counted each time) */
+    char encoding[96];     /* for people: "int4-g32", "sparse(bf16)", "int4-g32 + lowrank(r16)" */
+} ingot_tensor;
+
+/* ------------------------------------------------------------------ reading */
+
+typedef struct ingot_file ingot_file;
+
+/* Maps a file and proves its whole index. *file is closed with ingot_file_close. The file must not
+ * be changed while it is open. allocator may be NULL and must outlive the file. */
+ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator, ingot_file **file,
+                             ingot_error *error);
+/* The same for bytes in memory, which belong to the caller and must outlive the file. */
+ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
+                                    const ingot_allocator *allocator, ingot_file **file,
+                                    ingot_error *error);
+void ingot_file_close(ingot_file *file);
+
+uint32_t ingot_file_n_tensors(const ingot_file *file);
+/* index < ingot_file_n_tensors(file). */
+void ingot_file_tensor(const ingot_file *file, uint32_t index, ingot_tensor *tensor);
+/* INGOT_NOT_FOUND when no tensor has that name. */
+ingot_status ingot_file_find(const ingot_file *file, const char *name, size_t name_bytes,
+                             uint32_t *index);
+
+/* Decodes rows [first_row, first_row + n_rows) of the stack (n_matrices * n_rows rows in all) to
+ * n_rows * n_cols floats, row after row, and checks every byte it reads. Terms that are off by
+ * default are left out. dst belongs to the caller; on failure it may be partly written. */
+ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                                   uint64_t n_rows, float *dst, ingot_error *error);
+/* Bytes of a tensor of `n` elements in its logical dtype, little-endian and densely packed. */
+uint64_t ingot_raw_bytes(ingot_dtype dtype, uint64_t n);
+/* Copies the logical bytes [offset, offset + n_bytes) of a tensor held raw, bit for bit, in C
+ * order. INGOT_REFUSED when the tensor is not held raw (its values are then only in f32). */
+ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error);
+
+/* A blob: attachments (tokenizer, config) and the file's own sections. */
+typedef enum ingot_blob_kind {
+    INGOT_BLOB_METADATA = 1,
+    INGOT_BLOB_SOURCE = 2,
+    INGOT_BLOB_RECEIPT = 3,
+    INGOT_BLOB_ATTACHMENT = 4
+} ingot_blob_kind;
+typedef struct ingot_blob {
+    uint32_t kind; /* an ingot_blob_kind, or one this build does not know */
+    const char *name;
+    uint32_t name_bytes;
+    uint64_t n_bytes;
+} ingot_blob;
+uint32_t ingot_file_n_blobs(const ingot_file *file);
+void ingot_file_blob(const ingot_file *file, uint32_t index, ingot_blob *blob);
+/* Reads bytes [offset, offset + n_bytes) of a blob into dst. */
+ingot_status ingot_file_read_blob(const ingot_file *file, uint32_t index, uint64_t offset,
+                                  uint64_t n_bytes, void *dst, ingot_error *error);
+
+/* ------------------------------------------------------------------ writing */
+
+typedef struct ingot_writer ingot_writer;
+typedef enum ingot_compression {
+    INGOT_COMPRESS_NONE = 0,
+    INGOT_COMPRESS_FAST = 1, /* a chunk is compressed when that saves 3 % */
+    INGOT_COMPRESS_MAX = 2
+} ingot_compression;
+
+/* Starts a file. It is written under a temporary name beside `path`, and gets its own name in
+ * ingot_writer_finish. path "-" writes to standard output. With replace false, an existing
+ * target is INGOT_EXISTS. */
+ingot_status ingot_writer_create(const char *path, bool replace, ingot_compression compression,
+                                 const ingot_allocator *allocator, ingot_writer **writer,
+                                 ingot_error *error);
+/* Adds a tensor held raw: data is ingot_raw_bytes(dtype, product of dims) bytes in C order. */
+ingot_status ingot_writer_add(ingot_writer *writer, const char *name, ingot_dtype dtype,
+                              uint32_t rank, const uint64_t *dims, const void *data,
+                              ingot_error *error);
+/* Adds an attachment. */
+ingot_status ingot_writer_attach(ingot_writer *writer, const char *name, const void *data,
+                                 uint64_t n_bytes, ingot_error *error);
+/* Writes index and trailer, syncs, and renames. Afterwards the writer can only be closed. */
+ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error);
+/* Takes NULL. Closing an unfinished writer removes its temporary file. */
+void ingot_writer_close(ingot_writer *writer);
+
+/* ------------------------------------------------------------------ computing */
+
+typedef struct ingot_device ingot_device;
+typedef struct ingot_matrix ingot_matrix;
+
+/* One compute device as listed by ingot_device_list. Device 0.. are Vulkan devices, best first;
+ * the CPU is always there and has index INGOT_DEVICE_CPU. */
+#define INGOT_DEVICE_CPU UINT32_MAX
+typedef struct ingot_device_info {
+    uint32_t index;
+    char name[256];
+    char driver[256];      /* driver name and version; for the CPU its kernel level */
+    char kind[16];         /* "cpu", "discrete", "integrated", "virtual", "software" */
+    uint64_t memory_bytes; /* largest device-local heap; 0 when unknown */
+    bool usable;
+    char why_not[128]; /* when not usable */
+} ingot_device_info;
+/* Fills at most `capacity` entries, the CPU last, and sets *n to how many there are. A machine
+ * without Vulkan lists the CPU alone. */
+ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, uint32_t *n,
+                               ingot_error *error);
+
+/* Opens a device. n_threads is for the CPU: 0 takes one per available core. cpu_level forces a
+ * kernel level by name ("plain", "avx2"); NULL takes the best this CPU has. */
+ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
+                               const ingot_allocator *allocator, ingot_device **device,
+                               ingot_error *error);
+void ingot_device_close(ingot_device *device);
+/* INGOT_DEVICE and a reason when the index is not usable. Never fails for the CPU. */
+void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
+
+/* Loads matrix `matrix_index` of a tensor's stack onto a device, checking every byte it reads. The
+ * matrix keeps no pointer into the file. Close it before its device. */
+ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                               uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error);
+void ingot_matrix_close(ingot_matrix *matrix);
+uint64_t ingot_matrix_rows(const ingot_matrix *matrix);
+uint64_t ingot_matrix_cols(const ingot_matrix *matrix);
+/* Bytes the matrix occupies on its device. */
+uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix);
+
+/* y = x * W^T: x is n x cols, y is n x rows, both row-major f32 in host memory and the caller's.
+ * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights.
+ * Results do not depend on the number of threads. One device runs one matmul at a time. */
+ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
+                          ingot_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

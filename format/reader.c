@@ -1,0 +1,270 @@
+/* Opening a file and telling what is in it. The proofs are in prove_*.c, values in values.c. */
+#include "format/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/file.h"
+#include "format/term.h"
+#include "format/writer.h"
+
+static ingot_status prove(struct ingot_file *file, ingot_error *error)
+{
+    ingot_status status = prove_container(file, error);
+    if (status == INGOT_OK) status = prove_chunks(file, error);
+    if (status == INGOT_OK) status = prove_streams(file, error);
+    if (status == INGOT_OK) status = prove_codings(file, error);
+    if (status == INGOT_OK) status = prove_tensors(file, error);
+    if (status == INGOT_OK) status = prove_blobs(file, error);
+    if (status == INGOT_OK) status = prove_use(file, error);
+    return status;
+}
+
+ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
+                                    const ingot_allocator *allocator, ingot_file **file,
+                                    ingot_error *error)
+{
+    struct ingot_file *f = ingot_allocate_zeroed(allocator, 1, sizeof *f);
+    if (f == NULL) return ingot_fail_memory(error, sizeof *f, "file");
+    f->allocator = allocator;
+    f->bytes = (struct span){data, n_bytes};
+    const ingot_status status = prove(f, error);
+    if (status != INGOT_OK) {
+        ingot_file_close(f);
+        return status;
+    }
+    *file = f;
+    return INGOT_OK;
+}
+
+ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator, ingot_file **file,
+                             ingot_error *error)
+{
+    ingot_status status = INGOT_OK;
+    void *mapping = MAP_FAILED;
+    struct stat found;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 || fstat(descriptor, &found) != 0) {
+        status = ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot open: %s",
+                            strerror(errno));
+        goto done;
+    }
+    if (!S_ISREG(found.st_mode)) {
+        status = ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "not a regular file");
+        goto done;
+    }
+    const size_t n_bytes = (size_t)found.st_size;
+    if (n_bytes == 0) {
+        status = ingot_file_open_memory("", 0, allocator, file, error);
+        goto done;
+    }
+    mapping = mmap(NULL, n_bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (mapping == MAP_FAILED) {
+        status =
+            ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot map: %s", strerror(errno));
+        goto done;
+    }
+    status = ingot_file_open_memory(mapping, n_bytes, allocator, file, error);
+    if (status == INGOT_OK) {
+        (*file)->mapping = mapping;
+    } else {
+        (void)munmap(mapping, n_bytes);
+    }
+done:
+    if (descriptor >= 0) (void)close(descriptor);
+    return status;
+}
+
+void ingot_file_close(ingot_file *file)
+{
+    if (file == NULL) return;
+    if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
+    ingot_release(file->allocator, file->codings);
+    ingot_release(file->allocator, file);
+}
+
+/* ---- tensors ---- */
+
+uint32_t ingot_file_n_tensors(const ingot_file *file)
+{
+    return file->sections[SECTION_TENSORS].n_records;
+}
+
+struct tensor_layout ingot_file_layout(const ingot_file *file, uint32_t tensor)
+{
+    const struct tensor_record t = tensor_at(file, tensor);
+    struct tensor_layout layout = {t.stack, t.split, {0, 0, 0}};
+    stack_of(t.rank, t.dims, t.stack, t.split, &layout.shape);
+    return layout;
+}
+
+void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, struct file_term *out)
+{
+    struct term_record r;
+    term_read(record_at(file, SECTION_TERMS, tensor_at(file, tensor).first_term + term), &r);
+    term_of_record(file, &r, out);
+}
+
+bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor)
+{
+    const struct tensor_record t = tensor_at(file, tensor);
+    if (t.n_terms != 1 || t.rescale_coding != INGOT_NONE) return false;
+    struct file_term term;
+    ingot_file_term(file, tensor, 0, &term);
+    if (term.kind != TERM_DENSE || !coding_is_raw(term.coding)) return false;
+    const struct ingot_coding raw = raw_coding((ingot_dtype)t.dtype);
+    return term.coding->map == raw.map && term.coding->bits == raw.bits &&
+           term.coding->format == raw.format;
+}
+
+/* Text that grows up to its space and is then cut. */
+struct text {
+    char *data;
+    size_t n_bytes;
+    size_t space;
+};
+
+static void say(struct text *text, const char *format, ...) INGOT_PRINTF(2, 3);
+
+static void say(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int n =
+        vsnprintf(text->data + text->n_bytes, text->space - text->n_bytes, format, arguments);
+    va_end(arguments);
+    if (n > 0) text->n_bytes = (size_t)min_u64(text->n_bytes + (size_t)n, text->space - 1);
+}
+
+static void say_term(struct text *text, const struct file_term *term)
+{
+    static const char *const masks[] = {"", "bitmap", "2:4", "columns", "rows", "blocks", "list"};
+    const char *coding = term->coding ? term->coding->name : "";
+    switch ((enum term_kind)term->kind) {
+    case TERM_DENSE: say(text, "%s", coding); break;
+    case TERM_SPARSE: say(text, "sparse(%s, %s)", masks[term->mask], coding); break;
+    case TERM_LOWRANK: say(text, "lowrank(r%u, %s)", term->rank, coding); break;
+    case TERM_REF: say(text, "ref"); break;
+    }
+}
+
+/* Raw and stored bytes of one stream. */
+static void add_stream_bytes(const struct ingot_file *file, uint32_t stream, ingot_tensor *t)
+{
+    const struct stream_record s = stream_at(file, stream);
+    const uint64_t n = stream_n_chunks(&s);
+    t->coded_bytes += s.n_bytes;
+    for (uint64_t k = 0; k < n; k++) {
+        t->stored_bytes +=
+            chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step)).stored_bytes;
+    }
+}
+
+void ingot_file_tensor(const ingot_file *file, uint32_t index, ingot_tensor *tensor)
+{
+    const struct tensor_record r = tensor_at(file, index);
+    const struct tensor_layout layout = ingot_file_layout(file, index);
+    ingot_tensor t = {
+        .name = string_at(file, r.name),
+        .name_bytes = r.name.n_bytes,
+        .dtype = (ingot_dtype)r.dtype,
+        .rank = r.rank,
+        .n_matrices = layout.shape.n_matrices,
+        .n_rows = layout.shape.n_rows,
+        .n_cols = layout.shape.n_cols,
+        .n_terms = r.n_terms,
+        .alias_of = r.alias_of,
+    };
+    memcpy(t.dims, r.dims, sizeof t.dims);
+    struct text text = {t.encoding, 0, sizeof t.encoding};
+    for (uint32_t k = 0; k < r.n_terms; k++) {
+        static const char *const joints[] = {"", " + ", " set ", " xor "};
+        struct file_term term;
+        ingot_file_term(file, index, k, &term);
+        say(&text, "%s", joints[term.combine]);
+        say_term(&text, &term);
+        for (uint32_t i = 0; i < term.n_streams; i++) {
+            add_stream_bytes(file, term.first_stream + i, &t);
+        }
+    }
+    *tensor = t;
+}
+
+ingot_status ingot_file_find(const ingot_file *file, const char *name, size_t name_bytes,
+                             uint32_t *index)
+{
+    uint32_t low = 0, high = ingot_file_n_tensors(file);
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        const uint32_t candidate = tensor_at(file, middle).by_name;
+        const struct string_ref other = tensor_at(file, candidate).name;
+        const size_t n = other.n_bytes < name_bytes ? other.n_bytes : name_bytes;
+        int order = n ? memcmp(string_at(file, other), name, n) : 0;
+        if (order == 0) order = other.n_bytes < name_bytes ? -1 : other.n_bytes > name_bytes;
+        if (order == 0) {
+            *index = candidate;
+            return INGOT_OK;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return INGOT_NOT_FOUND;
+}
+
+/* ---- blobs ---- */
+
+static struct blob_record blob_at(const struct ingot_file *file, uint32_t index)
+{
+    struct blob_record r;
+    blob_read(record_at(file, SECTION_BLOBS, index), &r);
+    return r;
+}
+
+uint32_t ingot_file_n_blobs(const ingot_file *file)
+{
+    return file->sections[SECTION_BLOBS].n_records;
+}
+
+void ingot_file_blob(const ingot_file *file, uint32_t index, ingot_blob *blob)
+{
+    const struct blob_record r = blob_at(file, index);
+    *blob = (ingot_blob){r.kind, string_at(file, r.name), r.name.n_bytes,
+                         stream_at(file, r.stream).n_bytes};
+}
+
+ingot_status ingot_file_read_blob(const ingot_file *file, uint32_t index, uint64_t offset,
+                                  uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    return ingot_file_read_stream(file, blob_at(file, index).stream, offset, n_bytes, dst, error);
+}
+
+uint32_t ingot_file_find_blob(const ingot_file *file, uint32_t kind, const char *name,
+                              size_t name_bytes)
+{
+    for (uint32_t i = 0; i < ingot_file_n_blobs(file); i++) {
+        const struct blob_record r = blob_at(file, i);
+        if (r.kind != kind || r.name.n_bytes != name_bytes) continue;
+        if (name_bytes == 0 || memcmp(string_at(file, r.name), name, name_bytes) == 0) return i;
+    }
+    return INGOT_NONE;
+}
+
+const uint8_t *ingot_file_content_id(const ingot_file *file)
+{
+    return file->trailer.content_id;
+}
+
+uint64_t ingot_file_bytes(const ingot_file *file)
+{
+    return file->bytes.n_bytes;
+}

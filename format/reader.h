@@ -1,0 +1,81 @@
+/* What the rest of the library sees of an open file, beyond ingot.h: terms, codings and streams.
+ * Everything returned was proved when the file was opened. */
+#ifndef INGOT_READER_H
+#define INGOT_READER_H
+
+#include "format/bytes.h"
+#include "format/coding.h"
+#include "format/ingot.h"
+
+enum term_kind { TERM_DENSE = 1, TERM_SPARSE = 2, TERM_LOWRANK = 3, TERM_REF = 4 };
+enum term_combine { COMBINE_FIRST = 0, COMBINE_ADD = 1, COMBINE_SET = 2, COMBINE_XOR = 3 };
+enum term_mask {
+    MASK_NONE = 0,
+    MASK_BITMAP = 1,
+    MASK_TWO_OF_FOUR = 2,
+    MASK_COLUMNS = 3,
+    MASK_ROWS = 4,
+    MASK_BLOCKS = 5,
+    MASK_LIST = 6
+};
+
+/* A term as the index has it. Pointers live as long as the file. */
+struct file_term {
+    uint8_t kind;
+    uint8_t combine;
+    uint8_t mask;
+    bool optional;
+    const char *name;
+    uint32_t name_bytes;
+    const struct ingot_coding *coding;    /* NULL for a ref */
+    const struct ingot_coding *coding_b;  /* lowrank, else NULL */
+    const struct ingot_coding *magnitude; /* lowrank with DoRA, else NULL */
+    float multiplier;
+    uint32_t rank;
+    uint32_t block_rows;
+    uint32_t block_cols;
+    uint64_t n_kept;
+    uint32_t first_stream;
+    uint32_t n_streams;
+};
+
+struct tensor_layout {
+    uint8_t stack; /* leading dimensions that are the stack */
+    uint8_t split; /* leading dimensions up to the last row dimension */
+    struct stack_shape shape;
+};
+
+void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, struct file_term *out);
+struct tensor_layout ingot_file_layout(const ingot_file *file, uint32_t tensor);
+/* The one dense raw coding of a tensor held raw [5.3]; false when it is not. */
+bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor);
+
+uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
+/* Checks every chunk that the range touches. */
+ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
+                                    uint64_t n_bytes, void *dst, ingot_error *error);
+/* Points *data into the file when the range is stored and lies in one piece there, after checking
+ * its chunks; else sets it to NULL. */
+ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
+                                   uint64_t n_bytes, const uint8_t **data, ingot_error *error);
+
+/* Index of the blob of that kind and (for attachments) name; INGOT_NONE when there is none. */
+uint32_t ingot_file_find_blob(const ingot_file *file, uint32_t kind, const char *name,
+                              size_t name_bytes);
+/* The content id as stored: algorithm 1, 16 bytes. */
+const uint8_t *ingot_file_content_id(const ingot_file *file);
+uint64_t ingot_file_bytes(const ingot_file *file);
+
+/* Checks every rule that opening did not [chapter 11, "data"]: all chunks, hashes, padding, masks,
+ * blobs, content id. Each violation goes to `found` (which may be called any number of times);
+ * `progress` (may be NULL) hears of the bytes checked so far. Returns INGOT_OK when the whole file
+ * could be gone through, whatever was found; *n_violations counts. */
+struct validate_report {
+    void *context;
+    void (*found)(void *context, const ingot_error *violation);
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+};
+ingot_status ingot_file_validate(const ingot_file *file, const struct validate_report *report,
+                                 uint64_t *n_violations, ingot_error *error);
+
+#endif

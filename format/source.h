@@ -1,0 +1,61 @@
+/* The source blob [8.2]: what it takes to write the source files again. Building and walking it;
+ * knows no foreign format. */
+#ifndef INGOT_SOURCE_H
+#define INGOT_SOURCE_H
+
+#include "format/buffer.h"
+#include "format/bytes.h"
+
+enum segment_kind { SEGMENT_LITERAL = 1, SEGMENT_TENSOR = 2, SEGMENT_ATTACHMENT = 3 };
+
+struct source_segment {
+    uint8_t kind;
+    struct span literal; /* SEGMENT_LITERAL */
+    uint32_t index;      /* tensor or blob */
+    const char *form;    /* SEGMENT_TENSOR: not terminated */
+    uint32_t form_bytes;
+};
+
+struct source_file {
+    const char *name; /* not terminated */
+    uint32_t name_bytes;
+    uint64_t n_bytes;
+    uint8_t hash[16];
+    uint32_t n_segments;
+};
+
+/* Building: begin, then for each file source_put_file and exactly n_segments puts. */
+void source_begin(struct byte_buffer *out, uint32_t n_files);
+void source_put_file(struct byte_buffer *out, const struct source_file *file);
+void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes);
+void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form);
+void source_put_attachment(struct byte_buffer *out, uint32_t blob);
+
+/* Walking. The blob's bytes must outlive the walk. */
+struct source_walk {
+    struct cursor at;
+    uint32_t files_left;
+    uint32_t segments_left;
+};
+ingot_status source_open(struct span blob, struct source_walk *walk, ingot_error *error);
+/* INGOT_END after the last. All segments of the file before must have been taken. */
+ingot_status source_next_file(struct source_walk *walk, struct source_file *file,
+                              ingot_error *error);
+ingot_status source_next_segment(struct source_walk *walk, struct source_segment *segment,
+                                 ingot_error *error);
+
+/* Gives the bytes of a source file whose segments are next in the walk to `put`, in order, after
+ * checking that each segment names something there is [R-720], and that length and hash are right
+ * [R-722, R-723]: when it fails, what was put is not to be used. */
+struct byte_sink {
+    void *context;
+    ingot_status (*put)(void *context, const void *bytes, uint64_t n_bytes, ingot_error *error);
+};
+ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
+                               const struct source_file *source, const struct byte_sink *sink,
+                               ingot_error *error);
+
+/* Whether a name is a safe path [8]. */
+bool safe_path(const char *name, size_t name_bytes);
+
+#endif

@@ -1,0 +1,24 @@
+/* The parts of the validator; ingot_file_validate in reader.h is the whole. */
+#ifndef INGOT_VALIDATE_H
+#define INGOT_VALIDATE_H
+
+#include "format/file.h"
+
+struct validation {
+    const ingot_file *file;
+    const struct validate_report *report;
+    uint64_t n_violations;
+    uint64_t done_bytes;
+    uint64_t total_bytes;
+};
+
+/* Counts and reports a violation. Returns INGOT_OK for what the input is to blame for, and the
+ * status itself for what it is not (no memory). */
+ingot_status violation(struct validation *v, ingot_status status, const ingot_error *error);
+void validation_progress(struct validation *v, uint64_t n_bytes);
+
+ingot_status validate_chunks(struct validation *v);
+ingot_status validate_tensors(struct validation *v);
+ingot_status validate_blobs(struct validation *v);
+
+#endif

@@ -1,0 +1,124 @@
+/* The validator's part for blobs: metadata, source, receipt. */
+#include <jansson.h>
+
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/intern.h"
+#include "format/metadata.h"
+#include "format/rules.h"
+#include "format/source.h"
+#include "format/validate.h"
+
+/* A blob in memory. */
+struct subject {
+    const ingot_file *file;
+    struct span bytes;
+    ingot_error *error;
+};
+
+/* Whether `key` is new among those seen. */
+static ingot_status check_unique(struct intern *seen, const char *key, uint32_t n_bytes,
+                                 enum ingot_rule rule, uint64_t offset, ingot_error *error)
+{
+    uint32_t value = 0;
+    bool found;
+    const ingot_status status = intern(seen, key, n_bytes, &value, &found, error);
+    if (status == INGOT_OK && found) {
+        return ingot_fail_rule(error, rule, offset, "name", "\"%.*s\" is there twice",
+                               (int)min_u64(n_bytes, 80), key);
+    }
+    return status;
+}
+
+static ingot_status check_metadata(const struct subject *s)
+{
+    struct metadata_walk walk;
+    struct intern seen = {.allocator = s->file->allocator};
+    ingot_status status = metadata_open(s->bytes, &walk, s->error);
+    while (status == INGOT_OK) {
+        const uint64_t offset = walk.at.offset;
+        const char *key;
+        uint32_t key_bytes;
+        struct metadata_value value;
+        status = metadata_next(&walk, &key, &key_bytes, &value, s->error);
+        if (status != INGOT_OK) break;
+        status = check_unique(&seen, key, key_bytes, R_711, offset, s->error);
+    }
+    intern_release(&seen);
+    return status == INGOT_END ? INGOT_OK : status;
+}
+
+static ingot_status drop(void *context, const void *bytes, uint64_t n_bytes, ingot_error *error)
+{
+    (void)context;
+    (void)bytes;
+    (void)n_bytes;
+    (void)error;
+    return INGOT_OK;
+}
+
+static ingot_status check_source(const struct subject *s)
+{
+    static const struct byte_sink nowhere = {NULL, drop};
+    struct source_walk walk;
+    struct intern seen = {.allocator = s->file->allocator};
+    ingot_status status = source_open(s->bytes, &walk, s->error);
+    while (status == INGOT_OK) {
+        const uint64_t offset = walk.at.offset;
+        struct source_file source;
+        status = source_next_file(&walk, &source, s->error);
+        if (status != INGOT_OK) break;
+        status = check_unique(&seen, source.name, source.name_bytes, R_721, offset, s->error);
+        if (status == INGOT_OK) {
+            status = source_file_bytes(s->file, &walk, &source, &nowhere, s->error);
+        }
+    }
+    intern_release(&seen);
+    return status == INGOT_END ? INGOT_OK : status;
+}
+
+static ingot_status check_receipt(const struct subject *s)
+{
+    json_error_t found;
+    json_t *json = json_loadb((const char *)s->bytes.data, (size_t)s->bytes.n_bytes,
+                              JSON_REJECT_DUPLICATES, &found);
+    const bool fits = json_is_object(json);
+    if (json == NULL) {
+        ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "%s at byte %d", found.text,
+                        found.position);
+    } else if (!fits) {
+        ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "not an object");
+    }
+    json_decref(json);
+    return fits ? INGOT_OK : INGOT_INVALID;
+}
+
+static ingot_status check_blob(const ingot_file *file, uint32_t index, ingot_error *error)
+{
+    static ingot_status (*const kinds[])(const struct subject *) = {
+        [INGOT_BLOB_METADATA] = check_metadata,
+        [INGOT_BLOB_SOURCE] = check_source,
+        [INGOT_BLOB_RECEIPT] = check_receipt,
+    };
+    ingot_blob blob;
+    ingot_file_blob(file, index, &blob);
+    if (blob.kind >= sizeof kinds / sizeof *kinds || kinds[blob.kind] == NULL) return INGOT_OK;
+    uint8_t *bytes = ingot_allocate(file->allocator, blob.n_bytes);
+    if (bytes == NULL) return ingot_fail_memory(error, blob.n_bytes, "blob");
+    ingot_status status = ingot_file_read_blob(file, index, 0, blob.n_bytes, bytes, error);
+    const struct subject subject = {file, {bytes, blob.n_bytes}, error};
+    if (status == INGOT_OK) status = kinds[blob.kind](&subject);
+    ingot_release(file->allocator, bytes);
+    return status;
+}
+
+ingot_status validate_blobs(struct validation *v)
+{
+    for (uint32_t i = 0; i < ingot_file_n_blobs(v->file); i++) {
+        ingot_error error = {0};
+        ingot_status status = check_blob(v->file, i, &error);
+        if (status != INGOT_OK) status = violation(v, status, &error);
+        if (status != INGOT_OK) return status;
+    }
+    return INGOT_OK;
+}
