@@ -2,216 +2,11 @@
  * build must not contract them. Bytes come through a stream_provider; files are unknown here. */
 #include "format/decode.h"
 
-#include <math.h>
-
 #include "format/alloc.h"
 #include "format/bytes.h"
+#include "format/codes.h"
 #include "format/fail.h"
-#include "format/floats.h"
 #include "format/rules.h"
-
-/* Codes are handled in blocks of this many columns, on the stack. */
-enum { BLOCK = 512 };
-
-/* The planes of the codes (or sign codes) of one coding, with the bytes of the wanted part. */
-struct planes {
-    uint32_t n;
-    struct {
-        uint8_t bits;
-        uint8_t shift; /* rank of its lowest bit in a code */
-        uint64_t row_bits;
-        uint64_t first_bit; /* of data, from the start of the stream */
-        const uint8_t *data;
-    } planes[CODING_MAX_PLANES];
-};
-
-/* A coding with its bytes at hand. */
-struct open_coding {
-    const struct ingot_coding *coding;
-    const struct stream_provider *provider;
-    struct planes codes;
-    struct planes signs;
-    const uint8_t *codebook;
-    const uint8_t *column_index; /* of all columns */
-    ingot_error *error;
-};
-
-/* Gets the bytes of elements [first_col, first_col + n_cols) of rows [first_row, + n_rows). */
-static ingot_status open_planes(const struct stream_provider *provider, uint8_t bits,
-                                struct stack_shape stack, uint32_t first_stream,
-                                struct stack_part part, struct planes *planes, ingot_error *error)
-{
-    uint8_t widths[CODING_MAX_PLANES];
-    uint8_t shift = 0;
-    planes->n = plane_widths(bits, widths);
-    for (uint32_t i = 0; i < planes->n; i++) {
-        struct stream_shape shape;
-        if (!plane_shape(widths[i], stack, &shape)) {
-            return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "plane", "too large");
-        }
-        const uint64_t begin = part.first_row * shape.row_bits + part.first_col * widths[i];
-        const uint64_t end = (part.first_row + part.n_rows - 1) * shape.row_bits +
-                             (part.first_col + part.n_cols) * widths[i];
-        const uint8_t *data;
-        const ingot_status status = provider->get(provider->context, first_stream + i, begin / 8,
-                                                  ceil_div(end, 8) - begin / 8, &data, error);
-        if (status != INGOT_OK) return status;
-        planes->planes[i].bits = widths[i];
-        planes->planes[i].shift = shift;
-        planes->planes[i].row_bits = shape.row_bits;
-        planes->planes[i].first_bit = begin / 8 * 8;
-        planes->planes[i].data = data;
-        shift = (uint8_t)(shift + widths[i]);
-    }
-    return INGOT_OK;
-}
-
-/* An element of `bits` bits at a bit offset that is a multiple of its width. */
-static uint64_t element_at(const uint8_t *data, uint64_t bit, uint8_t bits)
-{
-    const uint8_t *p = data + bit / 8;
-    if (bits < 8) return (uint64_t)(*p >> bit % 8) & ((1u << bits) - 1);
-    if (bits == 8) return *p;
-    if (bits == 16) return load_u16(p);
-    if (bits == 32) return load_u32(p);
-    return load_u64(p);
-}
-
-static void gather(const struct planes *planes, uint64_t row, uint64_t first_col, uint64_t n,
-                   uint64_t *codes)
-{
-    for (uint64_t i = 0; i < n; i++) codes[i] = 0;
-    for (uint32_t k = 0; k < planes->n; k++) {
-        const uint8_t bits = planes->planes[k].bits;
-        const uint8_t shift = planes->planes[k].shift;
-        const uint8_t *data = planes->planes[k].data;
-        uint64_t bit =
-            row * planes->planes[k].row_bits + first_col * bits - planes->planes[k].first_bit;
-        for (uint64_t i = 0; i < n; i++, bit += bits) {
-            codes[i] |= element_at(data, bit, bits) << shift;
-        }
-    }
-}
-
-/* ---- maps: codes to f32 ---- */
-
-static float float_of_f64(uint64_t code)
-{
-    double v;
-    memcpy(&v, &code, sizeof v);
-    return (float)v;
-}
-
-static ingot_status map_uint(const struct open_coding *c, const uint64_t *codes, uint64_t n,
-                             float *dst)
-{
-    (void)c;
-    for (uint64_t i = 0; i < n; i++) dst[i] = (float)codes[i];
-    return INGOT_OK;
-}
-
-static ingot_status map_int(const struct open_coding *c, const uint64_t *codes, uint64_t n,
-                            float *dst)
-{
-    const uint64_t sign = UINT64_C(1) << (c->coding->bits - 1);
-    for (uint64_t i = 0; i < n; i++) {
-        /* The sign bit weighs minus its value: flipping it and subtracting gives the number. */
-        dst[i] = (float)(int64_t)((codes[i] ^ sign) - sign);
-    }
-    return INGOT_OK;
-}
-
-static ingot_status map_float(const struct open_coding *c, const uint64_t *codes, uint64_t n,
-                              float *dst)
-{
-    const ingot_dtype format = (ingot_dtype)c->coding->format;
-    for (uint64_t i = 0; i < n; i++) {
-        dst[i] = format == INGOT_F64 ? float_of_f64(codes[i])
-                                     : ingot_float_decode(format, (uint32_t)codes[i]);
-    }
-    return INGOT_OK;
-}
-
-/* Value number i of a codebook. */
-static float entry_value(const struct open_coding *c, uint64_t i)
-{
-    const ingot_dtype format = (ingot_dtype)c->coding->format;
-    const uint32_t bytes = ingot_dtype_bits(format) / 8;
-    const uint8_t *p = c->codebook + i * bytes;
-    if (format == INGOT_I8) return (float)(int8_t)*p;
-    return ingot_float_decode(format, bytes == 4 ? load_u32(p) : load_u16(p));
-}
-
-static ingot_status check_entry(const struct open_coding *c, uint64_t code)
-{
-    if (code < c->coding->n_entries) return INGOT_OK;
-    return ingot_fail_rule(c->error, R_431, INGOT_NO_OFFSET, "code", "%llu of a codebook of %u",
-                           (unsigned long long)code, c->coding->n_entries);
-}
-
-static ingot_status map_codebook(const struct open_coding *c, const uint64_t *codes, uint64_t n,
-                                 float *dst)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        const ingot_status status = check_entry(c, codes[i]);
-        if (status != INGOT_OK) return status;
-        dst[i] = entry_value(c, codes[i]);
-    }
-    return INGOT_OK;
-}
-
-typedef ingot_status map_function(const struct open_coding *c, const uint64_t *codes, uint64_t n,
-                                  float *dst);
-static map_function *const scalar_maps[] = {
-    [MAP_UINT] = map_uint,
-    [MAP_INT] = map_int,
-    [MAP_FLOAT] = map_float,
-    [MAP_CODEBOOK] = map_codebook,
-};
-
-static bool sign_of(uint64_t code, uint8_t sign_bits, uint64_t position)
-{
-    if (position < sign_bits) return code >> position & 1;
-    code ^= code >> 4; /* parity of the seven bits */
-    code ^= code >> 2;
-    code ^= code >> 1;
-    return code & 1;
-}
-
-/* Columns [first_col, first_col + n) of one row of vector codes. */
-static ingot_status map_vectors(const struct open_coding *c, uint64_t row, uint64_t first_col,
-                                uint64_t n, float *dst)
-{
-    const uint64_t length = c->coding->vector_length;
-    for (uint64_t i = 0; i < n; i++) {
-        const uint64_t col = first_col + i;
-        uint64_t code;
-        gather(&c->codes, row, col / length, 1, &code);
-        const ingot_status status = check_entry(c, code);
-        if (status != INGOT_OK) return status;
-        float v = entry_value(c, code * length + col % length);
-        if (c->coding->signs) {
-            gather(&c->signs, row, col / 8, 1, &code);
-            if (sign_of(code, c->coding->signs, col % 8)) v = -v;
-        }
-        dst[i] = v;
-    }
-    return INGOT_OK;
-}
-
-static ingot_status map_row(const struct open_coding *c, uint64_t row, uint64_t first_col,
-                            uint64_t n, float *dst)
-{
-    if (c->coding->map == MAP_VECTOR) return map_vectors(c, row, first_col, n, dst);
-    uint64_t codes[BLOCK];
-    for (uint64_t done = 0; done < n; done += BLOCK) {
-        const uint64_t n_block = min_u64(BLOCK, n - done);
-        gather(&c->codes, row, first_col + done, n_block, codes);
-        const ingot_status status = scalar_maps[c->coding->map](c, codes, n_block, dst + done);
-        if (status != INGOT_OK) return status;
-    }
-    return INGOT_OK;
-}
 
 /* ---- slots ---- */
 
@@ -387,48 +182,6 @@ static ingot_status apply_table(const struct open_table *t, const struct open_co
 
 /* ---- whole codings ---- */
 
-/* Opens codes, signs, codebook and column index; *next_stream moves past their streams. */
-static ingot_status open_codes(struct open_coding *c, struct stack_shape codes,
-                               struct stack_part part, uint64_t n_all_cols, uint32_t *next_stream)
-{
-    const struct ingot_coding *coding = c->coding;
-    const struct stream_provider *provider = c->provider;
-    ingot_status status = INGOT_OK;
-    if (coding->map == MAP_OPAQUE) {
-        return ingot_fail(c->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "coding",
-                          "foreign type %s has no decoder here", coding->name);
-    }
-    if (coding->index_bits) {
-        status = provider->get(provider->context, (*next_stream)++, 0,
-                               n_all_cols * coding->index_bits / 8, &c->column_index, c->error);
-    }
-    if (status == INGOT_OK && coding->codebook_stream != INGOT_NONE) {
-        status = provider->codebook(provider->context, coding, &c->codebook, c->error);
-    }
-    struct stack_shape shape = codes;
-    struct stack_part wanted = part;
-    if (coding->map == MAP_VECTOR) {
-        const uint64_t length = coding->vector_length;
-        shape.n_cols = ceil_div(codes.n_cols, length);
-        wanted.first_col = part.first_col / length;
-        wanted.n_cols = ceil_div(part.first_col + part.n_cols, length) - wanted.first_col;
-    }
-    if (status == INGOT_OK) {
-        status =
-            open_planes(provider, coding->bits, shape, *next_stream, wanted, &c->codes, c->error);
-        *next_stream += c->codes.n;
-    }
-    if (status == INGOT_OK && coding->signs) {
-        shape.n_cols = ceil_div(codes.n_cols, 8);
-        wanted.first_col = part.first_col / 8;
-        wanted.n_cols = ceil_div(part.first_col + part.n_cols, 8) - wanted.first_col;
-        status =
-            open_planes(provider, coding->signs, shape, *next_stream, wanted, &c->signs, c->error);
-        *next_stream += c->signs.n;
-    }
-    return status;
-}
-
 static ingot_status decode_part(const struct ingot_coding *coding, struct stack_shape stack,
                                 uint32_t first_stream, const struct stream_provider *provider,
                                 struct stack_part part, float *dst, ingot_error *error)
@@ -462,6 +215,21 @@ ingot_status coding_decode(const struct ingot_coding *coding, struct stack_shape
                            struct stack_part part, float *dst, ingot_error *error)
 {
     return decode_part(coding, stack, first_stream, provider, part, dst, error);
+}
+
+ingot_status coding_codes(const struct ingot_coding *coding, struct stack_shape stack,
+                          uint32_t first_stream, const struct stream_provider *provider,
+                          struct stack_part part, uint64_t *codes, ingot_error *error)
+{
+    struct open_coding c = {.coding = coding, .provider = provider, .error = error};
+    uint32_t next_stream = first_stream;
+    if (part.n_rows == 0 || part.n_cols == 0) return INGOT_OK;
+    const ingot_status status = open_codes(&c, stack, part, stack.n_cols, &next_stream);
+    for (uint64_t r = 0; r < part.n_rows && status == INGOT_OK; r++) {
+        gather_codes(&c.codes, part.first_row + r, part.first_col, part.n_cols,
+                     codes + r * part.n_cols);
+    }
+    return status;
 }
 
 /* Codes number [first, first + n) of the shape `codes`, row after row. */

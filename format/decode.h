@@ -30,6 +30,11 @@ ingot_status coding_decode(const struct ingot_coding *coding, struct stack_shape
                            uint32_t first_stream, const struct stream_provider *provider,
                            struct stack_part part, float *dst, ingot_error *error);
 
+/* The codes themselves (not of MAP_OPAQUE), one u64 each. */
+ingot_status coding_codes(const struct ingot_coding *coding, struct stack_shape stack,
+                          uint32_t first_stream, const struct stream_provider *provider,
+                          struct stack_part part, uint64_t *codes, ingot_error *error);
+
 /* Values [first, first + n) of a sparse term: codes number `first` on, of the plane shape `codes`,
  * at the positions (rows[i] of the stack, cols[i]) of `stack`, with rows ascending. */
 ingot_status coding_decode_at(const struct ingot_coding *coding, struct stack_shape codes,

@@ -291,23 +291,3 @@ ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint
     file_bytes_release(&bytes);
     return status;
 }
-
-/* ---- raw ---- */
-
-ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64_t offset,
-                                 uint64_t n_bytes, void *dst, ingot_error *error)
-{
-    struct file_term term;
-    ingot_tensor t;
-    ingot_file_tensor(file, tensor, &t);
-    if (!ingot_file_held_raw(file, tensor)) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "tensor",
-                          "it is held as %s, not raw", t.encoding);
-    }
-    if (ingot_dtype_bits(t.dtype) < 8) {
-        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "tensor",
-                          "raw bytes of %s are not given by this build", ingot_dtype_name(t.dtype));
-    }
-    ingot_file_term(file, tensor, 0, &term);
-    return ingot_file_read_stream(file, term.first_stream, offset, n_bytes, dst, error);
-}

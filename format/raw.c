@@ -1,0 +1,137 @@
+/* Tensors held raw: logical bytes to and from streams. Types of 8 bits and more are their plane;
+ * narrower ones are packed densely by sources and lie in planes here. */
+#include "format/alloc.h"
+#include "format/dense_bits.h"
+#include "format/fail.h"
+#include "format/file.h"
+#include "format/raw.h"
+
+/* ---- reading ---- */
+
+enum { BATCH_ELEMENTS = 1 << 16 };
+
+/* Elements [first, first + n) of a narrow tensor to dense bits, dst being zeroed. */
+static ingot_status read_elements(const ingot_file *file, const struct file_term *term,
+                                  struct stack_shape stack, uint64_t first, uint64_t n,
+                                  uint64_t *codes, uint8_t *dst, ingot_error *error)
+{
+    struct file_bytes bytes = {file, NULL};
+    const struct stream_provider provider = file_provider(&bytes);
+    const uint8_t bits = term->coding->bits;
+    ingot_status status = INGOT_OK;
+    for (uint64_t done = 0; done < n && status == INGOT_OK;) {
+        /* Whole rows at once where rows are short. */
+        const uint64_t row = (first + done) / stack.n_cols, col = (first + done) % stack.n_cols;
+        struct stack_part part = {row, 1, col, min_u64(stack.n_cols - col, n - done)};
+        if (col == 0 && n - done >= stack.n_cols) part.n_rows = (n - done) / stack.n_cols;
+        status =
+            coding_codes(term->coding, stack, term->first_stream, &provider, part, codes, error);
+        const uint64_t n_part = part.n_rows * part.n_cols;
+        for (uint64_t i = 0; i < n_part && status == INGOT_OK; i++) {
+            dense_store(dst, (done + i) * bits, bits, (uint8_t)codes[i]);
+        }
+        done += n_part;
+    }
+    file_bytes_release(&bytes);
+    return status;
+}
+
+/* Bytes [offset, offset + n_bytes) of the dense bits of a narrow tensor. */
+static ingot_status read_narrow(const ingot_file *file, const struct file_term *term,
+                                struct stack_shape stack, uint64_t offset, uint64_t n_bytes,
+                                uint8_t *dst, ingot_error *error)
+{
+    const uint64_t n_all = stack.n_matrices * stack.n_rows * stack.n_cols;
+    const uint8_t bits = term->coding->bits;
+    const uint64_t capacity = (uint64_t)BATCH_ELEMENTS * bits / 8;
+    uint64_t *codes = ingot_allocate(file->allocator, BATCH_ELEMENTS * sizeof *codes);
+    uint8_t *dense = ingot_allocate(file->allocator, capacity);
+    ingot_status status = codes && dense ? INGOT_OK : ingot_fail_memory(error, capacity, "codes");
+    /* 8 elements are a whole number of bytes, so that batches begin at both. */
+    const uint64_t end = offset + n_bytes;
+    for (uint64_t at = offset / bits * bits; at < end && status == INGOT_OK; at += capacity) {
+        const uint64_t first = at / bits * 8;
+        const uint64_t wanted = ceil_div(min_u64(capacity, end - at), bits) * 8;
+        const uint64_t n = min_u64(min_u64(wanted, BATCH_ELEMENTS), n_all - first);
+        memset(dense, 0, (size_t)capacity);
+        status = read_elements(file, term, stack, first, n, codes, dense, error);
+        const uint64_t begin = max_u64(at, offset);
+        const uint64_t stop = min_u64(at + capacity, end);
+        if (status == INGOT_OK) {
+            memcpy(dst + (begin - offset), dense + (begin - at), (size_t)(stop - begin));
+        }
+    }
+    ingot_release(file->allocator, dense);
+    ingot_release(file->allocator, codes);
+    return status;
+}
+
+ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    struct file_term term;
+    ingot_tensor t;
+    ingot_file_tensor(file, tensor, &t);
+    if (!ingot_file_held_raw(file, tensor)) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "tensor",
+                          "it is held as %s, not raw", t.encoding);
+    }
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+    const uint64_t n_elements = stack.n_matrices * stack.n_rows * stack.n_cols;
+    if (!range_within(offset, n_bytes, ingot_raw_bytes(t.dtype, n_elements))) {
+        return ingot_fail(error, INGOT_INVALID, offset, "tensor", "read past its end");
+    }
+    ingot_file_term(file, tensor, 0, &term);
+    if (n_bytes == 0) return INGOT_OK;
+    if (term.coding->bits < 8) {
+        return read_narrow(file, &term, stack, offset, n_bytes, dst, error);
+    }
+    return ingot_file_read_stream(file, term.first_stream, offset, n_bytes, dst, error);
+}
+
+/* ---- writing ---- */
+
+ingot_status raw_fill(void *context, uint32_t stream, uint64_t offset, uint64_t n_bytes,
+                      uint8_t *dst, ingot_error *error)
+{
+    const struct raw_rows *raw = context;
+    (void)stream;
+    return raw->source->read(raw->source->context, offset, n_bytes, dst, error);
+}
+
+static ingot_status narrow_slab(const struct raw_rows *raw, uint64_t first_row, uint64_t n_rows,
+                                uint8_t *const *dst, ingot_error *error)
+{
+    const uint8_t bits = raw->bits;
+    const uint64_t first_bit = first_row * raw->n_cols * bits;
+    const uint64_t end_bit = (first_row + n_rows) * raw->n_cols * bits;
+    const uint64_t begin = first_bit / 8, n_bytes = ceil_div(end_bit, 8) - begin;
+    uint8_t widths[CODING_MAX_PLANES];
+    const uint32_t n_planes = plane_widths(bits, widths);
+    uint8_t *dense = ingot_allocate(raw->allocator, n_bytes + 1);
+    if (dense == NULL) return ingot_fail_memory(error, n_bytes, "packed rows");
+    ingot_status status = raw->source->read(raw->source->context, begin, n_bytes, dense, error);
+    for (uint64_t r = 0; r < n_rows && status == INGOT_OK; r++) {
+        for (uint64_t c = 0; c < raw->n_cols; c++) {
+            uint8_t code =
+                dense_load(dense, first_bit - begin * 8 + (r * raw->n_cols + c) * bits, bits);
+            for (uint32_t k = 0; k < n_planes; k++) {
+                const uint8_t low = (uint8_t)(code & ((1u << widths[k]) - 1));
+                dense_store(dst[k], r * raw->shapes[k].row_bits + c * widths[k], widths[k], low);
+                code = (uint8_t)(code >> widths[k]);
+            }
+        }
+    }
+    ingot_release(raw->allocator, dense);
+    return status;
+}
+
+ingot_status raw_slab(void *context, uint64_t first_row, uint64_t n_rows, uint8_t *const *dst,
+                      ingot_error *error)
+{
+    const struct raw_rows *raw = context;
+    if (raw->bits < 8) return narrow_slab(raw, first_row, n_rows, dst, error);
+    const uint64_t row_bytes = raw->n_cols * raw->bits / 8;
+    return raw->source->read(raw->source->context, first_row * row_bytes, n_rows * row_bytes,
+                             dst[0], error);
+}

@@ -1,0 +1,31 @@
+/* The writer's state and the records it adds, for the files of the writer alone. */
+#ifndef INGOT_WRITER_STATE_H
+#define INGOT_WRITER_STATE_H
+
+#include "format/index_writer.h"
+#include "format/writer.h"
+
+struct ingot_writer {
+    const ingot_allocator *allocator;
+    struct chunk_writer chunks;
+    struct index_tables tables;
+    struct intern coding_numbers;
+    struct intern tensor_names;
+    uint64_t header_checksum;
+    bool finished;
+};
+
+/* Whether a tensor of that name, type and number of terms may be added; remembers the name. */
+ingot_status check_tensor(ingot_writer *w, const struct writer_tensor *t, ingot_error *error);
+
+/* Adds the records of a tensor whose streams are first_stream and on. */
+ingot_status add_tensor(ingot_writer *w, const struct writer_tensor *t,
+                        const struct term_stream *streams, uint32_t n_streams,
+                        uint32_t first_stream, ingot_error *error);
+
+/* Writes the streams of a tensor and adds its records. Streams that follow the rows are cut into
+ * slabs, unless by_slabs is false: then they are pulled by ranges of bytes like the others. */
+ingot_status write_tensor(ingot_writer *w, const struct writer_tensor *tensor,
+                          const struct writer_source *source, bool by_slabs, ingot_error *error);
+
+#endif
