@@ -21,7 +21,28 @@ struct ingot_file {
     struct trailer_record trailer;
     struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
     struct ingot_coding *codings;            /* one a coding record, tables resolved */
+    struct base *bases;                      /* one a file record */
 };
+
+/* A file that ref terms name: NULL when it was not found. */
+struct base {
+    const ingot_file *file;
+    ingot_file *owned; /* to be closed with the file that names it, or NULL */
+};
+
+/* The longest chain of files that refer to each other. */
+enum { MAX_CHAIN = 8 };
+
+/* Finds bases among open files, and beside a path (which may be NULL). */
+ingot_status bases_open(struct ingot_file *file, const ingot_file *const *given, uint32_t n_given,
+                        const char *path, uint32_t depth, ingot_error *error);
+void bases_close(struct ingot_file *file);
+/* The file and tensor that a ref term of `tensor` names, of the same shape and dtype. */
+ingot_status bases_find(const struct ingot_file *file, uint32_t tensor, uint32_t term,
+                        const ingot_file **base, uint32_t *target, ingot_error *error);
+/* ingot_file_open at a depth of a chain. */
+ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
+                          ingot_file **file, ingot_error *error);
 
 static inline const uint8_t *record_at(const struct ingot_file *file, enum section_kind kind,
                                        uint32_t index)
@@ -73,8 +94,7 @@ static inline const char *string_at(const struct ingot_file *file, struct string
 }
 
 /* A term record as a file_term; its references must have been proved. */
-void term_of_record(const struct ingot_file *file, const struct term_record *record,
-                    struct file_term *term);
+void term_at(const struct ingot_file *file, uint32_t index, struct file_term *term);
 
 /* Proofs, in the order they must be made. Each fills its part of the file. */
 ingot_status prove_container(struct ingot_file *file, ingot_error *error);

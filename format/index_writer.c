@@ -12,7 +12,7 @@
 void tables_begin(struct index_tables *tables, const ingot_allocator *allocator)
 {
     const struct byte_buffer empty = {.allocator = allocator};
-    *tables = (struct index_tables){allocator, empty, empty, empty, empty, empty, {0}};
+    *tables = (struct index_tables){allocator, empty, empty, empty, empty, empty, empty, {0}};
     tables->blob_names.allocator = allocator;
 }
 
@@ -23,6 +23,7 @@ void tables_release(struct index_tables *tables)
     buffer_release(&tables->terms);
     buffer_release(&tables->tensors);
     buffer_release(&tables->blobs);
+    buffer_release(&tables->files);
     intern_release(&tables->blob_names);
 }
 
@@ -38,7 +39,7 @@ struct string_ref tables_string(struct index_tables *tables, const char *text, u
 bool tables_failed(const struct index_tables *tables)
 {
     return tables->strings.failed || tables->codings.failed || tables->terms.failed ||
-           tables->tensors.failed || tables->blobs.failed;
+           tables->tensors.failed || tables->blobs.failed || tables->files.failed;
 }
 
 ingot_status tables_check_blob(struct index_tables *tables, ingot_blob_kind kind, const char *name,
@@ -157,12 +158,11 @@ static ingot_status content_id(const struct index_tables *tables,
 ingot_status write_index(struct index_tables *tables, struct chunk_writer *chunks,
                          uint64_t header_checksum, ingot_error *error)
 {
-    const struct byte_buffer no_files = {.allocator = tables->allocator};
     const struct part parts[N_SECTIONS] = {
         {&tables->strings, SECTION_STRINGS}, {&chunks->chunks, SECTION_CHUNKS},
         {&chunks->streams, SECTION_STREAMS}, {&tables->codings, SECTION_CODINGS},
         {&tables->terms, SECTION_TERMS},     {&tables->tensors, SECTION_TENSORS},
-        {&tables->blobs, SECTION_BLOBS},     {&no_files, SECTION_FILES},
+        {&tables->blobs, SECTION_BLOBS},     {&tables->files, SECTION_FILES},
     };
     struct byte_buffer index = {.allocator = tables->allocator};
     struct trailer_record trailer = {.header_checksum = header_checksum, .content_algorithm = 1};

@@ -11,6 +11,7 @@ struct index_tables {
     struct byte_buffer terms;
     struct byte_buffer tensors; /* by_name is filled in write_index */
     struct byte_buffer blobs;
+    struct byte_buffer files;
     struct intern blob_names;
 };
 

@@ -124,11 +124,21 @@ typedef struct ingot_file ingot_file;
  * be changed while it is open. allocator may be NULL and must outlive the file. */
 ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator, ingot_file **file,
                              ingot_error *error);
-/* The same for bytes in memory, which belong to the caller and must outlive the file. */
+/* The same for bytes in memory, which belong to the caller and must outlive the file.
+ *
+ * A file may hold tensors that refer to another file (a base). ingot_file_open looks for bases
+ * under the names that the file gives, beside it; the ones with the right content id are opened and
+ * closed with it. Without its base a file opens all the same; only reading such a tensor fails
+ * then. */
 ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
                                     const ingot_allocator *allocator, ingot_file **file,
                                     ingot_error *error);
 void ingot_file_close(ingot_file *file);
+/* Opens bytes in memory over bases that are open already; they must outlive the file. Those that
+ * the file does not name are ignored. */
+ingot_status ingot_file_open_over(const void *data, size_t n_bytes, const ingot_file *const *bases,
+                                  uint32_t n_bases, const ingot_allocator *allocator,
+                                  ingot_file **file, ingot_error *error);
 
 uint32_t ingot_file_n_tensors(const ingot_file *file);
 /* index < ingot_file_n_tensors(file). */

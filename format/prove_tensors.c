@@ -29,10 +29,13 @@ static uint32_t count(const struct ingot_file *file, enum section_kind kind)
     return file->sections[kind].n_records;
 }
 
-void term_of_record(const struct ingot_file *file, const struct term_record *r,
-                    struct file_term *term)
+void term_at(const struct ingot_file *file, uint32_t index, struct file_term *term)
 {
+    struct term_record record;
+    const struct term_record *r = &record;
+    term_read(record_at(file, SECTION_TERMS, index), &record);
     *term = (struct file_term){
+        .number = index,
         .kind = r->kind,
         .combine = r->combine,
         .mask = r->mask,
@@ -144,7 +147,7 @@ static ingot_status prove_term_streams(const struct proof *p)
     uint32_t n;
     struct stack_shape codes;
     bool by_rows;
-    term_of_record(p->file, p->term, &term);
+    term_at(p->file, p->index, &term);
     if (term.kind == TERM_SPARSE && !sparse_codes(&term, p->stack, &codes, &by_rows)) {
         return ingot_fail_rule(p->error, R_510, at(p, 36), "term.mask",
                                "term %u: mask %u with %llu kept values", p->index, term.mask,

@@ -66,27 +66,79 @@ static ingot_status read_narrow(const ingot_file *file, const struct file_term *
     return status;
 }
 
+/* The bits of one term, which is dense and raw. */
+static ingot_status read_term(const ingot_file *file, uint32_t tensor, uint32_t term,
+                              uint64_t offset, uint64_t n_bytes, uint8_t *dst, ingot_error *error)
+{
+    struct file_term t;
+    ingot_file_term(file, tensor, term, &t);
+    if (t.coding->bits < 8) {
+        const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+        return read_narrow(file, &t, stack, offset, n_bytes, dst, error);
+    }
+    return ingot_file_read_stream(file, t.first_stream, offset, n_bytes, dst, error);
+}
+
+/* The bits of the tensor that term 0 refers to, and the xor of term 1 if there is one. */
+static ingot_status read_patched(const ingot_file *file, uint32_t tensor, uint32_t n_terms,
+                                 uint64_t offset, uint64_t n_bytes, uint8_t *dst,
+                                 ingot_error *error)
+{
+    const ingot_file *base;
+    uint32_t target;
+    ingot_status status =
+        bases_find(file, tensor, tensor_at(file, tensor).first_term, &base, &target, error);
+    if (status == INGOT_OK) {
+        status = ingot_file_read_raw(base, target, offset, n_bytes, dst, error);
+    }
+    if (status != INGOT_OK || n_terms == 1) return status;
+    uint8_t *patch = ingot_allocate(file->allocator, n_bytes);
+    if (patch == NULL) return ingot_fail_memory(error, n_bytes, "patch");
+    status = read_term(file, tensor, 1, offset, n_bytes, patch, error);
+    for (uint64_t i = 0; i < n_bytes && status == INGOT_OK; i++) dst[i] ^= patch[i];
+    ingot_release(file->allocator, patch);
+    return status;
+}
+
+/* Whether the terms are a ref, or a ref and an xor. */
+static bool is_patched(const ingot_file *file, uint32_t tensor)
+{
+    const struct tensor_record t = tensor_at(file, tensor);
+    struct file_term first, second;
+    if (t.n_terms > 2 || t.rescale_coding != INGOT_NONE) return false;
+    ingot_file_term(file, tensor, 0, &first);
+    ingot_file_term(file, tensor, t.n_terms - 1, &second);
+    return first.kind == TERM_REF && (t.n_terms == 1 || second.combine == COMBINE_XOR);
+}
+
+bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor)
+{
+    const ingot_file *base;
+    uint32_t target;
+    if (ingot_file_held_raw(file, tensor)) return true;
+    return is_patched(file, tensor) &&
+           bases_find(file, tensor, tensor_at(file, tensor).first_term, &base, &target, NULL) ==
+               INGOT_OK &&
+           ingot_file_has_raw(base, target);
+}
+
 ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64_t offset,
                                  uint64_t n_bytes, void *dst, ingot_error *error)
 {
-    struct file_term term;
     ingot_tensor t;
     ingot_file_tensor(file, tensor, &t);
-    if (!ingot_file_held_raw(file, tensor)) {
+    const bool patched = is_patched(file, tensor);
+    if (!patched && !ingot_file_held_raw(file, tensor)) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "tensor",
                           "it is held as %s, not raw", t.encoding);
     }
-    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
-    const uint64_t n_elements = stack.n_matrices * stack.n_rows * stack.n_cols;
+    const uint64_t n_elements = t.n_matrices * t.n_rows * t.n_cols;
     if (!range_within(offset, n_bytes, ingot_raw_bytes(t.dtype, n_elements))) {
         return ingot_fail(error, INGOT_INVALID, offset, "tensor", "read past its end");
     }
-    ingot_file_term(file, tensor, 0, &term);
     if (n_bytes == 0) return INGOT_OK;
-    if (term.coding->bits < 8) {
-        return read_narrow(file, &term, stack, offset, n_bytes, dst, error);
-    }
-    return ingot_file_read_stream(file, term.first_stream, offset, n_bytes, dst, error);
+    if (patched) return read_patched(file, tensor, t.n_terms, offset, n_bytes, dst, error);
+    return read_term(file, tensor, 0, offset, n_bytes, dst, error);
 }
 
 /* ---- writing ---- */

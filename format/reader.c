@@ -27,9 +27,8 @@ static ingot_status prove(struct ingot_file *file, ingot_error *error)
     return status;
 }
 
-ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
-                                    const ingot_allocator *allocator, ingot_file **file,
-                                    ingot_error *error)
+static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_allocator *allocator,
+                                struct ingot_file **file, ingot_error *error)
 {
     struct ingot_file *f = ingot_allocate_zeroed(allocator, 1, sizeof *f);
     if (f == NULL) return ingot_fail_memory(error, sizeof *f, "file");
@@ -44,13 +43,36 @@ ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
     return INGOT_OK;
 }
 
-ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator, ingot_file **file,
-                             ingot_error *error)
+ingot_status ingot_file_open_over(const void *data, size_t n_bytes, const ingot_file *const *bases,
+                                  uint32_t n_bases, const ingot_allocator *allocator,
+                                  ingot_file **file, ingot_error *error)
+{
+    struct ingot_file *f;
+    ingot_status status = open_proved(data, n_bytes, allocator, &f, error);
+    if (status != INGOT_OK) return status;
+    status = bases_open(f, bases, n_bases, NULL, 0, error);
+    if (status != INGOT_OK) {
+        ingot_file_close(f);
+        return status;
+    }
+    *file = f;
+    return INGOT_OK;
+}
+
+ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
+                                    const ingot_allocator *allocator, ingot_file **file,
+                                    ingot_error *error)
+{
+    return ingot_file_open_over(data, n_bytes, NULL, 0, allocator, file, error);
+}
+
+/* Maps a regular file; *mapping is NULL for an empty one. */
+static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, ingot_error *error)
 {
     ingot_status status = INGOT_OK;
-    void *mapping = MAP_FAILED;
     struct stat found;
     const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    *mapping = NULL;
     if (descriptor < 0 || fstat(descriptor, &found) != 0) {
         status = ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot open: %s",
                             strerror(errno));
@@ -60,31 +82,52 @@ ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator,
         status = ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "not a regular file");
         goto done;
     }
-    const size_t n_bytes = (size_t)found.st_size;
-    if (n_bytes == 0) {
-        status = ingot_file_open_memory("", 0, allocator, file, error);
-        goto done;
-    }
-    mapping = mmap(NULL, n_bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (mapping == MAP_FAILED) {
+    *n_bytes = (size_t)found.st_size;
+    if (*n_bytes == 0) goto done;
+    *mapping = mmap(NULL, *n_bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    if (*mapping == MAP_FAILED) {
+        *mapping = NULL;
         status =
             ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot map: %s", strerror(errno));
-        goto done;
-    }
-    status = ingot_file_open_memory(mapping, n_bytes, allocator, file, error);
-    if (status == INGOT_OK) {
-        (*file)->mapping = mapping;
-    } else {
-        (void)munmap(mapping, n_bytes);
     }
 done:
     if (descriptor >= 0) (void)close(descriptor);
     return status;
 }
 
+ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
+                          ingot_file **file, ingot_error *error)
+{
+    void *mapping;
+    size_t n_bytes = 0;
+    struct ingot_file *f = NULL;
+    ingot_status status = map_file(path, &mapping, &n_bytes, error);
+    if (status != INGOT_OK) return status;
+    status = open_proved(mapping ? mapping : "", n_bytes, allocator, &f, error);
+    if (status != INGOT_OK) {
+        if (mapping) (void)munmap(mapping, n_bytes);
+        return status;
+    }
+    f->mapping = mapping;
+    status = bases_open(f, NULL, 0, path, depth, error);
+    if (status != INGOT_OK) {
+        ingot_file_close(f);
+        return status;
+    }
+    *file = f;
+    return INGOT_OK;
+}
+
+ingot_status ingot_file_open(const char *path, const ingot_allocator *allocator, ingot_file **file,
+                             ingot_error *error)
+{
+    return file_open_at(path, 0, allocator, file, error);
+}
+
 void ingot_file_close(ingot_file *file)
 {
     if (file == NULL) return;
+    bases_close(file);
     if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
     ingot_release(file->allocator, file->codings);
     ingot_release(file->allocator, file);
@@ -107,9 +150,7 @@ struct tensor_layout ingot_file_layout(const ingot_file *file, uint32_t tensor)
 
 void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, struct file_term *out)
 {
-    struct term_record r;
-    term_read(record_at(file, SECTION_TERMS, tensor_at(file, tensor).first_term + term), &r);
-    term_of_record(file, &r, out);
+    term_at(file, tensor_at(file, tensor).first_term + term, out);
 }
 
 bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor)

@@ -21,6 +21,7 @@ enum term_mask {
 
 /* A term as the index has it. Pointers live as long as the file. */
 struct file_term {
+    uint32_t number; /* of the term record */
     uint8_t kind;
     uint8_t combine;
     uint8_t mask;
@@ -47,8 +48,11 @@ struct tensor_layout {
 
 void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, struct file_term *out);
 struct tensor_layout ingot_file_layout(const ingot_file *file, uint32_t tensor);
-/* The one dense raw coding of a tensor held raw [5.3]; false when it is not. */
+/* Whether a tensor is held raw in this file [5.3]. */
 bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor);
+/* Whether ingot_file_read_raw gives its bits: held raw, or a ref to a tensor whose bits are given,
+ * or such a ref and an xor of the bits. */
+bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor);
 
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */

@@ -3,8 +3,10 @@
 
 #include "format/alloc.h"
 #include "format/decode.h"
+#include "format/dense_bits.h"
 #include "format/fail.h"
 #include "format/file.h"
+#include "format/floats.h"
 #include "format/mask.h"
 #include "format/term.h"
 
@@ -62,6 +64,7 @@ void file_bytes_release(struct file_bytes *bytes)
 /* ---- terms ---- */
 
 struct rows {
+    uint32_t tensor;
     struct stack_shape stack;
     uint64_t first_row;
     uint64_t n_rows;
@@ -236,9 +239,48 @@ static ingot_status add_lowrank(const struct rows *r, const struct file_term *te
 
 static ingot_status add_ref(const struct rows *r, const struct file_term *term)
 {
-    (void)term;
-    return ingot_fail(r->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "term",
-                      "it refers to another file, which is not open here");
+    const ingot_file *base;
+    uint32_t target;
+    const uint64_t n = r->n_rows * r->stack.n_cols;
+    ingot_status status =
+        bases_find(r->bytes->file, r->tensor, term->number, &base, &target, r->error);
+    if (status != INGOT_OK) return status;
+    if (term->combine == COMBINE_FIRST) {
+        return ingot_file_decode_f32(base, target, r->first_row, r->n_rows, r->dst, r->error);
+    }
+    float *values = temporary(r, n);
+    if (values == NULL) return INGOT_NO_MEMORY;
+    status = ingot_file_decode_f32(base, target, r->first_row, r->n_rows, values, r->error);
+    if (status == INGOT_OK) combine_values(term->combine, r->dst, values, n);
+    ingot_release(r->provider->allocator, values);
+    return status;
+}
+
+/* A raw tensor that is a patch of another: its bits are put together first, then mapped. */
+static ingot_status decode_patched(const struct rows *r, const struct file_term *term)
+{
+    const uint8_t bits = term->coding->bits;
+    const uint64_t n = r->n_rows * r->stack.n_cols;
+    const uint64_t first_bit = r->first_row * r->stack.n_cols * bits;
+    const uint64_t begin = first_bit / 8, n_bytes = ceil_div(first_bit + n * bits, 8) - begin;
+    uint8_t *dense = ingot_allocate(r->provider->allocator, n_bytes);
+    if (dense == NULL) return ingot_fail_memory(r->error, n_bytes, "raw bytes");
+    ingot_status status =
+        ingot_file_read_raw(r->bytes->file, r->tensor, begin, n_bytes, dense, r->error);
+    for (uint64_t i = 0; i < n && status == INGOT_OK && bits < 8; i++) {
+        const uint8_t code = dense_load(dense, first_bit - begin * 8 + i * bits, bits);
+        r->dst[i] = ingot_float_decode((ingot_dtype)term->coding->format, code);
+    }
+    if (status == INGOT_OK && bits >= 8) {
+        const uint8_t *const streams[] = {dense};
+        const struct memory_streams memory = {streams, NULL};
+        const struct stream_provider provider = memory_provider(&memory, r->provider->allocator);
+        const struct stack_shape flat = {1, r->n_rows, r->stack.n_cols};
+        const struct stack_part part = {0, r->n_rows, 0, r->stack.n_cols};
+        status = coding_decode(term->coding, flat, 0, &provider, part, r->dst, r->error);
+    }
+    ingot_release(r->provider->allocator, dense);
+    return status;
 }
 
 static ingot_status rescale(const struct rows *r, const struct tensor_record *t)
@@ -272,7 +314,8 @@ ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint
     struct file_bytes bytes = {file, NULL};
     const struct stream_provider provider = file_provider(&bytes);
     const struct rows rows = {
-        ingot_file_layout(file, tensor).shape, first_row, n_rows, dst, &bytes, &provider, error};
+        tensor, ingot_file_layout(file, tensor).shape, first_row, n_rows, dst, &bytes, &provider,
+        error};
     if (!range_within(first_row, n_rows, rows.stack.n_matrices * rows.stack.n_rows)) {
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "rows", "past the last row");
     }
@@ -285,7 +328,12 @@ ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint
     for (uint32_t k = 0; k < t.n_terms && status == INGOT_OK; k++) {
         struct file_term term;
         ingot_file_term(file, tensor, k, &term);
-        if (!term.optional) status = kinds[term.kind](&rows, &term);
+        if (term.optional) continue;
+        if (term.combine == COMBINE_XOR) {
+            status = decode_patched(&rows, &term);
+        } else {
+            status = kinds[term.kind](&rows, &term);
+        }
     }
     if (status == INGOT_OK) status = rescale(&rows, &t);
     file_bytes_release(&bytes);

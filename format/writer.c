@@ -8,6 +8,7 @@
 #include "format/fail.h"
 #include "format/raw.h"
 #include "format/rules.h"
+#include "format/source.h"
 #include "format/writer_state.h"
 
 /* ---- raw tensors ---- */
@@ -110,6 +111,58 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
     blob_write(&r, record);
     if (index) *index = (uint32_t)(tables->blobs.n_bytes / BLOB_BYTES);
     buffer_append(&tables->blobs, record, sizeof record);
+    return tables_failed(tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
+}
+
+ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, uint64_t n_bytes,
+                                   uint32_t *stream, ingot_error *error)
+{
+    const struct span span = {entries, n_bytes};
+    const struct byte_source source = memory_bytes(&span);
+    return write_blob_stream(writer, n_bytes, &source, stream, error);
+}
+
+ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t name_bytes,
+                                uint32_t alias_of, ingot_error *error)
+{
+    struct byte_buffer *tensors = &writer->tables.tensors;
+    if (alias_of >= tensors->n_bytes / TENSOR_BYTES) {
+        return ingot_fail_rule(error, R_605, INGOT_NO_OFFSET, "alias_of", "%u", alias_of);
+    }
+    struct tensor_record r;
+    tensor_read(tensors->data + (uint64_t)alias_of * TENSOR_BYTES, &r);
+    const struct writer_term none = {0};
+    const struct writer_tensor named = {.name = name,
+                                        .name_bytes = name_bytes,
+                                        .dtype = (ingot_dtype)r.dtype,
+                                        .n_terms = 1,
+                                        .terms = &none};
+    const ingot_status status = check_tensor(writer, &named, error);
+    if (status != INGOT_OK) return status;
+    if (r.alias_of == INGOT_NONE) r.alias_of = alias_of;
+    r.name = tables_string(&writer->tables, name, name_bytes);
+    uint8_t record[TENSOR_BYTES];
+    tensor_write(&r, record);
+    buffer_append(tensors, record, sizeof record);
+    return tables_failed(&writer->tables) ? ingot_fail_memory(error, sizeof record, "index")
+                                          : INGOT_OK;
+}
+
+ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16], const char *name,
+                               uint32_t *number, ingot_error *error)
+{
+    struct index_tables *tables = &writer->tables;
+    struct file_record r = {.content_algorithm = 1};
+    if (!safe_path(name, strlen(name))) {
+        return ingot_fail_rule(error, R_531, INGOT_NO_OFFSET, "base name",
+                               "\"%.100s\" is not a safe path", name);
+    }
+    memcpy(r.content_id, content_id, HASH_BYTES);
+    r.name = tables_string(tables, name, (uint32_t)strlen(name));
+    uint8_t record[FILE_BYTES];
+    file_write(&r, record);
+    *number = (uint32_t)(tables->files.n_bytes / FILE_BYTES);
+    buffer_append(&tables->files, record, sizeof record);
     return tables_failed(tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
 }
 

@@ -15,7 +15,13 @@ struct writer_term {
     const struct ingot_coding *coding_b;
     float multiplier;
     uint32_t rank;
+    uint32_t block_rows; /* MASK_BLOCKS */
+    uint32_t block_cols;
     uint64_t n_kept;
+    const struct ingot_coding *magnitude; /* lowrank with DoRA, else NULL */
+    uint32_t file;                        /* ref: a number of ingot_writer_base */
+    const char *target;                   /* ref: the tensor's name there */
+    uint32_t target_bytes;
 };
 
 struct writer_tensor {
@@ -28,6 +34,7 @@ struct writer_tensor {
     uint8_t split;
     uint32_t n_terms;
     const struct writer_term *terms;
+    const struct ingot_coding *rescale; /* one factor a row, or NULL; its streams come last */
 };
 
 /* Who makes the bytes. Streams are numbered over all terms of the tensor, in the specification's
@@ -49,7 +56,7 @@ ingot_status ingot_writer_tensor(ingot_writer *writer, const struct writer_tenso
 
 /* A stream of one term, as the writer will ask for it. */
 struct term_stream {
-    uint32_t term;
+    uint32_t term;             /* n_terms: of the rescale */
     struct stream_shape shape; /* by_rows: through `rows`; else through `fill` */
 };
 /* Lists the streams of all terms of a tensor. INGOT_INVALID when the shape does not fit the terms.
@@ -74,6 +81,18 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
                                const char *media_type, uint64_t n_bytes,
                                const struct byte_source *source, uint32_t *index,
                                ingot_error *error);
+/* Adds a codebook's entries as a stream that codings may name in codebook_stream. */
+ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, uint64_t n_bytes,
+                                   uint32_t *stream, ingot_error *error);
+/* Adds another name for a tensor that was added before (counted from 0). */
+ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t name_bytes,
+                                uint32_t alias_of, ingot_error *error);
+
+/* Names another file that ref terms may refer to, by its content id (algorithm 1) and a safe path
+ * beside this file where it may be found. Sets *number. */
+ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16], const char *name,
+                               uint32_t *number, ingot_error *error);
+
 /* A byte_source over memory. *span must outlive it. */
 struct byte_source memory_bytes(const struct span *span);
 

@@ -39,7 +39,10 @@ static struct file_term as_file_term(const struct writer_term *t)
         .coding_b = t->coding_b,
         .multiplier = t->multiplier,
         .rank = t->rank,
+        .block_rows = t->block_rows,
+        .block_cols = t->block_cols,
         .n_kept = t->n_kept,
+        .magnitude = t->magnitude,
     };
 }
 
@@ -64,6 +67,19 @@ ingot_status writer_streams(const struct writer_tensor *tensor,
         for (uint32_t i = 0; i < n_term; i++) {
             if (shapes[i].tensor_rows > MAX_TENSOR_ROWS) shapes[i].by_rows = false;
             streams[n++] = (struct term_stream){k, shapes[i]};
+        }
+    }
+    if (tensor->rescale) {
+        const struct stack_shape factors = {stack.n_matrices, stack.n_rows, 1};
+        struct stream_shape shapes[CODING_MAX_STREAMS];
+        uint32_t n_rescale = 0;
+        if (!coding_streams(tensor->rescale, factors, shapes, &n_rescale) ||
+            n_rescale > TENSOR_MAX_STREAMS - n) {
+            return ingot_fail_rule(error, R_608, INGOT_NO_OFFSET, tensor->name,
+                                   "its rescale does not fit the shape");
+        }
+        for (uint32_t i = 0; i < n_rescale; i++) {
+            streams[n++] = (struct term_stream){tensor->n_terms, shapes[i]};
         }
     }
     *n_streams = n;
@@ -127,6 +143,13 @@ static ingot_status add_coding(ingot_writer *w, const struct ingot_coding *codin
 
 /* ---- tensors ---- */
 
+/* A coding that may be absent. */
+static ingot_status add_optional_coding(ingot_writer *w, const struct ingot_coding *coding,
+                                        uint32_t *index, ingot_error *error)
+{
+    return coding ? add_coding(w, coding, index, error) : INGOT_OK;
+}
+
 static ingot_status add_term(ingot_writer *w, const struct writer_term *t, uint32_t first_stream,
                              uint32_t n_streams, ingot_error *error)
 {
@@ -141,15 +164,17 @@ static ingot_status add_term(ingot_writer *w, const struct writer_term *t, uint3
         .multiplier_bits = t->kind == TERM_LOWRANK ? f32_bits(t->multiplier) : 0,
         .rank = t->rank,
         .mask = t->mask,
+        .block_rows = t->block_rows,
+        .block_cols = t->block_cols,
         .n_kept = t->n_kept,
         .magnitude = INGOT_NONE,
-        .file = INGOT_NONE,
+        .file = t->kind == TERM_REF ? t->file : INGOT_NONE,
     };
-    ingot_status status = add_coding(w, t->coding, &r.coding, error);
-    if (status == INGOT_OK && t->coding_b) {
-        status = add_coding(w, t->coding_b, &r.coding_b, error);
-    }
+    ingot_status status = add_optional_coding(w, t->coding, &r.coding, error);
+    if (status == INGOT_OK) status = add_optional_coding(w, t->coding_b, &r.coding_b, error);
+    if (status == INGOT_OK) status = add_optional_coding(w, t->magnitude, &r.magnitude, error);
     if (status != INGOT_OK) return status;
+    if (t->kind == TERM_REF) r.target = tables_string(&w->tables, t->target, t->target_bytes);
     if (t->name) r.name = tables_string(&w->tables, t->name, (uint32_t)strlen(t->name));
     uint8_t record[TERM_BYTES];
     term_write(&r, record);
@@ -180,6 +205,11 @@ ingot_status add_tensor(ingot_writer *w, const struct writer_tensor *t,
         const ingot_status status =
             add_term(w, &t->terms[k], first_stream + begin, stream - begin, error);
         if (status != INGOT_OK) return status;
+    }
+    if (t->rescale) {
+        const ingot_status status = add_coding(w, t->rescale, &r.rescale_coding, error);
+        if (status != INGOT_OK) return status;
+        r.rescale_stream = first_stream + stream;
     }
     r.name = tables_string(&w->tables, t->name, t->name_bytes);
     uint8_t record[TENSOR_BYTES];
