@@ -69,6 +69,7 @@ TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(TESTS_LEFT_OUT),$(TEST_SOU
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
 CHECKS := $(wildcard tests/check_*.sh)
+BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # ---------------------------------------------------------------- flags
@@ -76,12 +77,15 @@ FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 LIBRARIES := $(shell sh tools/deps.sh --libraries)
 LIBRARY_FLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
 LIBRARY_LINKS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
+# libxxhash on x86-64 may have the functions that choose by CPU.
+XXH_DISPATCH := $(shell echo 'int main(void) { return XXH3_64bits_dispatch("", 0) == 0; }' | \
+    $(CC) -include xxh_x86dispatch.h -x c - -lxxhash -o /dev/null 2>/dev/null && echo -DINGOT_XXH_DISPATCH=1)
 CMOCKA_FLAGS = $(shell pkg-config --cflags cmocka)
 CMOCKA_LINKS = $(shell pkg-config --libs cmocka)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(G) $(patsubst -I%,-isystem %,$(LIBRARY_FLAGS)) \
-          $(if $(WITHOUT_VULKAN),,-DINGOT_WITH_VULKAN=1) -fPIC -fno-semantic-interposition \
+          $(if $(WITHOUT_VULKAN),,-DINGOT_WITH_VULKAN=1) $(XXH_DISPATCH) -fPIC -fno-semantic-interposition \
           -ffp-contract=off -pthread $(WARNINGS) $(if $(filter 1,$(WERROR)),-Werror) \
           $(flags_$(config)) $(CPPFLAGS) $(CFLAGS)
 LINK = $(CC) -pthread $(flags_$(config)) -Wl,--as-needed $(LDFLAGS)
@@ -174,7 +178,7 @@ $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
-.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
 
 # The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
 # of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
@@ -211,7 +215,7 @@ demo: ## converts, inspects and runs a small model, step by step
 	@$(MAKE) $(PARALLEL) config=release all
 	@sh tools/demo.sh
 
-bench: all ## measures speed on the CPU
+bench: all $(BENCH_PROGRAMS) ## measures speed on the CPU
 	@sh tools/bench.sh
 
 gpu-bench: all ## measures speed on the first Vulkan device

@@ -1,7 +1,7 @@
 /* Streams to chunks. */
 #include "format/chunk_writer.h"
 
-#include <xxhash.h>
+#include "format/xxh3.h"
 #include <zstd.h>
 
 #include "format/alloc.h"

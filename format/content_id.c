@@ -1,5 +1,5 @@
 /* The content id [chapter 10]: a hash over what a file says. */
-#include <xxhash.h>
+#include "format/xxh3.h"
 
 #include "format/fail.h"
 #include "format/file.h"

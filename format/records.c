@@ -1,7 +1,7 @@
 /* Records to bytes and back, one pair a record. Knows offsets of fields and nothing else. */
 #include "format/records.h"
 
-#include <xxhash.h>
+#include "format/xxh3.h"
 
 const uint8_t header_magic[8] = {0x89, 'I', 'G', 'T', 0x0d, 0x0a, 0x1a, 0x0a};
 const uint8_t trailer_magic[8] = {'I', 'N', 'G', 'O', 'T', 'E', 'N', 'D'};

@@ -1,5 +1,5 @@
 /* The bytes of a source file, put together again from its segments. */
-#include <xxhash.h>
+#include "format/xxh3.h"
 
 #include "format/alloc.h"
 #include "format/fail.h"

@@ -2,7 +2,7 @@
  * own files. Everything about the index was proved when the file was opened. */
 #include "format/validate.h"
 
-#include <xxhash.h>
+#include "format/xxh3.h"
 
 #include "format/alloc.h"
 #include "format/fail.h"

@@ -1,0 +1,85 @@
+#!/bin/sh
+# The walk through Ingot on the small trained model of fixtures/: convert, validate, restore,
+# damage, compare, multiply. Every line it prints comes from a command shown before it.
+# Usage: demo.sh [MODEL]   MODEL is a checkpoint folder or a .safetensors file.
+set -eu
+
+ingot=${INGOT:-build/ingot}
+model=${1:-fixtures/shakespeare-3m}
+work=${DEMO_DIR:-build/demo}
+
+say() { printf '\n# %s\n' "$*"; }
+run() {
+    printf '$ ingot %s\n' "$*"
+    "$ingot" "$@"
+}
+# Runs a command that must fail with exit status 1.
+run_bad() {
+    printf '$ ingot %s\n' "$*"
+    status=0
+    "$ingot" "$@" || status=$?
+    [ "$status" -eq 1 ] || { echo "demo: exit status $status, not 1" >&2; exit 1; }
+}
+size() { wc -c <"$1" | tr -d ' '; }
+
+rm -rf "$work"
+mkdir -p "$work"
+
+say "1. Convert: losslessly, and to 4 bits a weight"
+run convert "$model" -o "$work/raw.ingot"
+run convert "$model" -o "$work/int4.ingot" --encode int4
+run convert "$model" -o "$work/sum.ingot" --encode int4+lowrank16
+
+say "2. Validate every byte"
+run validate "$work/raw.ingot"
+run validate "$work/int4.ingot"
+run validate "$work/int4.ingot" --against "$model"
+
+say "3. Restore the source files, byte for byte"
+if [ -d "$model" ]; then
+    run restore "$work/raw.ingot" -o "$work/restored"
+    diff -r "$model" "$work/restored"
+else
+    run restore "$work/raw.ingot" -o "$work/restored.safetensors"
+    cmp "$model" "$work/restored.safetensors"
+fi
+echo "equal to the source: every file, every byte"
+
+say "4. Damage one byte of a copy: which tensor is hurt?"
+cp "$work/int4.ingot" "$work/damaged.ingot"
+place=$(($(size "$work/damaged.ingot") / 2))
+byte=$(od -An -tu1 -j "$place" -N 1 "$work/damaged.ingot" | tr -d ' ')
+printf "$(printf '\\%03o' $((byte ^ 255)))" |
+    dd of="$work/damaged.ingot" bs=1 seek="$place" conv=notrunc 2>/dev/null
+run_bad validate "$work/damaged.ingot"
+
+say "5. What did 4 bits cost, and what does a low-rank term give back?"
+run compare "$model" "$work/int4.ingot"
+run compare "$model" "$work/sum.ingot"
+
+say "6. Multiply straight from the files: on the CPU"
+run bench "$work/raw.ingot" --device cpu
+run bench "$work/int4.ingot" --device cpu
+run bench "$work/sum.ingot" --device cpu
+
+say "7. ... and on the first Vulkan device, if there is one"
+run devices
+if "$ingot" bench "$work/int4.ingot" --device 0 >"$work/bench.txt" 2>"$work/bench.err"; then
+    printf '$ ingot bench %s --device 0\n' "$work/int4.ingot"
+    cat "$work/bench.txt"
+elif "$ingot" devices --json | grep -q '"kind": *"\(discrete\|integrated\|virtual\|software\)"'; then
+    cat "$work/bench.err" >&2
+    exit 1
+else
+    echo "no Vulkan device here; the CPU does everything"
+fi
+
+say "Sizes"
+for file in raw int4 sum; do
+    printf '%9s bytes  %s.ingot\n' "$(size "$work/$file.ingot")" "$file"
+done
+if [ -d "$model" ]; then
+    printf '%9s bytes  the source\n' "$(cat "$model"/* | wc -c | tr -d ' ')"
+else
+    printf '%9s bytes  the source\n' "$(size "$model")"
+fi
