@@ -1,0 +1,300 @@
+/* ingot convert: any model to an .ingot file. Owns the words of the verb and its summary; the work
+ * is convert/'s. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/json.h"
+#include "cli/notes.h"
+#include "cli/progress.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "cli/verbs.h"
+#include "convert/presets.h"
+
+enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096 };
+
+struct convert_values {
+    const char *target;
+    const char *encode;
+    const struct choice *compress;
+    bool keep;
+    bool force;
+    bool list_encodings;
+    bool json;
+    bool quiet;
+    bool verbose;
+};
+
+/* Everything of one conversion. */
+struct conversion {
+    const struct convert_values *values;
+    const char *const *sources;
+    uint32_t n_sources;
+    FILE *out; /* for the summary: stderr when the model itself goes to stdout */
+    struct progress_bar bar;
+    struct tensor_notes notes;
+    struct convert_result result;
+};
+
+static const struct choice compressions[] = {
+    {"fast", INGOT_COMPRESS_FAST},
+    {"none", INGOT_COMPRESS_NONE},
+    {"max", INGOT_COMPRESS_MAX},
+    {0},
+};
+
+/* ------------------------------------------------------------------ the list of encodings */
+
+static double listed_bits(const struct preset *preset)
+{
+    return preset_bits_per_weight(preset, LISTED_ROWS, LISTED_COLS);
+}
+
+static int list_encodings_json(void)
+{
+    bool failed = false;
+    json_t *root = json_object();
+    json_t *list = json_array();
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        json_t *one = json_object();
+        json_put(one, "name", json_string(preset_name(preset)), &failed);
+        json_put(one, "bits_per_weight", json_number(listed_bits(preset)), &failed);
+        json_put(one, "help", json_string(preset_help(preset)), &failed);
+        json_add(list, one, &failed);
+    }
+    json_put(root, "encodings", list, &failed);
+    return json_print(root, failed, EXITS_DONE);
+}
+
+static int list_encodings(bool as_json)
+{
+    static const struct column columns[] = {
+        {"encoding", false}, {"bits/weight", true}, {"", false}};
+    if (as_json) return list_encodings_json();
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        table_cell(&table, "%s", preset_name(preset));
+        table_cell(&table, "%.2f", listed_bits(preset));
+        table_cell(&table, "%s", preset_help(preset));
+    }
+    const bool printed = table_print(&table, stdout, 0);
+    table_release(&table);
+    if (!printed) return EXITS_SYSTEM;
+    printf("\nBits per weight are those of a %u x %u matrix, tables included.\n", LISTED_ROWS,
+           LISTED_COLS);
+    return EXITS_DONE;
+}
+
+static bool is_encoding(const char *word, struct nearest *nearest)
+{
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        if (strcmp(preset_name(preset), word) == 0) return true;
+        nearest_offer(nearest, preset_name(preset));
+    }
+    return false;
+}
+
+/* Every word of PRESET+PRESET is to be in the table. */
+static int check_encode(const char *encode)
+{
+    char *words = strdup(encode);
+    if (!words) return report_no_memory();
+    int status = EXITS_DONE;
+    char *rest = words;
+    while (rest && status == EXITS_DONE) {
+        const char *word = strsep(&rest, "+");
+        struct nearest nearest = {.word = word};
+        if (is_encoding(word, &nearest)) continue;
+        status = nearest.best
+                     ? report_usage("convert", "there is no encoding \"%s\"; did you mean %s?",
+                                    word, nearest.best)
+                     : report_usage("convert",
+                                    "there is no encoding \"%s\"; \"ingot convert "
+                                    "--list-encodings\" lists them",
+                                    word);
+    }
+    free(words);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the summary */
+
+static void tensor_done(void *context, const struct model_tensor *tensor, const char *encoding,
+                        uint64_t coded_bytes, const struct tensor_error *error)
+{
+    struct conversion *c = context;
+    notes_add(&c->notes, tensor, encoding, coded_bytes, error);
+}
+
+static int print_json(const struct conversion *c)
+{
+    const struct convert_result *r = &c->result;
+    bool failed = false;
+    json_t *root = json_object();
+    json_t *sources = json_array();
+    for (uint32_t i = 0; i < c->n_sources; i++) {
+        json_t *one = json_object();
+        json_put_bytes(one, "path", c->sources[i], strlen(c->sources[i]), &failed);
+        json_add(sources, one, &failed);
+    }
+    json_put(root, "sources", sources, &failed);
+    json_put_bytes(root, "target", c->values->target, strlen(c->values->target), &failed);
+    json_put(root, "n_tensors", json_count(r->n_tensors), &failed);
+    json_put(root, "n_encoded", json_count(r->n_encoded), &failed);
+    json_put(root, "source_bytes", json_count(r->source_bytes), &failed);
+    json_put(root, "target_bytes", json_count(r->target_bytes), &failed);
+    json_put(root, "coded_bits_per_weight", json_number(notes_bits_per_weight(&c->notes)), &failed);
+    json_put(root, "n_attachments_lost", json_count(r->n_attachments_lost), &failed);
+    json_put(root, "restorable", json_boolean(r->restorable), &failed);
+    json_put(root, "tensors", notes_json(&c->notes, &failed), &failed);
+    return json_print(root, failed, EXITS_DONE);
+}
+
+static void print_restorable(const struct conversion *c)
+{
+    const uint32_t n = c->result.n_encoded;
+    if (c->result.restorable) {
+        fputs("the source files can be restored from it, byte for byte\n", c->out);
+    } else {
+        fputs("the source files cannot be restored from it", c->out);
+        if (n > 0)
+            fprintf(c->out, ": %u tensor%s re-encoded", (unsigned)n, n == 1 ? " was" : "s were");
+        fputc('\n', c->out);
+    }
+}
+
+static int print_summary(const struct conversion *c)
+{
+    const struct convert_result *r = &c->result;
+    char *target = text_safe(c->values->target, strlen(c->values->target));
+    if (!target) return report_no_memory();
+    if (c->values->verbose) {
+        if (!notes_print(&c->notes, c->out)) goto failed;
+        fputc('\n', c->out);
+    }
+    const double share =
+        r->source_bytes > 0 ? 100 * (double)r->target_bytes / (double)r->source_bytes : 100;
+    fprintf(c->out, "%s: %s tensors, %s re-encoded\n", target, text_count(r->n_tensors).at,
+            r->n_encoded > 0 ? text_count(r->n_encoded).at : "none");
+    fprintf(c->out, "%s -> %s (%.1f %%); %.2f bits per weight before lossless compression\n",
+            text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
+            notes_bits_per_weight(&c->notes));
+    if (r->n_encoded > 0 && !notes_print_worst(&c->notes, N_WORST, c->out)) goto failed;
+    if (r->n_attachments_lost > 0) {
+        fprintf(c->out, "left out, as the target has no place for them: %u attached file%s\n",
+                (unsigned)r->n_attachments_lost, r->n_attachments_lost == 1 ? "" : "s");
+    }
+    print_restorable(c);
+    free(target);
+    return EXITS_DONE;
+failed:
+    free(target);
+    return EXITS_SYSTEM;
+}
+
+/* ------------------------------------------------------------------ the verb */
+
+static int convert(struct conversion *c, const struct model *model)
+{
+    const struct convert_values *v = c->values;
+    const struct progress progress = progress_bar_reports(&c->bar);
+    const struct convert_options options = {
+        .encode = v->encode,
+        .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
+        .replace = v->force,
+        .progress = &progress,
+        .context = c,
+        .tensor_done = tensor_done,
+    };
+    ingot_error error = {0};
+    if (!v->quiet) report_model_notes(c->sources[0], model);
+    const ingot_status status = convert_model(model, v->target, &options, &c->result, &error);
+    progress_bar_erase(&c->bar);
+    if (status == INGOT_EXISTS) {
+        return report_refusal(v->target, "exists already; --force replaces it");
+    }
+    if (status != INGOT_OK) return report_error(c->n_sources == 1 ? c->sources[0] : NULL, &error);
+    if (c->notes.failed) return report_no_memory();
+    if (v->json) return print_json(c);
+    return v->quiet ? EXITS_DONE : print_summary(c);
+}
+
+static int run(const void *values, struct operands operands)
+{
+    const struct convert_values *v = values;
+    if (v->list_encodings) return list_encodings(v->json);
+    if (v->encode && v->keep) {
+        return report_usage("convert", "--keep and --encode exclude each other");
+    }
+    const bool to_stdout = strcmp(v->target, "-") == 0;
+    if (to_stdout && v->json) {
+        return report_usage("convert", "-o - and --json both want standard output");
+    }
+    int status = v->encode ? check_encode(v->encode) : EXITS_DONE;
+    if (status != EXITS_DONE) return status;
+
+    struct conversion c = {
+        .values = v,
+        .sources = operands.at,
+        .n_sources = operands.n,
+        .out = to_stdout ? stderr : stdout,
+        .bar = progress_bar_begin(v->quiet),
+    };
+    struct model *model = NULL;
+    ingot_error error = {0};
+    if (model_open(operands.at, operands.n, NULL, &model, &error) == INGOT_OK) {
+        status = convert(&c, model);
+    } else {
+        status = report_error(operands.n == 1 ? operands.at[0] : NULL, &error);
+    }
+    notes_release(&c.notes);
+    model_close(model);
+    return status;
+}
+
+#define AT(member) .offset = offsetof(struct convert_values, member)
+static const struct option options[] = {
+    {"output", 'o', OPTION_TEXT, .required = true, AT(target), .value_name = "DST",
+     .help = "the file to write: NAME.ingot, NAME.safetensors, or - for an .ingot file on "
+             "standard output"},
+    {"encode", 0, OPTION_TEXT, AT(encode), .value_name = "PRESET[+PRESET]",
+     .help = "re-encode the weight matrices and measure what that loses; --list-encodings lists "
+             "the presets"},
+    {"keep", 0, OPTION_FLAG, AT(keep),
+     .help = "keep each tensor in its source's own encoding (the default)"},
+    {"compress", 0, OPTION_CHOICE, AT(compress), .value_name = "none|fast|max",
+     .choices = compressions,
+     .help = "lossless compression of what is written; the default is fast"},
+    {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},
+    {"list-encodings", 0, OPTION_FLAG, .alone = true, AT(list_encodings),
+     .help = "list the presets of --encode and do nothing else"},
+    {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
+    {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print nothing but errors"},
+    {"verbose", 'v', OPTION_FLAG, AT(verbose), .help = "print a line for every tensor"},
+    {0},
+};
+
+const struct verb verb_convert = {
+    .name = "convert",
+    .summary = "convert a model to an .ingot file, losslessly or re-encoded",
+    .operands = "SRC...",
+    .min_operands = 1,
+    .max_operands = UINT32_MAX,
+    .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
+             "files, or an .ingot file. Unless --encode is given, nothing is lost: \"ingot "
+             "restore\" gives the same source files again, byte for byte. The target gets its name "
+             "only when it is whole.",
+    .examples = "  ingot convert model/ -o model.ingot\n"
+                "  ingot convert a.safetensors b.safetensors -o model.ingot --compress none\n"
+                "  ingot convert model/ -o small.ingot --encode int4 -v\n"
+                "  ingot convert model/ -o better.ingot --encode int4+lowrank16\n"
+                "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
+                "  ingot convert --list-encodings\n",
+    .options = options,
+    .values_bytes = sizeof(struct convert_values),
+    .run = run,
+};

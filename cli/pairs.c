@@ -1,0 +1,162 @@
+/* Two models, tensor by tensor: bit for bit where both hold a tensor raw in the same type, else by
+ * the measured error. Knows no format. */
+#include "cli/pairs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/report.h"
+#include "format/bytes.h"
+
+enum { RAW_STEP_BYTES = 1 << 20 };
+
+struct comparison {
+    const struct model *a;
+    const struct model *b;
+    struct progress_bar *bar;
+    uint64_t done_weights; /* of the tensors before this one */
+    uint64_t tensor_weights;
+    uint64_t total_weights;
+    uint8_t *bytes_a; /* RAW_STEP_BYTES each */
+    uint8_t *bytes_b;
+};
+
+static const char phase[] = "comparing";
+
+/* A tensor reports in units of its own; the bar counts weights. */
+static void report_within(void *context, const char *what, uint64_t done, uint64_t total)
+{
+    (void)what;
+    const struct comparison *c = context;
+    const double share = total > 0 ? (double)done / (double)total : 1;
+    const uint64_t within = (uint64_t)(share * (double)c->tensor_weights);
+    progress_bar_report(c->bar, phase, c->done_weights + within, c->total_weights);
+}
+
+static bool same_raw_form(const struct model_tensor *a, const struct model_tensor *b)
+{
+    if (!a->raw || !b->raw || a->dtype != b->dtype || a->rank != b->rank) return false;
+    return memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+}
+
+static ingot_status compare_bits(const struct comparison *c, const struct pair *pair,
+                                 const struct model_tensor *tensor, bool *same, ingot_error *error)
+{
+    const uint64_t n_bytes = ingot_raw_bytes(tensor->dtype, tensor->n_rows * tensor->n_cols);
+    bool equal = true;
+    for (uint64_t offset = 0; offset < n_bytes && equal; offset += RAW_STEP_BYTES) {
+        const uint64_t n = min_u64(n_bytes - offset, RAW_STEP_BYTES);
+        ingot_status status = model_read_raw(c->a, pair->a, offset, n, c->bytes_a, error);
+        if (status == INGOT_OK) {
+            status = model_read_raw(c->b, pair->b, offset, n, c->bytes_b, error);
+        }
+        if (status != INGOT_OK) return status;
+        equal = memcmp(c->bytes_a, c->bytes_b, (size_t)n) == 0;
+    }
+    *same = equal;
+    return INGOT_OK;
+}
+
+/* Sets verdict, error and why. Fails only when the system does. */
+static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_error *error)
+{
+    struct model_tensor a;
+    struct model_tensor b;
+    model_tensor(c->a, pair->a, &a);
+    model_tensor(c->b, pair->b, &b);
+    c->tensor_weights = a.n_rows * a.n_cols;
+    pair->both_raw = same_raw_form(&a, &b);
+    ingot_error why = {0};
+    ingot_status status = INGOT_OK;
+    bool same_bits = false;
+    if (pair->both_raw) status = compare_bits(c, pair, &a, &same_bits, &why);
+    if (status == INGOT_OK && !same_bits) {
+        const struct progress progress = {.context = c, .report = report_within};
+        status = compare_tensors(c->a, pair->a, c->b, pair->b, &progress, &pair->error, &why);
+        pair->measured = status == INGOT_OK;
+    }
+    /* Bits that differ in a type without f32 values are a difference all the same. */
+    const bool unmeasurable = status == INGOT_UNSUPPORTED || status == INGOT_REFUSED;
+    if (same_bits) {
+        pair->verdict = PAIR_SAME_BITS;
+    } else if (status == INGOT_OK) {
+        const bool equal = pair->error.n_different == 0 && !pair->both_raw;
+        pair->verdict = equal ? PAIR_SAME_VALUES : PAIR_DIFFERENT;
+    } else if (pair->both_raw && unmeasurable) {
+        pair->verdict = PAIR_DIFFERENT;
+    } else if (exit_status_of(status) == EXITS_SYSTEM) {
+        *error = why;
+        return status;
+    } else {
+        pair->verdict = PAIR_REFUSED;
+        pair->why = why;
+    }
+    return INGOT_OK;
+}
+
+static void tell(struct pair_visitor *visitor, const struct pair *pair)
+{
+    visitor->counts[pair->verdict]++;
+    visitor->visit(visitor->context, pair);
+}
+
+static ingot_status visit_a(struct comparison *c, struct pair_visitor *visitor, ingot_error *error)
+{
+    for (uint32_t i = 0; i < model_n_tensors(c->a); i++) {
+        struct model_tensor tensor;
+        model_tensor(c->a, i, &tensor);
+        struct pair pair = {.verdict = PAIR_ONLY_A, .a = i, .b = INGOT_NONE};
+        pair.name = tensor.name;
+        pair.name_bytes = tensor.name_bytes;
+        if (model_find(c->b, tensor.name, tensor.name_bytes, &pair.b) == INGOT_OK) {
+            const ingot_status status = compare_pair(c, &pair, error);
+            if (status != INGOT_OK) return status;
+        }
+        tell(visitor, &pair);
+        c->done_weights += tensor.n_rows * tensor.n_cols;
+        progress_bar_report(c->bar, phase, c->done_weights, c->total_weights);
+    }
+    return INGOT_OK;
+}
+
+static void visit_only_b(const struct comparison *c, struct pair_visitor *visitor)
+{
+    for (uint32_t i = 0; i < model_n_tensors(c->b); i++) {
+        struct model_tensor tensor;
+        uint32_t found = 0;
+        model_tensor(c->b, i, &tensor);
+        if (model_find(c->a, tensor.name, tensor.name_bytes, &found) == INGOT_OK) continue;
+        const struct pair pair = {.verdict = PAIR_ONLY_B,
+                                  .name = tensor.name,
+                                  .name_bytes = tensor.name_bytes,
+                                  .a = INGOT_NONE,
+                                  .b = i};
+        tell(visitor, &pair);
+    }
+}
+
+ingot_status pairs_visit(const struct model *a, const struct model *b, struct progress_bar *bar,
+                         struct pair_visitor *visitor, ingot_error *error)
+{
+    struct comparison c = {.a = a, .b = b, .bar = bar};
+    ingot_status status = INGOT_OK;
+    for (uint32_t i = 0; i < model_n_tensors(a); i++) {
+        struct model_tensor tensor;
+        model_tensor(a, i, &tensor);
+        c.total_weights += tensor.n_rows * tensor.n_cols;
+    }
+    c.bytes_a = malloc(RAW_STEP_BYTES);
+    c.bytes_b = malloc(RAW_STEP_BYTES);
+    if (!c.bytes_a || !c.bytes_b) {
+        *error = (ingot_error){.status = INGOT_NO_MEMORY, .offset = INGOT_NO_OFFSET};
+        status = INGOT_NO_MEMORY;
+        goto done;
+    }
+    status = visit_a(&c, visitor, error);
+    if (status == INGOT_OK) visit_only_b(&c, visitor);
+done:
+    progress_bar_erase(bar);
+    free(c.bytes_b);
+    free(c.bytes_a);
+    return status;
+}

@@ -1,0 +1,147 @@
+/* Conversions: which sink a target's name asks for, and what all sinks share. Knows no format but
+ * by its row. */
+#include "convert/convert.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "convert/sink.h"
+#include "format/bytes.h"
+#include "format/fail.h"
+
+static const struct sink {
+    const char *suffix; /* or the whole name */
+    ingot_status (*write)(struct conversion *c, ingot_error *error);
+} sinks[] = {
+    {".ingot", sink_ingot},
+    {".safetensors", sink_safetensors},
+    {"-", sink_ingot},
+};
+enum { N_SINKS = sizeof sinks / sizeof *sinks };
+
+static const struct sink *sink_of(const char *target)
+{
+    const size_t n_bytes = strlen(target);
+    for (uint32_t i = 0; i < N_SINKS; i++) {
+        const size_t n = strlen(sinks[i].suffix);
+        const bool whole = sinks[i].suffix[0] != '.';
+        if (n_bytes < n || (whole && n_bytes != n)) continue;
+        if (strcmp(target + n_bytes - n, sinks[i].suffix) == 0) return &sinks[i];
+    }
+    return NULL;
+}
+
+static ingot_status fail_unknown(const char *target, ingot_error *error)
+{
+    char known[128] = "";
+    for (uint32_t i = 0; i < N_SINKS; i++) {
+        const size_t n = strlen(known);
+        if (sinks[i].suffix[0] != '.') continue;
+        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", sinks[i].suffix);
+    }
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, target,
+                      "the target's name does not end in a known suffix: %s", known);
+}
+
+static uint64_t all_bytes(const struct model *model)
+{
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < model_n_tensors(model); i++) {
+        struct model_tensor tensor;
+        model_tensor(model, i, &tensor);
+        n_bytes += tensor.stored_bytes;
+    }
+    for (uint32_t i = 0; i < model_n_attachments(model); i++) {
+        struct model_attachment attachment;
+        model_attachment(model, i, &attachment);
+        n_bytes += attachment.n_bytes;
+    }
+    return n_bytes;
+}
+
+ingot_status convert_model(const struct model *model, const char *target,
+                           const struct convert_options *options, struct convert_result *result,
+                           ingot_error *error)
+{
+    struct encoding encoding;
+    struct convert_result r = {.n_tensors = model_n_tensors(model),
+                               .source_bytes = model_source_bytes(model)};
+    struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
+    const struct sink *sink = sink_of(target);
+    if (sink == NULL) return fail_unknown(target, error);
+    if (options->encode) {
+        const ingot_status status = encoding_parse(options->encode, &encoding, error);
+        if (status != INGOT_OK) return status;
+        c.encoding = &encoding;
+    }
+    c.total_bytes = all_bytes(model);
+    const ingot_status status = sink->write(&c, error);
+    if (status == INGOT_OK) *result = r;
+    return status;
+}
+
+/* ------------------------------------------------------------------ what sinks share */
+
+void conversion_report(const struct conversion *c, uint64_t within_bytes)
+{
+    const struct progress *progress = c->options->progress;
+    if (progress == NULL) return;
+    progress->report(progress->context, "converting", c->done_bytes + within_bytes, c->total_bytes);
+}
+
+static void report_rows(void *context, uint64_t done_rows, uint64_t n_rows)
+{
+    const struct conversion *c = context;
+    const double share = n_rows ? (double)done_rows / (double)n_rows : 1;
+    conversion_report(c, (uint64_t)(share * (double)c->part_bytes));
+}
+
+struct row_progress conversion_row_progress(struct conversion *c)
+{
+    return (struct row_progress){c, report_rows};
+}
+
+void conversion_begin_part(struct conversion *c, uint64_t n_bytes)
+{
+    c->part_bytes = n_bytes;
+}
+
+void conversion_end_part(struct conversion *c)
+{
+    c->done_bytes += c->part_bytes;
+    c->part_bytes = 0;
+    conversion_report(c, 0);
+}
+
+void conversion_tensor_done(const struct conversion *c, const struct model_tensor *tensor,
+                            const char *encoding, uint64_t coded_bytes,
+                            const struct tensor_error *error)
+{
+    if (c->options->tensor_done == NULL) return;
+    c->options->tensor_done(c->options->context, tensor, encoding, coded_bytes, error);
+}
+
+static ingot_status pass(void *context, uint64_t offset, uint64_t n_bytes, void *dst,
+                         ingot_error *error)
+{
+    struct passing_bytes *p = context;
+    const ingot_status status =
+        p->read(p->conversion->model, p->index, offset, n_bytes, dst, error);
+    if (status != INGOT_OK) return status;
+    /* A writer may ask again for the last byte when its rows end within one; never for a later
+     * part before an earlier one. */
+    assert(offset <= p->hashed_bytes);
+    const uint64_t seen = min_u64(p->hashed_bytes - offset, n_bytes);
+    XXH3_128bits_update(p->hash, (const uint8_t *)dst + seen, (size_t)(n_bytes - seen));
+    p->hashed_bytes = max_u64(p->hashed_bytes, offset + n_bytes);
+    conversion_report(p->conversion, p->hashed_bytes);
+    return INGOT_OK;
+}
+
+struct byte_source passing_source(struct passing_bytes *passing)
+{
+    XXH3_128bits_reset(passing->hash);
+    passing->hashed_bytes = 0;
+    return (struct byte_source){passing, pass};
+}

@@ -1,0 +1,60 @@
+/* The converter's verbs, as the command calls them. They do not print. */
+#ifndef INGOT_CONVERT_H
+#define INGOT_CONVERT_H
+
+#include "convert/model.h"
+
+/* Error of decoded values against the source's. */
+struct tensor_error {
+    uint64_t n;            /* values compared */
+    uint64_t n_different;  /* whose f32 values differ (a NaN equals a NaN) */
+    double signal;         /* sum of squares of the source */
+    double noise;          /* sum of squares of the differences */
+    double max_error;      /* largest absolute difference */
+    double sqnr_db;        /* 10 log10(signal / noise); infinity when noise is 0 */
+    double relative_error; /* sqrt(noise / signal); 0 when noise is 0 */
+};
+
+struct convert_options {
+    const char *encode; /* NULL: keep the source's own encoding; else an encoding (see presets.h) */
+    ingot_compression compression;
+    bool replace;
+    const struct progress *progress; /* may be NULL */
+    /* Called once a tensor, in order, when it is written; error is NULL when it was kept. */
+    void *context;
+    void (*tensor_done)(void *context, const struct model_tensor *tensor, const char *encoding,
+                        uint64_t coded_bytes, const struct tensor_error *error);
+};
+
+struct convert_result {
+    uint32_t n_tensors;
+    uint32_t n_encoded;    /* re-encoded with loss or another dtype */
+    uint64_t source_bytes; /* of all source files */
+    uint64_t target_bytes;
+    bool restorable;             /* ingot restore gives the source files back */
+    uint32_t n_attachments_lost; /* that the target format has no place for */
+};
+
+/* Any model to an .ingot file, or (by suffix) to .safetensors where it can be expressed. */
+ingot_status convert_model(const struct model *model, const char *target,
+                           const struct convert_options *options, struct convert_result *result,
+                           ingot_error *error);
+
+/* Writes the source files of `file` again under the folder `target` (created; it must be empty or
+ * absent unless replace), or as the file `target` when the source was a single file. Every file is
+ * checked against its hash before it gets its name. */
+struct restore_result {
+    uint32_t n_files;
+    uint64_t n_bytes;
+};
+ingot_status restore_model(const ingot_file *file, const char *target, bool replace,
+                           const struct progress *progress, struct restore_result *result,
+                           ingot_error *error);
+
+/* Compares tensor a of one model with tensor b of another, row by row. INGOT_REFUSED when their
+ * shapes differ. */
+ingot_status compare_tensors(const struct model *model_a, uint32_t a, const struct model *model_b,
+                             uint32_t b, const struct progress *progress,
+                             struct tensor_error *result, ingot_error *error);
+
+#endif

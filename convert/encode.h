@@ -1,0 +1,82 @@
+/* What an encoding preset is made of: a row of parameters, the plan of its term, and the search
+ * that fits the term to values. For presets.c and the encode_*.c families. */
+#ifndef INGOT_CONVERT_ENCODE_H
+#define INGOT_CONVERT_ENCODE_H
+
+#include "convert/presets.h"
+#include "format/writer.h"
+
+/* A term and its codings, which point at each other: a plan stays where it was made. */
+struct term_plan {
+    const struct preset *preset;
+    struct stack_shape stack; /* of the tensor */
+    struct writer_term term;  /* combine is the caller's to set */
+    struct ingot_coding coding;
+    struct ingot_coding coding_b;
+    struct ingot_coding table;
+};
+
+/* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
+struct encode_input {
+    const struct term_plan *plan;
+    const char *name; /* of the tensor, for messages; not terminated */
+    uint32_t name_bytes;
+    uint64_t first_row; /* of the tensor's stack, for messages */
+    struct stack_shape shape;
+    const float *values;
+};
+
+struct preset {
+    const char *name;
+    const char *help;
+    const char *label;     /* integers: the coding's name */
+    bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
+    bool is_cast;          /* to `dtype`: the values themselves, in another type */
+    ingot_dtype dtype;     /* casts: of the values; else 0 */
+    uint8_t bits;          /* integers: of a code */
+    uint32_t group_cols;   /* integers: weights that share a scale, 0 for a row */
+    uint32_t kept_percent; /* sparse: of the weights */
+    uint32_t rank;         /* lowrank: at most */
+    /* The term for a tensor of that type and shape. */
+    void (*plan)(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                 struct term_plan *plan);
+    /* Writes the streams of plan->term for the input's rows, in the specification's order, to
+     * memory that is zero. INGOT_REFUSED, naming tensor and element, when a value cannot be
+     * encoded. */
+    ingot_status (*encode)(const struct encode_input *input, uint8_t *const *streams,
+                           ingot_error *error);
+};
+
+/* "NAME", "element 12 is nan: ..." */
+ingot_status encode_refuse(const struct encode_input *input, uint64_t element, const char *why,
+                           ingot_error *error);
+/* Refuses NaN and infinity, which a preset says it cannot hold. */
+ingot_status encode_check_finite(const struct encode_input *input, ingot_error *error);
+
+/* f32 to f32, f16 or bf16, to the nearest, ties to even. NaN and infinity stay. False when a finite
+ * value would become infinite; *bad is then its number. */
+bool cast_values(ingot_dtype dtype, const float *values, uint64_t n, uint8_t *dst, uint64_t *bad);
+
+/* The families. */
+void plan_cast(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+               struct term_plan *plan);
+ingot_status encode_cast(const struct encode_input *input, uint8_t *const *streams,
+                         ingot_error *error);
+void plan_row_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                      struct term_plan *plan);
+ingot_status encode_row_integer(const struct encode_input *input, uint8_t *const *streams,
+                                ingot_error *error);
+void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                        struct term_plan *plan);
+ingot_status encode_group_integer(const struct encode_input *input, uint8_t *const *streams,
+                                  ingot_error *error);
+void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                 struct term_plan *plan);
+ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,
+                           ingot_error *error);
+void plan_lowrank(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                  struct term_plan *plan);
+ingot_status encode_lowrank(const struct encode_input *input, uint8_t *const *streams,
+                            ingot_error *error);
+
+#endif

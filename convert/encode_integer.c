@@ -1,0 +1,140 @@
+/* Integers with a scale: symmetric over a row, or signed and over a group of a row. The scale is
+ * rounded to its stored type first, and the codes are found with the stored scale. */
+#include <math.h>
+
+#include "convert/encode.h"
+#include "format/floats.h"
+
+/* A float to the nearest integer, ties to even, for |v| < 2^22. Adding 1.5 * 2^23 leaves no room
+ * for a fraction, so that the addition itself rounds. */
+static float round_even(float v)
+{
+    return (v + 0x1.8p23f) - 0x1.8p23f;
+}
+
+static float clamp(float v, float low, float high)
+{
+    return v < low ? low : v > high ? high : v;
+}
+
+static struct coding_slot scale_table(const struct ingot_coding *table, uint32_t group_cols)
+{
+    return (struct coding_slot){.has_table = true,
+                                .group = GROUP_BLOCK,
+                                .group_rows = 1,
+                                .group_cols = group_cols,
+                                .table = table};
+}
+
+static void plan_integer(const struct preset *preset, struct stack_shape stack, uint8_t map,
+                         ingot_dtype scale, struct term_plan *plan)
+{
+    *plan = (struct term_plan){.preset = preset, .stack = stack, .table = raw_coding(scale)};
+    plan->coding =
+        (struct ingot_coding){.map = map, .bits = preset->bits, .codebook_stream = INGOT_NONE};
+    memcpy(plan->coding.name, preset->label, strlen(preset->label) + 1);
+    plan->coding.slots[SLOT_SCALE] = scale_table(&plan->table, preset->group_cols);
+    plan->term = (struct writer_term){.kind = TERM_DENSE, .coding = &plan->coding};
+}
+
+/* ------------------------------------------------------------------ a row, two's complement */
+
+void plan_row_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                      struct term_plan *plan)
+{
+    (void)dtype;
+    plan_integer(preset, stack, MAP_INT, INGOT_F32, plan);
+}
+
+/* One row: scale = largest magnitude / 127, code = w / scale to the nearest. A row of zeros, or of
+ * weights so small that the scale is 0, has codes 0. */
+static float encode_row(const float *w, uint64_t n, uint8_t *codes)
+{
+    float largest = 0.0f;
+    for (uint64_t i = 0; i < n; i++) {
+        const float size = fabsf(w[i]);
+        largest = size > largest ? size : largest;
+    }
+    const float scale = largest / 127.0f;
+    if (scale == 0.0f) return 0.0f;
+    for (uint64_t i = 0; i < n; i++) {
+        codes[i] = (uint8_t)(int8_t)round_even(clamp(w[i] / scale, -127.0f, 127.0f));
+    }
+    return scale;
+}
+
+ingot_status encode_row_integer(const struct encode_input *input, uint8_t *const *streams,
+                                ingot_error *error)
+{
+    const uint64_t n_rows = input->shape.n_matrices * input->shape.n_rows;
+    const uint64_t n_cols = input->shape.n_cols;
+    const ingot_status status = encode_check_finite(input, error);
+    if (status != INGOT_OK) return status;
+    for (uint64_t r = 0; r < n_rows; r++) {
+        const float scale = encode_row(input->values + r * n_cols, n_cols, streams[0] + r * n_cols);
+        store_f32(streams[1] + 4 * r, scale);
+    }
+    return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ a group, signed scale */
+
+void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                        struct term_plan *plan)
+{
+    (void)dtype;
+    plan_integer(preset, stack, MAP_UINT, INGOT_F16, plan);
+    plan->coding.slots[SLOT_ZERO] = (struct coding_slot){.has_constant = true, .constant = 8.0f};
+}
+
+/* The scale of a group as f16 bits: that which gives the weight of largest magnitude (the first of
+ * them) the code 0, which stands for -8. Zeros, and weights so small that the scale is 0, have
+ * scale +0. Sets *largest to that weight's place. */
+static uint16_t group_scale(const float *w, uint64_t n, uint64_t *largest)
+{
+    uint64_t at = 0;
+    for (uint64_t i = 1; i < n; i++) {
+        if (fabsf(w[i]) > fabsf(w[at])) at = i;
+    }
+    *largest = at;
+    const uint16_t scale = f16_from_f32(w[at] / -8.0f);
+    return (scale & 0x7fffu) == 0 ? 0 : scale;
+}
+
+/* Codes of a group at nibble `first` on of a plane of width 4 that is zero:
+ *
+ *     byte  i/2      bits 0-3: code i, i even      bits 4-7: code i, i odd  */
+static void put_group(const float *w, uint64_t n, float scale, uint8_t *plane, uint64_t first)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        const float steps = scale == 0.0f ? 0.0f : clamp(w[i] / scale, -8.0f, 7.0f);
+        const uint8_t code = (uint8_t)(round_even(steps) + 8.0f);
+        plane[(first + i) / 2] |= (uint8_t)(code << (first + i) % 2 * 4);
+    }
+}
+
+ingot_status encode_group_integer(const struct encode_input *input, uint8_t *const *streams,
+                                  ingot_error *error)
+{
+    const uint64_t n_cols = input->shape.n_cols;
+    const uint64_t group = input->plan->preset->group_cols;
+    struct stream_shape codes;
+    uint8_t *scales = streams[1];
+    ingot_status status = encode_check_finite(input, error);
+    if (status != INGOT_OK || !plane_shape(4, input->shape, &codes)) return status;
+    for (uint64_t r = 0; r < codes.n_rows; r++) {
+        const float *row = input->values + r * n_cols;
+        for (uint64_t c = 0; c < n_cols; c += group, scales += 2) {
+            const uint64_t n = min_u64(group, n_cols - c);
+            uint64_t largest;
+            const uint16_t bits = group_scale(row + c, n, &largest);
+            if ((bits & 0x7c00u) == 0x7c00u) {
+                return encode_refuse(input, r * n_cols + c + largest,
+                                     "has f16 scales, which cannot reach it", error);
+            }
+            put_group(row + c, n, f32_from_f16(bits), streams[0], r * codes.row_bits / 4 + c);
+            store_u16(scales, bits);
+        }
+    }
+    return INGOT_OK;
+}

@@ -1,0 +1,99 @@
+/* One tensor to another encoding: the plan of its terms, and which way it is encoded. */
+#include "convert/encode_tensor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "convert/measure.h"
+#include "convert/tensor_job.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+
+uint32_t job_first_stream(const struct tensor_job *job, uint32_t term)
+{
+    uint32_t i = 0;
+    while (i < job->streams.n_streams && job->streams.list[i].term < term) i++;
+    return i;
+}
+
+ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
+                        uint64_t first_row, const float *values, uint8_t *const *streams,
+                        ingot_error *error)
+{
+    const struct encode_input input = {
+        &job->plans[term], job->tensor.name, job->tensor.name_bytes, first_row, shape, values};
+    return job->plans[term].preset->encode(&input, streams, error);
+}
+
+/* Plans every term, and the tensor as the writer is to have it. */
+static void plan_terms(struct tensor_job *job)
+{
+    const struct model_tensor *t = &job->reader.tensor;
+    for (uint32_t k = 0; k < job->encoding->n_terms; k++) {
+        const struct preset *preset = job->encoding->presets[k];
+        preset->plan(preset, t->dtype, job->stack, &job->plans[k]);
+        job->plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;
+        job->terms[k] = job->plans[k].term;
+    }
+}
+
+static ingot_status begin_job(struct tensor_job *job, const struct model *model, uint32_t index,
+                              ingot_error *error)
+{
+    ingot_status status = rows_open(model, index, &job->reader, error);
+    if (status != INGOT_OK) return status;
+    const struct model_tensor *t = &job->reader.tensor;
+    char *name = ingot_allocate(NULL, (uint64_t)t->name_bytes + 1);
+    if (name == NULL) return ingot_fail_memory(error, t->name_bytes, "tensor name");
+    memcpy(name, t->name, t->name_bytes);
+    name[t->name_bytes] = '\0';
+    job->tensor = (struct writer_tensor){
+        .name = name,
+        .name_bytes = t->name_bytes,
+        .dtype = job->encoding->cast ? job->encoding->cast : t->dtype,
+        .rank = t->rank,
+        .stack = t->stack,
+        .split = t->split,
+        .n_terms = job->encoding->n_terms,
+        .terms = job->terms,
+    };
+    memcpy(job->tensor.dims, t->dims, sizeof t->dims);
+    if (!stack_of(t->rank, t->dims, t->stack, t->split, &job->stack)) {
+        return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name, "too large a shape");
+    }
+    plan_terms(job);
+    return INGOT_OK;
+}
+
+static void end_job(struct tensor_job *job)
+{
+    streams_release(&job->streams);
+    ingot_release(NULL, (void *)(uintptr_t)job->tensor.name);
+    rows_close(&job->reader);
+}
+
+ingot_status encode_tensor(const struct model *model, uint32_t index,
+                           const struct encoding *encoding, ingot_writer *writer,
+                           const struct row_progress *progress, struct encoded_tensor *result,
+                           ingot_error *error)
+{
+    struct tensor_job *job = ingot_allocate_zeroed(NULL, 1, sizeof *job);
+    if (job == NULL) return ingot_fail_memory(error, sizeof *job, "tensor");
+    *result = (struct encoded_tensor){0};
+    job->encoding = encoding;
+    job->progress = progress;
+    job->writer = writer;
+    job->result = result;
+    ingot_status status = begin_job(job, model, index, error);
+    if (status == INGOT_OK) {
+        status = encoding->by_rows ? encode_by_slabs(job, error) : encode_whole(job, error);
+    }
+    if (status == INGOT_OK) {
+        result->dtype = job->tensor.dtype;
+        rows_hash(&job->reader, result->source_hash);
+        measure_finish(&result->error);
+    }
+    end_job(job);
+    ingot_release(NULL, job);
+    return status;
+}

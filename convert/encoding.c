@@ -1,0 +1,65 @@
+/* Encodings as text, and the rule for what gets encoded. */
+#include "convert/encoding.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "convert/encode.h"
+#include "convert/names.h"
+#include "convert/raw_values.h"
+#include "format/fail.h"
+
+enum { MIN_WEIGHTS = 256, MIN_RANK = 2 };
+
+static const struct preset *find_preset(const char *name, size_t n_bytes)
+{
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        if (strlen(preset->name) == n_bytes && memcmp(preset->name, name, n_bytes) == 0) {
+            return preset;
+        }
+    }
+    return NULL;
+}
+
+static ingot_status fail_unknown(const char *name, size_t n_bytes, ingot_error *error)
+{
+    char known[160] = "";
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        const size_t n = strlen(known);
+        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", preset->name);
+    }
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "encoding",
+                      "there is no preset '%s'; there are: %s", name_shown(name, n_bytes).text,
+                      known);
+}
+
+ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_error *error)
+{
+    struct encoding e = {.by_rows = true};
+    for (;;) {
+        const size_t n_bytes = strcspn(text, "+");
+        const struct preset *preset = find_preset(text, n_bytes);
+        if (preset == NULL) return fail_unknown(text, n_bytes, error);
+        if (e.n_terms == ENCODING_MAX_TERMS) {
+            return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "encoding",
+                              "more than %d presets are joined", ENCODING_MAX_TERMS);
+        }
+        e.presets[e.n_terms++] = preset;
+        e.by_rows = e.by_rows && preset->by_rows;
+        text += n_bytes;
+        if (*text == '\0') break;
+        text++;
+    }
+    if (e.n_terms == 1 && e.presets[0]->is_cast) e.cast = e.presets[0]->dtype;
+    *encoding = e;
+    return INGOT_OK;
+}
+
+bool encoding_applies(const struct encoding *encoding, const struct model_tensor *tensor)
+{
+    if (!dtype_is_float(tensor->dtype)) return false;
+    if (encoding->cast) return !tensor->raw || tensor->dtype != encoding->cast;
+    return tensor->rank >= MIN_RANK && tensor->n_rows * tensor->n_cols >= MIN_WEIGHTS;
+}

@@ -1,0 +1,261 @@
+/* Models of any format: the table of formats, and the calls that pass to the format's own
+ * functions. Knows of a format only its row. */
+#include "convert/model.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "convert/model_kind.h"
+#include "convert/source_ingot.h"
+#include "convert/source_safetensors.h"
+#include "format/fail.h"
+
+/* ------------------------------------------------------------------ the table of formats */
+
+/* What is known of a path before it is opened as anything. */
+struct path_facts {
+    bool folder;
+    const char *suffix; /* with its dot, or "" */
+    uint32_t head_bytes;
+    uint8_t head[16];
+};
+
+static bool head_is_ingot(const struct path_facts *facts)
+{
+    static const uint8_t magic[8] = {0x89, 'I', 'G', 'T', '\r', '\n', 0x1a, '\n'};
+    return facts->head_bytes >= sizeof magic && memcmp(facts->head, magic, sizeof magic) == 0;
+}
+
+static bool head_is_safetensors(const struct path_facts *facts)
+{
+    return facts->head_bytes > 8 && facts->head[8] == '{' && facts->head[7] == 0 &&
+           facts->head[6] == 0;
+}
+
+static bool head_is_unknown(const struct path_facts *facts)
+{
+    (void)facts;
+    return false;
+}
+
+static const struct format {
+    const char *name;
+    const char *suffix; /* NULL: a folder */
+    uint32_t most_paths;
+    bool (*head)(const struct path_facts *facts); /* for files of another suffix */
+    ingot_status (*open)(const char *const *paths, uint32_t n_paths,
+                         const ingot_allocator *allocator, struct model **model,
+                         ingot_error *error);
+} formats[] = {
+    {"a folder", NULL, 1, head_is_unknown, safetensors_open_folder},
+    {".ingot", ".ingot", 1, head_is_ingot, ingot_open_container},
+    {".safetensors", ".safetensors", UINT32_MAX, head_is_safetensors, safetensors_open_files},
+};
+enum { N_FORMATS = sizeof formats / sizeof *formats };
+
+static ingot_status look_at(const char *path, struct path_facts *facts, ingot_error *error)
+{
+    struct stat found;
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash ? slash : path, '.');
+    *facts = (struct path_facts){.suffix = dot ? dot : ""};
+    if (stat(path, &found) != 0) {
+        const ingot_status status = errno == ENOENT ? INGOT_NOT_FOUND : INGOT_IO;
+        return ingot_fail(error, status, INGOT_NO_OFFSET, path, "cannot open: %s", strerror(errno));
+    }
+    facts->folder = S_ISDIR(found.st_mode);
+    if (!S_ISREG(found.st_mode)) return INGOT_OK;
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) {
+        return ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, path, "cannot open: %s",
+                          strerror(errno));
+    }
+    const ssize_t n = pread(descriptor, facts->head, sizeof facts->head, 0);
+    facts->head_bytes = n > 0 ? (uint32_t)n : 0;
+    (void)close(descriptor);
+    return INGOT_OK;
+}
+
+/* The row of a path: by its suffix, else by its first bytes. */
+static const struct format *format_of(const struct path_facts *facts)
+{
+    for (uint32_t i = 0; i < N_FORMATS; i++) {
+        const bool folder = formats[i].suffix == NULL;
+        if (folder != facts->folder) continue;
+        if (folder || strcmp(formats[i].suffix, facts->suffix) == 0) return &formats[i];
+    }
+    for (uint32_t i = 0; i < N_FORMATS; i++) {
+        if (!facts->folder && formats[i].head(facts)) return &formats[i];
+    }
+    return NULL;
+}
+
+static ingot_status fail_unknown(const char *path, ingot_error *error)
+{
+    char names[128] = "";
+    for (uint32_t i = 0; i < N_FORMATS; i++) {
+        const size_t n = strlen(names);
+        snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", formats[i].name);
+    }
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, path,
+                      "neither its name nor its first bytes say what it is; known are: %s", names);
+}
+
+ingot_status model_open(const char *const *paths, uint32_t n_paths,
+                        const ingot_allocator *allocator, struct model **model, ingot_error *error)
+{
+    const struct format *format = NULL;
+    for (uint32_t i = 0; i < n_paths; i++) {
+        struct path_facts facts;
+        const ingot_status status = look_at(paths[i], &facts, error);
+        if (status != INGOT_OK) return status;
+        const struct format *found = format_of(&facts);
+        if (found == NULL) return fail_unknown(paths[i], error);
+        if (format != NULL && found != format) {
+            return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, paths[i],
+                              "%s and %s cannot be one model", format->name, found->name);
+        }
+        format = found;
+    }
+    if (format == NULL) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "sources", "there are none");
+    }
+    if (n_paths > format->most_paths) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, paths[1],
+                          "only one %s at a time can be opened", format->name);
+    }
+    return format->open(paths, n_paths, allocator, model, error);
+}
+
+/* ------------------------------------------------------------------ what formats share */
+
+void model_layout(const char *name, uint32_t name_bytes, uint32_t rank, uint8_t *stack,
+                  uint8_t *split)
+{
+    static const char experts[] = "experts";
+    const bool is_stack = rank == 3 && memmem(name, name_bytes, experts, sizeof experts - 1);
+    *stack = is_stack ? 1 : 0;
+    *split = is_stack ? 2 : rank >= 2 ? 1 : 0;
+}
+
+void model_add_note(struct model *model, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    buffer_append(&model->notes, text, strlen(text) + 1);
+    model->n_notes++;
+}
+
+void model_blame(ingot_error *error, const char *file_name)
+{
+    if (error == NULL) return;
+    char what[sizeof error->what];
+    memcpy(what, error->what, sizeof what);
+    snprintf(error->what, sizeof error->what, "%.100s: %.150s", file_name, what);
+}
+
+/* ------------------------------------------------------------------ calls */
+
+void model_close(struct model *model)
+{
+    if (model == NULL) return;
+    buffer_release(&model->notes);
+    model->kind->close(model);
+}
+
+const char *model_format(const struct model *model)
+{
+    return model->kind->format;
+}
+
+const ingot_file *model_container(const struct model *model)
+{
+    return model->kind->container(model);
+}
+
+uint32_t model_n_tensors(const struct model *model)
+{
+    return model->kind->n_tensors(model);
+}
+
+void model_tensor(const struct model *model, uint32_t index, struct model_tensor *tensor)
+{
+    model->kind->tensor(model, index, tensor);
+}
+
+ingot_status model_find(const struct model *model, const char *name, size_t name_bytes,
+                        uint32_t *index)
+{
+    return model->kind->find(model, name, name_bytes, index);
+}
+
+ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
+                              uint64_t n_rows, float *dst, ingot_error *error)
+{
+    return model->kind->decode_f32(model, index, first_row, n_rows, dst, error);
+}
+
+ingot_status model_read_raw(const struct model *model, uint32_t index, uint64_t offset,
+                            uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    return model->kind->read_raw(model, index, offset, n_bytes, dst, error);
+}
+
+struct span model_metadata(const struct model *model)
+{
+    return model->kind->metadata(model);
+}
+
+uint32_t model_n_attachments(const struct model *model)
+{
+    return model->kind->n_attachments(model);
+}
+
+void model_attachment(const struct model *model, uint32_t index,
+                      struct model_attachment *attachment)
+{
+    model->kind->attachment(model, index, attachment);
+}
+
+ingot_status model_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
+                                   uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    return model->kind->read_attachment(model, index, offset, n_bytes, dst, error);
+}
+
+ingot_status model_source_blob(const struct model *model, const uint32_t *attachment_blobs,
+                               const struct progress *progress, struct byte_buffer *out,
+                               struct model_hashes *hashes, ingot_error *error)
+{
+    return model->kind->source_blob(model, attachment_blobs, progress, out, hashes, error);
+}
+
+ingot_status model_unchanged(const struct model *model, ingot_error *error)
+{
+    return model->kind->unchanged(model, error);
+}
+
+uint64_t model_source_bytes(const struct model *model)
+{
+    return model->kind->source_bytes(model);
+}
+
+uint32_t model_n_notes(const struct model *model)
+{
+    return model->n_notes;
+}
+
+const char *model_note(const struct model *model, uint32_t index)
+{
+    const char *text = (const char *)model->notes.data;
+    for (uint32_t i = 0; i < index; i++) text += strlen(text) + 1;
+    return text;
+}

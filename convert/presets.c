@@ -1,0 +1,114 @@
+/* The table of presets: an encoding is a row here and its family's two functions. Knows no files.
+ */
+#include "convert/presets.h"
+
+#include <math.h>
+
+#include "convert/encode.h"
+#include "convert/names.h"
+#include "format/fail.h"
+
+static const struct preset presets[] = {
+    {.name = "f32",
+     .help = "dequantized to 32-bit floats",
+     .by_rows = true,
+     .is_cast = true,
+     .dtype = INGOT_F32,
+     .plan = plan_cast,
+     .encode = encode_cast},
+    {.name = "f16",
+     .help = "cast to 16-bit floats; a value past 65504 is an error",
+     .by_rows = true,
+     .is_cast = true,
+     .dtype = INGOT_F16,
+     .plan = plan_cast,
+     .encode = encode_cast},
+    {.name = "bf16",
+     .help = "cast to bfloat16",
+     .by_rows = true,
+     .is_cast = true,
+     .dtype = INGOT_BF16,
+     .plan = plan_cast,
+     .encode = encode_cast},
+    {.name = "int8",
+     .help = "8-bit integers, an f32 scale a row",
+     .label = "int8-row",
+     .by_rows = true,
+     .bits = 8,
+     .plan = plan_row_integer,
+     .encode = encode_row_integer},
+    {.name = "int4",
+     .help = "4-bit integers, a signed f16 scale per 32 weights of a row",
+     .label = "int4-g32",
+     .by_rows = true,
+     .bits = 4,
+     .group_cols = 32,
+     .plan = plan_group_integer,
+     .encode = encode_group_integer},
+    {.name = "sparse50",
+     .help = "the half of the weights of largest magnitude, in the source's type; the rest is 0",
+     .kept_percent = 50,
+     .plan = plan_sparse,
+     .encode = encode_sparse},
+    {.name = "lowrank16",
+     .help = "a product of two bf16 matrices, of rank 16 (truncated SVD)",
+     .rank = 16,
+     .plan = plan_lowrank,
+     .encode = encode_lowrank},
+};
+enum { N_PRESETS = sizeof presets / sizeof *presets };
+
+const struct preset *preset_at(uint32_t index)
+{
+    return index < N_PRESETS ? &presets[index] : NULL;
+}
+
+const char *preset_name(const struct preset *preset)
+{
+    return preset->name;
+}
+
+const char *preset_help(const struct preset *preset)
+{
+    return preset->help;
+}
+
+double preset_bits_per_weight(const struct preset *preset, uint64_t n_rows, uint64_t n_cols)
+{
+    struct term_plan plan;
+    struct term_stream streams[TENSOR_MAX_STREAMS];
+    uint32_t n_streams;
+    double n_bytes = 0;
+    preset->plan(preset, INGOT_BF16, (struct stack_shape){1, n_rows, n_cols}, &plan);
+    const struct writer_tensor tensor = {.name = "",
+                                         .dtype = INGOT_BF16,
+                                         .rank = 2,
+                                         .dims = {n_rows, n_cols},
+                                         .split = 1,
+                                         .n_terms = 1,
+                                         .terms = &plan.term};
+    if (writer_streams(&tensor, streams, &n_streams, NULL) != INGOT_OK) return NAN;
+    for (uint32_t i = 0; i < n_streams; i++) n_bytes += (double)streams[i].shape.n_bytes;
+    return n_bytes * 8 / ((double)n_rows * (double)n_cols);
+}
+
+/* ------------------------------------------------------------------ what the families share */
+
+ingot_status encode_refuse(const struct encode_input *input, uint64_t element, const char *why,
+                           ingot_error *error)
+{
+    const uint64_t in_tensor = input->first_row * input->shape.n_cols + element;
+    return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                      name_shown(input->name, input->name_bytes).text,
+                      "element %llu is %.9g: %s %s", (unsigned long long)in_tensor,
+                      (double)input->values[element], input->plan->preset->name, why);
+}
+
+ingot_status encode_check_finite(const struct encode_input *input, ingot_error *error)
+{
+    const uint64_t n = input->shape.n_matrices * input->shape.n_rows * input->shape.n_cols;
+    for (uint64_t i = 0; i < n; i++) {
+        if (!isfinite(input->values[i])) return encode_refuse(input, i, "cannot hold it", error);
+    }
+    return INGOT_OK;
+}

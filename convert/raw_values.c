@@ -1,0 +1,69 @@
+/* Logical bytes as f32: quick loops for the four types that weights mostly have, the reference
+ * decoder for all others. */
+#include "convert/raw_values.h"
+
+#include "format/decode.h"
+#include "format/fail.h"
+#include "format/floats.h"
+#include "format/writer.h"
+
+uint32_t dtype_bytes(ingot_dtype dtype)
+{
+    const uint32_t bits = ingot_dtype_bits(dtype);
+    return bits % 8 == 0 ? bits / 8 : 0;
+}
+
+bool dtype_is_float(ingot_dtype dtype)
+{
+    return dtype == INGOT_F64 || dtype == INGOT_F32 || dtype == INGOT_F16 || dtype == INGOT_BF16;
+}
+
+static void from_f64(const uint8_t *bytes, uint64_t n, float *dst)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        double v;
+        memcpy(&v, bytes + 8 * i, sizeof v);
+        dst[i] = (float)v;
+    }
+}
+
+static void from_f32(const uint8_t *bytes, uint64_t n, float *dst)
+{
+    memcpy(dst, bytes, (size_t)n * sizeof *dst);
+}
+
+static void from_f16(const uint8_t *bytes, uint64_t n, float *dst)
+{
+    for (uint64_t i = 0; i < n; i++) dst[i] = f32_from_f16(load_u16(bytes + 2 * i));
+}
+
+static void from_bf16(const uint8_t *bytes, uint64_t n, float *dst)
+{
+    for (uint64_t i = 0; i < n; i++) dst[i] = f32_from_bf16(load_u16(bytes + 2 * i));
+}
+
+static void (*const quick[])(const uint8_t *bytes, uint64_t n, float *dst) = {
+    [INGOT_F64] = from_f64,
+    [INGOT_F32] = from_f32,
+    [INGOT_F16] = from_f16,
+    [INGOT_BF16] = from_bf16,
+};
+
+ingot_status raw_values_f32(ingot_dtype dtype, const uint8_t *bytes, uint64_t n, float *dst,
+                            ingot_error *error)
+{
+    if (n == 0) return INGOT_OK;
+    if (dtype_is_float(dtype)) {
+        quick[dtype](bytes, n, dst);
+        return INGOT_OK;
+    }
+    if (dtype == INGOT_C64 || dtype_bytes(dtype) == 0) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "values",
+                          "%s has no values in f32 here", ingot_dtype_name(dtype));
+    }
+    const struct ingot_coding coding = raw_coding(dtype);
+    const struct memory_streams streams = {&bytes, NULL};
+    const struct stream_provider provider = memory_provider(&streams, NULL);
+    const struct stack_part part = {0, 1, 0, n};
+    return coding_decode(&coding, (struct stack_shape){1, 1, n}, 0, &provider, part, dst, error);
+}

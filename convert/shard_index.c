@@ -1,0 +1,97 @@
+/* Checks model.safetensors.index.json. */
+#include "convert/shard_index.h"
+
+#include "convert/json.h"
+#include "convert/names.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/source.h"
+
+struct checker {
+    struct json_pull pull;
+    const ingot_allocator *allocator;
+    shard_holds_function *holds;
+    const void *context;
+    ingot_error *error;
+};
+
+static ingot_status check_pair(const struct checker *c, const struct json_event *key,
+                               const struct json_event *value, char *tensor, char *shard)
+{
+    bool exists;
+    json_event_text(key, tensor);
+    json_event_text(value, shard);
+    shard[value->text_bytes] = '\0';
+    const struct shown_name shown = name_shown(shard, value->text_bytes);
+    const bool plain = safe_path(shard, value->text_bytes) && strchr(shard, '/') == NULL;
+    if (!plain) {
+        return ingot_fail(c->error, INGOT_REFUSED, value->offset, SHARD_INDEX_NAME,
+                          "weight_map names '%s', which is not the name of a file in this folder",
+                          shown.text);
+    }
+    const bool held = c->holds(c->context, shard, tensor, key->text_bytes, &exists);
+    if (!exists) {
+        return ingot_fail(c->error, INGOT_INVALID, value->offset, SHARD_INDEX_NAME,
+                          "weight_map names '%s', which is not there", shown.text);
+    }
+    if (!held) {
+        return ingot_fail(c->error, INGOT_INVALID, key->offset, SHARD_INDEX_NAME,
+                          "'%s' is not in %s", name_shown(tensor, key->text_bytes).text,
+                          shown.text);
+    }
+    return INGOT_OK;
+}
+
+static ingot_status check_map(struct checker *c)
+{
+    struct json_event key, value;
+    ingot_status status = json_pull_next(&c->pull, &value, c->error);
+    if (status != INGOT_OK) return status;
+    if (value.kind != JSON_KIND_OBJECT) {
+        return ingot_fail(c->error, INGOT_INVALID, value.offset, SHARD_INDEX_NAME,
+                          "weight_map is not an object");
+    }
+    for (;;) {
+        status = json_pull_next(&c->pull, &key, c->error);
+        if (status != INGOT_OK || key.kind == JSON_KIND_OBJECT_END) return status;
+        status = json_pull_next(&c->pull, &value, c->error);
+        if (status != INGOT_OK) return status;
+        if (value.kind != JSON_KIND_STRING) {
+            return ingot_fail(c->error, INGOT_INVALID, value.offset, SHARD_INDEX_NAME,
+                              "weight_map has a value that is not a string");
+        }
+        const uint64_t n_bytes = key.text_bytes + value.text_bytes + 1;
+        char *texts = ingot_allocate(c->allocator, n_bytes);
+        if (texts == NULL) return ingot_fail_memory(c->error, n_bytes, SHARD_INDEX_NAME);
+        status = check_pair(c, &key, &value, texts, texts + key.text_bytes);
+        ingot_release(c->allocator, texts);
+        if (status != INGOT_OK) return status;
+    }
+}
+
+ingot_status shard_index_check(struct span text, const ingot_allocator *allocator,
+                               shard_holds_function *holds, const void *context, ingot_error *error)
+{
+    struct checker c = {json_pull_open(text, 0, SHARD_INDEX_NAME), allocator, holds, context,
+                        error};
+    struct json_event event;
+    ingot_status status = json_pull_next(&c.pull, &event, error);
+    if (status != INGOT_OK) return status;
+    if (event.kind != JSON_KIND_OBJECT) {
+        return ingot_fail(error, INGOT_INVALID, event.offset, SHARD_INDEX_NAME, "not an object");
+    }
+    for (;;) {
+        status = json_pull_next(&c.pull, &event, error);
+        if (status != INGOT_OK) return status;
+        if (event.kind == JSON_KIND_OBJECT_END) break;
+        if (json_event_is(&event, "weight_map")) {
+            status = check_map(&c);
+        } else {
+            status = json_pull_next(&c.pull, &event, error);
+            if (status == INGOT_OK) status = json_pull_skip(&c.pull, &event, error);
+        }
+        if (status != INGOT_OK) return status;
+    }
+    status = json_pull_next(&c.pull, &event, error);
+    return status == INGOT_END ? INGOT_OK : status;
+}

@@ -1,0 +1,50 @@
+/* What a target format is given: one conversion, and what every sink does the same way. */
+#ifndef INGOT_CONVERT_SINK_H
+#define INGOT_CONVERT_SINK_H
+
+#include "convert/convert.h"
+#include "convert/encode_tensor.h"
+#include "convert/encoding.h"
+#include "convert/hash.h"
+#include "format/writer.h"
+
+struct conversion {
+    const struct model *model;
+    const char *target;
+    const struct convert_options *options;
+    const struct encoding *encoding; /* NULL: keep what is there */
+    struct convert_result *result;
+    uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
+    uint64_t total_bytes;
+    uint64_t part_bytes; /* of the tensor that is being written */
+};
+
+/* Tells the progress: within_bytes of the part that is being written are done. */
+void conversion_report(const struct conversion *c, uint64_t within_bytes);
+/* The same as rows of the part. The conversion must outlive it. */
+struct row_progress conversion_row_progress(struct conversion *c);
+void conversion_begin_part(struct conversion *c, uint64_t n_bytes);
+void conversion_end_part(struct conversion *c);
+/* Tells the options' tensor_done. */
+void conversion_tensor_done(const struct conversion *c, const struct model_tensor *tensor,
+                            const char *encoding, uint64_t coded_bytes,
+                            const struct tensor_error *error);
+
+/* Bytes of a tensor or attachment on their way to a writer, which takes them in order: hashed as
+ * they pass. */
+struct passing_bytes {
+    struct conversion *conversion;
+    uint32_t index;
+    ingot_status (*read)(const struct model *model, uint32_t index, uint64_t offset,
+                         uint64_t n_bytes, void *dst, ingot_error *error);
+    XXH3_state_t *hash;
+    uint64_t hashed_bytes;
+};
+/* The passing bytes must outlive the source; hash is reset. */
+struct byte_source passing_source(struct passing_bytes *passing);
+
+/* The targets: one row each in convert.c. */
+ingot_status sink_ingot(struct conversion *c, ingot_error *error);
+ingot_status sink_safetensors(struct conversion *c, ingot_error *error);
+
+#endif

@@ -1,0 +1,279 @@
+/* A model to an .ingot file: attachments, tensors, metadata, source, receipt. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert/copy_tensor.h"
+#include "convert/names.h"
+#include "convert/receipt.h"
+#include "convert/sink.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+
+#define MAX_RECEIPT_BYTES (UINT64_C(1) << 30)
+
+struct ingot_sink {
+    struct conversion *c;
+    ingot_writer *writer;
+    struct receipt *receipt;
+    XXH3_state_t *hash;
+    uint32_t *attachment_blobs;
+    bool changed;                /* a tensor does not hold its source's bits */
+    struct model_hashes written; /* as the bytes passed */
+    struct model_hashes proved;  /* as the source's files were read for their hashes */
+    bool *kept;                  /* tensors held raw, of which a hash was made */
+    ingot_error *error;
+};
+
+/* ------------------------------------------------------------------ attachments and metadata */
+
+static ingot_status write_attachments(struct ingot_sink *s)
+{
+    const struct model *model = s->c->model;
+    for (uint32_t i = 0; i < model_n_attachments(model); i++) {
+        struct model_attachment a;
+        model_attachment(model, i, &a);
+        struct passing_bytes passing = {s->c, i, model_read_attachment, s->hash, 0};
+        const struct byte_source source = passing_source(&passing);
+        conversion_begin_part(s->c, a.n_bytes);
+        const ingot_status status =
+            ingot_writer_blob(s->writer, INGOT_BLOB_ATTACHMENT, a.name, NULL, a.n_bytes, &source,
+                              &s->attachment_blobs[i], s->error);
+        if (status != INGOT_OK) return status;
+        hash_digest(s->hash, s->written.attachments[i]);
+        conversion_end_part(s->c);
+    }
+    return INGOT_OK;
+}
+
+static ingot_status write_blob(struct ingot_sink *s, ingot_blob_kind kind, const char *media_type,
+                               struct span bytes)
+{
+    const struct byte_source source = memory_bytes(&bytes);
+    return ingot_writer_blob(s->writer, kind, NULL, media_type, bytes.n_bytes, &source, NULL,
+                             s->error);
+}
+
+static ingot_status write_metadata(struct ingot_sink *s)
+{
+    const struct span metadata = model_metadata(s->c->model);
+    if (metadata.n_bytes == 0) return INGOT_OK;
+    return write_blob(s, INGOT_BLOB_METADATA, NULL, metadata);
+}
+
+/* ------------------------------------------------------------------ tensors */
+
+static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+{
+    struct passing_bytes passing = {s->c, index, model_read_raw, s->hash, 0};
+    const struct byte_source source = passing_source(&passing);
+    struct writer_tensor tensor = {
+        .name_bytes = t->name_bytes,
+        .dtype = t->dtype,
+        .rank = t->rank,
+        .stack = t->stack,
+        .split = t->split,
+    };
+    memcpy(tensor.dims, t->dims, sizeof t->dims);
+    char *name = ingot_allocate(NULL, (uint64_t)t->name_bytes + 1);
+    if (name == NULL) return ingot_fail_memory(s->error, t->name_bytes, "tensor name");
+    memcpy(name, t->name, t->name_bytes);
+    name[t->name_bytes] = '\0';
+    tensor.name = name;
+    const ingot_status status = ingot_writer_raw(s->writer, &tensor, &source, s->error);
+    ingot_release(NULL, name);
+    if (status != INGOT_OK) return status;
+    hash_digest(s->hash, s->written.tensors[index]);
+    s->kept[index] = true;
+    receipt_kept(s->receipt, t, s->written.tensors[index]);
+    conversion_tensor_done(s->c, t, t->encoding, passing.hashed_bytes, NULL);
+    return INGOT_OK;
+}
+
+static ingot_status copy_terms(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+{
+    const struct row_progress progress = conversion_row_progress(s->c);
+    const ingot_file *file = model_container(s->c->model);
+    ingot_tensor described;
+    const ingot_status status = copy_tensor(file, index, s->writer, &progress, s->error);
+    if (status != INGOT_OK) return status;
+    ingot_file_tensor(file, index, &described);
+    receipt_copied(s->receipt, t);
+    conversion_tensor_done(s->c, t, t->encoding, described.coded_bytes, NULL);
+    return INGOT_OK;
+}
+
+static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+{
+    const struct row_progress progress = conversion_row_progress(s->c);
+    struct encoded_tensor encoded;
+    const ingot_status status =
+        encode_tensor(s->c->model, index, s->c->encoding, s->writer, &progress, &encoded, s->error);
+    if (status != INGOT_OK) return status;
+    s->changed = true;
+    s->c->result->n_encoded++;
+    receipt_encoded(s->receipt, t, &encoded);
+    conversion_tensor_done(s->c, t, encoded.label, encoded.coded_bytes, &encoded.error);
+    return INGOT_OK;
+}
+
+static ingot_status write_tensors(struct ingot_sink *s)
+{
+    const struct encoding *encoding = s->c->encoding;
+    for (uint32_t i = 0; i < model_n_tensors(s->c->model); i++) {
+        struct model_tensor t;
+        ingot_status status;
+        model_tensor(s->c->model, i, &t);
+        conversion_begin_part(s->c, t.stored_bytes);
+        if (encoding && encoding_applies(encoding, &t)) {
+            status = encode(s, i, &t);
+        } else {
+            status = t.raw ? keep_tensor(s, i, &t) : copy_terms(s, i, &t);
+        }
+        if (status != INGOT_OK) return status;
+        conversion_end_part(s->c);
+    }
+    return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ source and receipt */
+
+/* What was written must be what the source's files held when their hashes were made. */
+static ingot_status compare_hashes(const struct ingot_sink *s)
+{
+    const struct model *model = s->c->model;
+    for (uint32_t i = 0; i < model_n_tensors(model); i++) {
+        struct model_tensor t;
+        if (!s->kept[i] || memcmp(s->written.tensors[i], s->proved.tensors[i], 16) == 0) continue;
+        model_tensor(model, i, &t);
+        return ingot_fail(s->error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                          name_shown(t.name, t.name_bytes).text,
+                          "the source changed while it was read: this tensor is another");
+    }
+    for (uint32_t i = 0; i < model_n_attachments(model); i++) {
+        struct model_attachment a;
+        if (memcmp(s->written.attachments[i], s->proved.attachments[i], 16) == 0) continue;
+        model_attachment(model, i, &a);
+        return ingot_fail(s->error, INGOT_REFUSED, INGOT_NO_OFFSET, a.name,
+                          "the source changed while it was read: this file is another");
+    }
+    return INGOT_OK;
+}
+
+/* Writes the source blob, unless the source's files cannot be had again. */
+static ingot_status write_source(struct ingot_sink *s)
+{
+    struct byte_buffer blob = {0};
+    if (s->changed) return INGOT_OK;
+    ingot_status status = model_source_blob(s->c->model, s->attachment_blobs,
+                                            s->c->options->progress, &blob, &s->proved, s->error);
+    if (status == INGOT_NOT_FOUND) {
+        status = INGOT_OK;
+        goto done;
+    }
+    if (status == INGOT_OK) status = compare_hashes(s);
+    if (status == INGOT_OK) {
+        status = write_blob(s, INGOT_BLOB_SOURCE, NULL, (struct span){blob.data, blob.n_bytes});
+    }
+    s->c->result->restorable = status == INGOT_OK;
+done:
+    buffer_release(&blob);
+    return status;
+}
+
+static ingot_status write_receipt(struct ingot_sink *s)
+{
+    struct byte_buffer text = {0};
+    for (uint32_t i = 0; i < model_n_notes(s->c->model); i++) {
+        receipt_note(s->receipt, model_note(s->c->model, i));
+    }
+    ingot_status status = receipt_write(s->receipt, &text, s->error);
+    if (status == INGOT_OK) {
+        status = write_blob(s, INGOT_BLOB_RECEIPT, "application/json",
+                            (struct span){text.data, text.n_bytes});
+    }
+    buffer_release(&text);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+/* Starts the receipt from that of the source, when the source has one. */
+static ingot_status begin_receipt(struct ingot_sink *s)
+{
+    const ingot_file *file = model_container(s->c->model);
+    const uint32_t index =
+        file ? ingot_file_find_blob(file, INGOT_BLOB_RECEIPT, "", 0) : INGOT_NONE;
+    uint8_t *earlier = NULL;
+    ingot_blob blob = {0};
+    ingot_status status = INGOT_OK;
+    if (index != INGOT_NONE) ingot_file_blob(file, index, &blob);
+    if (blob.n_bytes > MAX_RECEIPT_BYTES) {
+        return ingot_fail(s->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "receipt",
+                          "%llu bytes long", (unsigned long long)blob.n_bytes);
+    }
+    if (blob.n_bytes) {
+        earlier = ingot_allocate(NULL, blob.n_bytes);
+        if (earlier == NULL) return ingot_fail_memory(s->error, blob.n_bytes, "receipt");
+        status = ingot_file_read_blob(file, index, 0, blob.n_bytes, earlier, s->error);
+    }
+    if (status == INGOT_OK) {
+        status = receipt_create(s->c->options, (struct span){earlier, blob.n_bytes}, &s->receipt,
+                                s->error);
+    }
+    ingot_release(NULL, earlier);
+    return status;
+}
+
+static ingot_status begin(struct ingot_sink *s)
+{
+    const uint64_t n_tensors = model_n_tensors(s->c->model);
+    const uint64_t n_attachments = model_n_attachments(s->c->model);
+    s->hash = XXH3_createState();
+    s->written.tensors = ingot_allocate_zeroed(NULL, n_tensors, 16);
+    s->proved.tensors = ingot_allocate_zeroed(NULL, n_tensors, 16);
+    s->written.attachments = ingot_allocate_zeroed(NULL, n_attachments, 16);
+    s->proved.attachments = ingot_allocate_zeroed(NULL, n_attachments, 16);
+    s->kept = ingot_allocate_zeroed(NULL, n_tensors, sizeof *s->kept);
+    s->attachment_blobs = ingot_allocate_zeroed(NULL, n_attachments, sizeof *s->attachment_blobs);
+    if (s->hash == NULL || s->written.tensors == NULL || s->proved.tensors == NULL ||
+        s->written.attachments == NULL || s->proved.attachments == NULL || s->kept == NULL ||
+        s->attachment_blobs == NULL) {
+        return ingot_fail_memory(s->error, n_tensors * 33 + n_attachments * 36, "hashes");
+    }
+    return begin_receipt(s);
+}
+
+static ingot_status write_all(struct ingot_sink *s)
+{
+    const struct convert_options *options = s->c->options;
+    uint64_t raw_bytes;
+    ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
+                                              NULL, &s->writer, s->error);
+    if (status == INGOT_OK) status = write_attachments(s);
+    if (status == INGOT_OK) status = write_tensors(s);
+    if (status == INGOT_OK) status = write_metadata(s);
+    if (status == INGOT_OK) status = write_source(s);
+    if (status == INGOT_OK) status = write_receipt(s);
+    if (status == INGOT_OK) status = model_unchanged(s->c->model, s->error);
+    if (status == INGOT_OK) status = ingot_writer_finish(s->writer, s->error);
+    if (status != INGOT_OK) return status;
+    ingot_writer_sizes(s->writer, &s->c->result->target_bytes, &raw_bytes);
+    return INGOT_OK;
+}
+
+ingot_status sink_ingot(struct conversion *c, ingot_error *error)
+{
+    struct ingot_sink s = {.c = c, .error = error};
+    ingot_status status = begin(&s);
+    if (status == INGOT_OK) status = write_all(&s);
+    ingot_writer_close(s.writer);
+    receipt_close(s.receipt);
+    ingot_release(NULL, s.attachment_blobs);
+    ingot_release(NULL, s.kept);
+    ingot_release(NULL, s.proved.attachments);
+    ingot_release(NULL, s.written.attachments);
+    ingot_release(NULL, s.proved.tensors);
+    ingot_release(NULL, s.written.tensors);
+    XXH3_freeState(s.hash);
+    return status;
+}

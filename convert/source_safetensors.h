@@ -1,0 +1,17 @@
+/* Opens safetensors files, alone or as the shards of a checkpoint folder, as a model. */
+#ifndef INGOT_CONVERT_SOURCE_SAFETENSORS_H
+#define INGOT_CONVERT_SOURCE_SAFETENSORS_H
+
+#include "convert/model.h"
+
+/* Files whose base names differ. */
+ingot_status safetensors_open_files(const char *const *paths, uint32_t n_paths,
+                                    const ingot_allocator *allocator, struct model **model,
+                                    ingot_error *error);
+/* A folder: its *.safetensors files, in the order of their names, give the tensors; every other
+ * file under it is an attachment. n_paths is 1. */
+ingot_status safetensors_open_folder(const char *const *paths, uint32_t n_paths,
+                                     const ingot_allocator *allocator, struct model **model,
+                                     ingot_error *error);
+
+#endif

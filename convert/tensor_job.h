@@ -1,0 +1,35 @@
+/* One tensor on its way through an encoding: what encoding by slabs and encoding whole share. */
+#ifndef INGOT_CONVERT_TENSOR_JOB_H
+#define INGOT_CONVERT_TENSOR_JOB_H
+
+#include "convert/encode.h"
+#include "convert/encode_tensor.h"
+#include "convert/rows.h"
+#include "convert/streams.h"
+
+struct tensor_job {
+    const struct encoding *encoding;
+    const struct row_progress *progress;
+    ingot_writer *writer;
+    struct row_reader reader;
+    struct writer_tensor tensor; /* its name ends with a zero byte and is the job's */
+    struct stack_shape stack;
+    struct term_plan plans[ENCODING_MAX_TERMS];
+    struct writer_term terms[ENCODING_MAX_TERMS];
+    struct streams streams; /* the list; data only when encoded whole */
+    struct encoded_tensor *result;
+};
+
+/* The number of the first stream of a term. */
+uint32_t job_first_stream(const struct tensor_job *job, uint32_t term);
+/* Encodes values as a term: `streams` are the term's own. */
+ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
+                        uint64_t first_row, const float *values, uint8_t *const *streams,
+                        ingot_error *error);
+
+/* Slab by slab: for encodings that are by rows. */
+ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error);
+/* Term by term over the whole tensor: for all others. */
+ingot_status encode_whole(struct tensor_job *job, ingot_error *error);
+
+#endif

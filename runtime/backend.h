@@ -1,0 +1,104 @@
+/* What the runtime asks of a compute backend, and the form in which a matrix reaches it.
+ * A backend is one table of functions; runtime/backends.c lists them. */
+#ifndef INGOT_BACKEND_H
+#define INGOT_BACKEND_H
+
+#include "format/coding.h"
+#include "format/ingot.h"
+
+/* Planes are readable this many bytes past their end, so that wide loads need no tail case. */
+enum { RESIDENT_SLACK_BYTES = 64 };
+
+/* One plane of codes: rows of `row_bytes` bytes. */
+struct resident_plane {
+    const uint8_t *data;
+    uint64_t row_bytes; /* a multiple of 4 for widths under 8 bits */
+    uint8_t bits;
+};
+
+/* A flat table: one f16 or f32 a group of group_rows x group_cols weights, row-major over the grid
+ * of ceil(rows / group_rows) x ceil(cols / group_cols) groups. data is NULL when there is none. */
+struct resident_table {
+    const void *data;
+    ingot_dtype format; /* INGOT_F16 or INGOT_F32 */
+    uint64_t n_rows;    /* of the grid */
+    uint64_t n_cols;
+    uint64_t group_rows;
+    uint64_t group_cols;
+};
+
+/* Codes of one coding. Tables are flat; the slots' constants are read from `coding`. */
+struct resident_dense {
+    const struct ingot_coding *coding;
+    uint64_t n_rows;
+    uint64_t n_cols;
+    uint32_t n_planes;
+    struct resident_plane planes[CODING_MAX_PLANES];
+    struct resident_table tables[N_SLOTS];
+};
+
+/* Kept values of a bitmap mask: bit c of row r says that weight (r, c) is held; the values of row r
+ * are elements [row_offsets[r], row_offsets[r + 1]) of `values`, a single row of n_kept codes. */
+struct resident_sparse {
+    struct resident_plane mask;  /* bits = 1, rows padded to 32-bit words */
+    const uint32_t *row_offsets; /* n_rows + 1 */
+    struct resident_dense values;
+};
+
+/* multiplier * B * A, A rank x n_cols, B n_rows x rank. */
+struct resident_lowrank {
+    float multiplier;
+    struct resident_dense a;
+    struct resident_dense b;
+};
+
+enum resident_kind { RESIDENT_DENSE, RESIDENT_SPARSE, RESIDENT_LOWRANK, N_RESIDENT_KINDS };
+
+struct resident_part {
+    enum resident_kind kind;
+    struct resident_dense dense;
+    struct resident_sparse sparse;
+    struct resident_lowrank lowrank;
+};
+
+enum { RESIDENT_MAX_PARTS = 8 };
+
+/* A matrix as the sum of its parts. All pointers belong to whoever made it. */
+struct resident_matrix {
+    uint64_t n_rows;
+    uint64_t n_cols;
+    uint32_t n_parts;
+    struct resident_part parts[RESIDENT_MAX_PARTS];
+};
+
+struct backend_options {
+    uint32_t n_threads;    /* 0: one per core */
+    const char *cpu_level; /* NULL: the best */
+};
+
+/* All functions may be called from one thread at a time per device. */
+struct ingot_backend {
+    const char *name;
+    /* Number of devices; sets 0 and returns INGOT_OK when the machine has none of this kind. */
+    ingot_status (*count)(const ingot_allocator *allocator, uint32_t *n, ingot_error *error);
+    /* Describes device `index` < count without opening it. Sets every field but `index`. */
+    ingot_status (*describe)(const ingot_allocator *allocator, uint32_t index,
+                             ingot_device_info *info, ingot_error *error);
+    ingot_status (*open)(uint32_t index, const struct backend_options *options,
+                         const ingot_allocator *allocator, void **device, ingot_error *error);
+    void (*close)(void *device); /* takes NULL */
+    /* Copies what it needs out of `matrix` (its pointers die after the call), unless
+     * keeps_pointers: then they live until matrix_release. */
+    bool keeps_pointers;
+    ingot_status (*matrix_upload)(void *device, const struct resident_matrix *matrix,
+                                  void **uploaded, uint64_t *resident_bytes, ingot_error *error);
+    void (*matrix_release)(void *device, void *uploaded); /* takes NULL */
+    /* y (n x n_rows) = x (n x n_cols) * W^T, both in host memory. */
+    ingot_status (*matmul)(void *device, void *uploaded, const float *x, uint64_t n, float *y,
+                           ingot_error *error);
+};
+
+extern const struct ingot_backend ingot_backend_cpu;
+extern const struct ingot_backend ingot_backend_vulkan; /* only in builds with vulkan/ */
+
+#endif

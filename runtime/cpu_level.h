@@ -1,0 +1,73 @@
+/* What a kernel level of the CPU backend offers, and the list of levels. "plain" is the reference:
+ * C alone, every coding, and it runs everywhere. Another level is a set of overrides of it. */
+#ifndef INGOT_CPU_LEVEL_H
+#define INGOT_CPU_LEVEL_H
+
+#include "format/compiler.h"
+#include "runtime/backend.h"
+
+enum {
+    CPU_ROWS = 4,    /* most rows of one call of a dot, or decoded at once */
+    CPU_COLS = 1024, /* columns decoded at once; a multiple of CPU_VECTOR */
+    CPU_VECTOR = 8,  /* decoders may write whole groups of so many floats */
+    CPU_STRIDE =
+        CPU_COLS + 16, /* floats from one decoded row to the next: not the same cache set */
+};
+
+/* One way to decode a coding, and maybe to multiply straight from its codes. */
+struct cpu_kernel {
+    const char *name;
+    bool (*fits)(const struct resident_dense *dense);
+    /* Columns [first_col, first_col + n_cols) of a row to dst, every value exactly as the coding's
+     * formula gives it. first_col is a multiple of 8; dst has room for n_cols rounded up to 8,
+     * and what it holds past n_cols is unspecified. */
+    void (*decode)(const struct resident_dense *dense, uint64_t row, uint64_t first_col,
+                   uint64_t n_cols, float *dst);
+    /* y[i] += row first_row + i times x, for i < n_rows <= CPU_ROWS. NULL: by decoding. */
+    void (*dot)(const struct resident_dense *dense, uint64_t first_row, uint32_t n_rows,
+                const float *x, float *y);
+};
+
+/* y[j * y_stride + i] += sum over c < n_cols of w[i * w_stride + c] * x[j * x_stride + c], for
+ * i < n_rows and j < n_x. */
+struct cpu_product {
+    const float *w;
+    uint64_t w_stride;
+    uint32_t n_rows;
+    const float *x;
+    uint64_t x_stride;
+    uint64_t n_x;
+    uint64_t n_cols;
+    float *y;
+    uint64_t y_stride;
+};
+
+struct cpu_level {
+    const char *name;
+    bool (*available)(void);
+    const struct cpu_kernel *kernels; /* the first that fits is taken; cpu_plain_kernel if none */
+    uint32_t n_kernels;
+    void (*multiply)(const struct cpu_product *product);
+    /* dst[c] = the next of `packed` where bit c of mask is set, else +0. packed is readable 8
+     * floats past its last value; dst has room for n_cols rounded up to 8. */
+    void (*expand)(const uint8_t *mask, uint64_t n_cols, const float *packed, float *dst);
+};
+
+extern const struct cpu_level cpu_level_plain;
+#ifdef INGOT_X86_64
+extern const struct cpu_level cpu_level_avx2;
+#endif
+
+/* The level of that name (NULL: the best) if this CPU has it, else NULL. */
+const struct cpu_level *cpu_level_find(const char *name);
+
+/* The first kernel of a level that fits, or the reference. */
+const struct cpu_kernel *cpu_level_kernel(const struct cpu_level *level,
+                                          const struct resident_dense *dense);
+
+/* Whether the reference can decode this; if not, *why is what stands in the way. */
+bool cpu_plain_supports(const struct resident_dense *dense, const char **why);
+/* The reference decoder: fits all that is supported. */
+extern const struct cpu_kernel cpu_plain_kernel;
+
+#endif

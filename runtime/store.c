@@ -1,0 +1,39 @@
+/* A list of blocks. Knows nothing of what is in them. */
+#include "runtime/store.h"
+
+#include <stdalign.h>
+
+#include "format/alloc.h"
+#include "format/bytes.h"
+#include "format/fail.h"
+#include "runtime/backend.h"
+
+struct store_block {
+    struct store_block *next;
+    alignas(max_align_t) uint8_t bytes[];
+};
+
+ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what, void **memory,
+                        ingot_error *error)
+{
+    uint64_t total;
+    if (!add_u64(n_bytes, sizeof(struct store_block) + RESIDENT_SLACK_BYTES, &total)) {
+        return ingot_fail_memory(error, n_bytes, what);
+    }
+    struct store_block *block = ingot_allocate(store->allocator, total);
+    if (block == NULL) return ingot_fail_memory(error, n_bytes, what);
+    block->next = store->blocks;
+    store->blocks = block;
+    memset(block->bytes + n_bytes, 0, RESIDENT_SLACK_BYTES);
+    *memory = block->bytes;
+    return INGOT_OK;
+}
+
+void store_release(struct store *store)
+{
+    while (store->blocks != NULL) {
+        struct store_block *block = store->blocks;
+        store->blocks = block->next;
+        ingot_release(store->allocator, block);
+    }
+}

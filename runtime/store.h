@@ -1,0 +1,22 @@
+/* Blocks of memory that are released together: what a matrix made for a device stands on. */
+#ifndef INGOT_STORE_H
+#define INGOT_STORE_H
+
+#include "format/ingot.h"
+
+struct store_block;
+
+/* Starts as {.allocator = allocator}. */
+struct store {
+    const ingot_allocator *allocator;
+    struct store_block *blocks;
+};
+
+/* n_bytes bytes, followed by RESIDENT_SLACK_BYTES of zeros; uninitialised, aligned for any type.
+ * They live until the store is released. `what` names them in a failure. */
+ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what, void **memory,
+                        ingot_error *error);
+/* Releases all blocks; the store is empty then and can be used again. */
+void store_release(struct store *store);
+
+#endif

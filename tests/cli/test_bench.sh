@@ -1,0 +1,29 @@
+#!/bin/sh
+# Products straight from a file are right, on every CPU level and number of threads.
+. tests/cli/common.sh
+need_fixture
+
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/kept.ingot" -q
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/int4.ingot" --encode int4 -q
+for model in "$scratch/kept.ingot" "$scratch/int4.ingot"; do
+    expect 0 "$INGOT" bench "$model" --repeat 2 --json
+    is_json
+    json_holds 'j["totals"]["n_wrong"] == 0 and 0 < j["totals"]["bound_share"] <= 1'
+    json_holds 'j["totals"]["n_matrices"] == len(j["matrices"]) and j["totals"]["n_not_run"] == 0'
+    json_holds 'all(m["n_runs"] == 2 and m["min_seconds"] <= m["max_seconds"] for m in j["matrices"])'
+done
+for threads in 1 3; do
+    expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 1 --rows 5 --threads "$threads" -q
+    prints 'results are right'
+done
+expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 1 --cpu-level plain
+prints 'GB/s'
+prints 'plain'
+expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 1 --no-check
+prints 'not checked'
+expect 1 "$INGOT" bench "$scratch/int4.ingot" --tensor no.such.tensor
+says 'there is no tensor'
+expect 3 "$INGOT" bench "$scratch/int4.ingot" --device 4000000
+expect 3 "$INGOT" bench "$scratch/int4.ingot" --cpu-level no-such-level
+
+finish

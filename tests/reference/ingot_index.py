@@ -1,0 +1,646 @@
+"""The index of an Ingot file: its records, and every rule that is proved when a file is opened.
+
+Written from the specification (ingot-v1.md) alone, and meant to be read beside it: chapters and
+rules are cited where they are applied. ingot_reader.py builds on this to read what the records
+describe.
+"""
+
+import struct
+from collections import namedtuple
+from math import prod
+
+import xxhash
+
+NONE = 0xFFFFFFFF
+
+
+NONE = 0xFFFFFFFF
+
+
+class RuleError(Exception):
+    """A broken rule of chapter 11.
+
+    `offset` is where it shows: an offset into the file, or, for what stands inside of a blob
+    (R-710 to R-730), into that blob.
+    """
+
+    def __init__(self, rule, offset, words):
+        super().__init__(f"{rule} at {offset}: {words}")
+        self.rule, self.offset, self.words = rule, offset, words
+
+
+def need(holds, rule, offset, words):
+    if not holds:
+        raise RuleError(rule, offset, words)
+
+
+def ceil_div(a, b):
+    return -(-a // b)
+
+
+def xxh64(data):
+    return xxhash.xxh3_64_intdigest(data)
+
+
+def xxh128(data):
+    return xxhash.xxh3_128_digest(data)  # canonical (big-endian) order, 1.2
+
+
+# ---------------------------------------------------------------------------------------------
+# Records. A string is a pair (x_at, x_bytes); f32 fields are kept as their bits.
+
+
+def record(name, layout, fields):
+    kind = namedtuple(name, fields)
+    kind.struct = struct.Struct("<" + layout)
+    kind.unpack = classmethod(lambda cls, data: cls(*cls.struct.unpack(data)))
+    return kind
+
+
+Header = record("Header", "8sHHII36sQ", "magic major minor flags alignment reserved checksum")
+Trailer = record("Trailer", "QQQQQB7s32sQ8s", "index_offset index_bytes file_bytes index_checksum"
+                 " header_checksum algorithm reserved content_id checksum magic")
+Section = record("Section", "IIQQQII", "kind flags offset n_bytes n_records record_bytes reserved")
+Chunk = record("Chunk", "QIBBHQ", "offset stored_bytes codec filter flags checksum")
+Stream = record("Stream", "QIIIIQ16s",
+                "n_bytes chunk_bytes chunk_step first_chunk reserved stride raw_hash")
+Slot = record("Slot", "BBBBIIIQQ",
+              "form inverse group reserved constant table group_rows group_cols reserved2")
+Coding = record("Coding", "BBBBBBHIIIIII32s32s32s32s", "map bits format vector_length signs"
+                " index_bits reserved n_entries codebook_stream name_at name_bytes block_weights"
+                " block_bytes zero scale bias post")
+Term = record("Term", "BBHIIIIIIIIB3sIIQIIIIQ", "kind combine flags coding coding_b first_stream"
+              " n_streams name_at name_bytes multiplier rank mask reserved block_rows block_cols"
+              " n_kept magnitude file target_at target_bytes reserved2")
+Tensor = record("Tensor", "IIBBBBIIIIIII64sQ", "name_at name_bytes dtype rank stack split reserved"
+                " first_term n_terms alias_of by_name rescale_coding rescale_stream dims reserved2")
+Blob = record("Blob", "IIIIIIII",
+              "kind flags name_at name_bytes media_at media_bytes stream reserved")
+File = record("File", "B7s32sII", "algorithm reserved content_id name_at name_bytes")
+SourceFile = namedtuple("SourceFile", "name n_bytes hash segments")
+Stack = namedtuple("Stack", "matrices rows cols")
+
+STRINGS, CHUNKS, STREAMS, CODINGS, TERMS, TENSORS, BLOBS, FILES = range(1, 9)
+SECTION_RECORDS = {STRINGS: None, CHUNKS: Chunk, STREAMS: Stream, CODINGS: Coding, TERMS: Term,
+                   TENSORS: Tensor, BLOBS: Blob, FILES: File}
+
+UINT, INT, FLOAT, CODEBOOK, VECTOR, OPAQUE = range(1, 7)  # maps, 6.1
+BLOCK, WHOLE, RUN, COLUMN_INDEX = range(1, 5)             # groups, 6.3 (WHOLE: "tensor")
+DENSE, SPARSE, LOWRANK, REF = range(1, 5)                 # terms, 7.1
+FIRST, ADD, SET, XOR = range(4)                           # combine, 7.1
+BITMAP, TWO_OF_FOUR, COLUMNS, ROWS, BLOCKS, LIST = range(1, 7)  # masks, 7.3
+METADATA, SOURCE, RECEIPT, ATTACHMENT = range(1, 5)       # blobs, 8
+SLOTS = ("zero", "scale", "bias", "post")                 # in the order of 6.3
+
+# Logical types (5.3): name and bits.
+DTYPES = {
+    1: ("f64", 64), 2: ("f32", 32), 3: ("f16", 16), 4: ("bf16", 16), 5: ("f8_e5m2", 8),
+    6: ("f8_e4m3", 8), 7: ("f6_e3m2", 6), 8: ("f6_e2m3", 6), 9: ("f4_e2m1", 4),
+    10: ("f8_e8m0", 8), 11: ("f8_e4m3fnuz", 8), 12: ("f8_e5m2fnuz", 8), 16: ("i8", 8),
+    17: ("i16", 16), 18: ("i32", 32), 19: ("i64", 64), 20: ("u8", 8), 21: ("u16", 16),
+    22: ("u32", 32), 23: ("u64", 64), 24: ("bool", 8), 25: ("c64", 64)}
+
+# Float formats that have a table of values (6.6): sign bits, exponent bits, fraction bits, bias,
+# and what is special: "ieee" infinity and NaN, or the codes that are NaN.
+FLOATS = {3: (1, 5, 10, 15, "ieee"), 4: (1, 8, 7, 127, "ieee"), 5: (1, 5, 2, 15, "ieee"),
+          6: (1, 4, 3, 7, (0x7F, 0xFF)), 7: (1, 3, 2, 3, ()), 8: (1, 2, 3, 1, ()),
+          9: (1, 2, 1, 1, ()), 10: (0, 8, 0, 127, (255,)), 11: (1, 4, 3, 8, (0x80,)),
+          12: (1, 5, 2, 16, (0x80,))}
+
+
+# ---------------------------------------------------------------------------------------------
+# Lengths and shapes: planes (6.4) and grids (6.3)
+
+
+def plane_widths(bits):
+    """The widths of the planes of a code of `bits` bits, widest first."""
+    return [width for width in (64, 32, 16, 8, 4, 2, 1) if bits & width]
+
+
+def row_bits(n_cols, width):
+    used = n_cols * width
+    padded = ceil_div(used, 32) * 32
+    return padded if width < 8 and padded - used <= used // 8 else used
+
+
+def plane_bytes(stack, width):
+    return ceil_div(stack.matrices * stack.rows * row_bits(stack.cols, width), 8)
+
+
+def group_sizes(slot, stack):
+    """Rows and columns of a group; 0 stands for the whole extent, which no group exceeds."""
+    extent = stack.rows * stack.cols if slot.group == RUN else stack.cols
+    rows, cols = max(stack.rows, 1), max(extent, 1)
+    return min(slot.group_rows or rows, rows), min(slot.group_cols or cols, cols)
+
+
+def grid(slot, stack):
+    """The stack of the entries of a slot's table over `stack`."""
+    rows, cols = group_sizes(slot, stack)
+    if slot.group == WHOLE:
+        return Stack(1, 1, 1)
+    if slot.group == RUN:
+        return Stack(stack.matrices, 1, ceil_div(stack.rows * stack.cols, cols))
+    if slot.group == COLUMN_INDEX:
+        return Stack(stack.matrices, ceil_div(stack.rows, rows), slot.group_cols)
+    return Stack(stack.matrices, ceil_div(stack.rows, rows), ceil_div(stack.cols, cols))
+
+
+def finite(bits):
+    return bits >> 23 & 0xFF != 0xFF
+
+
+def safe_path(name):
+    """Chapter 8: a path that names something below the place where it is used."""
+    return (0 < len(name) <= 4096 and min(name) >= 32 and not set(name) & set(b"\\:")
+            and all(part not in (b"", b".", b"..") for part in name.split(b"/")))
+
+
+def counted(name):
+    return struct.pack("<I", len(name)) + name
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+class Index:
+    """The records of a file. Making one proves every rule marked "open" in chapter 11."""
+
+    def __init__(self, data):
+        self.data = memoryview(data)
+        self._open_header()
+        self._open_trailer()
+        self._open_sections()
+        self.strings = bytes(self._section_bytes(STRINGS))
+        for kind, field in ((CHUNKS, "chunks"), (STREAMS, "streams"), (CODINGS, "codings"),
+                            (TERMS, "terms"), (TENSORS, "tensors"), (BLOBS, "blobs"),
+                            (FILES, "files")):
+            of = SECTION_RECORDS[kind]
+            setattr(self, field, [of(*fields) for fields in
+                                  of.struct.iter_unpack(self._section_bytes(kind))])
+        self.codings = [coding._replace(**{s: Slot.unpack(getattr(coding, s)) for s in SLOTS})
+                        for coding in self.codings]
+        self.tensors = [tensor._replace(dims=struct.unpack("<8Q", tensor.dims))
+                        for tensor in self.tensors]
+        self._check_chunks()
+        self._check_streams()
+        self.users = [None] * len(self.streams)  # what a stream is used as, for R-323
+        self.depths = []                         # how deep the tables of a coding nest
+        for i, coding in enumerate(self.codings):
+            self._check_coding(i, coding)
+        self._check_files()
+        self._check_tensors()
+        for i, tensor in enumerate(self.tensors):
+            if tensor.alias_of == NONE:
+                for n in range(tensor.n_terms):
+                    self._check_term(i, n, tensor.first_term + n)
+            self._check_rescale(i, tensor)
+        self._check_blobs()
+        for i, user in enumerate(self.users):
+            need(user, "R-323", self._at(STREAMS, i), "the stream is not used")
+
+    # --- header, trailer and sections (chapters 2 and 3) ---
+
+    def _open_header(self):
+        need(self.data[:8] == b"\x89IGT\r\n\x1a\n", "R-101", 0, "this is not an Ingot file")
+        need(len(self.data) >= 160, "R-121", 0, "the file is too short")
+        self.header = header = Header.unpack(self.data[:64])
+        need((header.major, header.minor) == (0, 1), "R-102", 8,
+             f"version {header.major}.{header.minor} is not 0.1")
+        need(not header.flags & 0xFFFF, "R-103", 12, "an unknown flag is set")
+        need(header.checksum == xxh64(self.data[:56]), "R-104", 56, "the header is damaged")
+        need(header.alignment in [1 << n for n in range(6, 17)], "R-105", 16, "bad alignment")
+        need(not any(header.reserved), "R-106", 20, "a reserved byte of the header is set")
+
+    def _open_trailer(self):
+        at, size = len(self.data) - 96, len(self.data)
+        self.trailer = trailer = Trailer.unpack(self.data[at:])
+        need(trailer.magic == b"INGOTEND", "R-121", at + 88, "the file does not end in a trailer")
+        need(trailer.file_bytes == size, "R-122", at + 16, f"the file is {size} bytes long")
+        need(trailer.header_checksum == self.header.checksum, "R-123", at + 32,
+             "header and trailer are not of one file")
+        need(trailer.checksum == xxh64(self.data[at:at + 80]), "R-124", at, "damaged trailer")
+        start = trailer.index_offset
+        need(start % 8 == 0 and start >= 64 and start + trailer.index_bytes == at, "R-125", at,
+             "the index does not lie before the trailer")
+        need(trailer.algorithm == 1 and not any(trailer.reserved + trailer.content_id[16:]),
+             "R-126", at + 40, "the content id has an unknown form")
+        self.index = self.data[start:at]
+        need(trailer.index_checksum == xxh64(self.index), "R-201", start, "the index is damaged")
+
+    def _open_sections(self):
+        start, size = self.trailer.index_offset, len(self.index)
+        need(size >= 8, "R-202", start, "the index has no directory")
+        n_sections, reserved = struct.unpack("<II", self.index[:8])
+        end = 8 + 40 * n_sections
+        need(end <= size and reserved == 0, "R-202", start, "bad directory")
+        self.sections = [Section(*s) for s in Section.struct.iter_unpack(self.index[8:end])]
+        need(n_sections >= 8, "R-203", start, "a section is missing")
+        for i, section in enumerate(self.sections):
+            at = start + 8 + 40 * i
+            if i < 8:
+                of = SECTION_RECORDS[i + 1]
+                need(section.kind == i + 1 and section.flags & 1
+                     and section.record_bytes == (of.struct.size if of else 1), "R-203", at,
+                     f"entry {i} of the directory is not that of section {i + 1}")
+            else:
+                need(section.kind not in SECTION_RECORDS, "R-203", at, "a section stands twice")
+                need(section.kind >= 256 and not section.flags & 1, "R-205", at,
+                     f"section {section.kind} is not known")
+            need(section.flags < 4 and section.reserved == 0, "R-206", at, "bad section flags")
+            begin = ceil_div(end, 8) * 8
+            need(section.offset == begin and section.n_bytes <= size - begin
+                 and section.n_bytes == section.n_records * section.record_bytes
+                 and section.n_records < NONE, "R-204", at, "bad section bounds")
+            need(not any(self.index[end:begin]), "R-204", start + end, "padding is not zero")
+            end = begin + section.n_bytes
+        need(end == size, "R-204", start + end, "the last section does not end the index")
+
+    def _section_bytes(self, kind):
+        section = self.sections[kind - 1]
+        return self.index[section.offset:section.offset + section.n_bytes]
+
+    def _at(self, kind, i, field=0):
+        """The offset in the file of a field of record i of a section, for error messages."""
+        section = self.sections[kind - 1]
+        return self.trailer.index_offset + section.offset + i * section.record_bytes + field
+
+    def _string(self, at, n_bytes, where):
+        need(at + n_bytes <= len(self.strings), "R-210", where, "a string leaves its section")
+        need(n_bytes <= 65536, "R-211", where, "a string is too long")
+        return self.strings[at:at + n_bytes]
+
+    # --- chunks and streams (chapter 4) ---
+
+    def _check_chunks(self):
+        """What a chunk record shows by itself. The end of the header counts as a chunk's end."""
+        alignment, end, seen = self.header.alignment, 64, set()
+        self.gaps = []
+        for i, chunk in enumerate(self.chunks):
+            at = self._at(CHUNKS, i)
+            need(chunk.codec <= 1 and chunk.filter == 0, "R-303", at, "unknown codec or filter")
+            need(chunk.flags <= 1, "R-306", at, "an undefined flag of a chunk is set")
+            if chunk.flags & 1:
+                need(chunk._replace(flags=0) in seen, "R-305", at, "this repeats no earlier chunk")
+                continue
+            begin, gap = chunk.offset, chunk.offset - end
+            need(gap >= 0 and begin + chunk.stored_bytes <= self.trailer.index_offset, "R-301", at,
+                 "a chunk is out of order or bounds")
+            need(gap < alignment and (chunk.codec or begin % alignment == 0), "R-302", at,
+                 "a chunk is out of place")
+            self.gaps.append((end, begin))
+            end = begin + chunk.stored_bytes
+            seen.add(chunk)
+        need(self.trailer.index_offset - end < alignment, "R-302", end, "a gap before the index")
+        self.gaps.append((end, self.trailer.index_offset))
+
+    def _check_streams(self):
+        self.raw_bytes = [None] * len(self.chunks)  # the raw length of each chunk
+        for i, stream in enumerate(self.streams):
+            at = self._at(STREAMS, i)
+            need(stream.reserved == 0, "R-324", at, "a reserved field of a stream is set")
+            if stream.n_bytes == 0:
+                need(not any(stream[:6]), "R-324", at, "a field of an empty stream is set")
+                continue
+            need(1 <= stream.chunk_bytes <= 1 << 26 and stream.chunk_step >= 1, "R-320", at,
+                 "bad chunk_bytes or chunk_step")
+            n = ceil_div(stream.n_bytes, stream.chunk_bytes)
+            need(stream.first_chunk + (n - 1) * stream.chunk_step < len(self.chunks), "R-320", at,
+                 "a chunk of the stream is missing")
+            for k, c in enumerate(self.chunks_of(stream)):
+                chunk = self.chunks[c]
+                need(self.raw_bytes[c] is None, "R-312", self._at(CHUNKS, c),
+                     "two streams share a chunk")
+                raw = min(stream.chunk_bytes, stream.n_bytes - k * stream.chunk_bytes)
+                fits = 0 < chunk.stored_bytes < raw if chunk.codec else chunk.stored_bytes == raw
+                need(fits, "R-304", self._at(CHUNKS, c), f"bad length for {raw} raw bytes")
+                apart = self.chunks[stream.first_chunk].offset + k * stream.stride
+                need(not stream.stride or (chunk.codec == 0 and chunk.offset == apart), "R-321",
+                     at, "the stride is not kept")
+                self.raw_bytes[c] = raw
+        for c, raw in enumerate(self.raw_bytes):
+            need(raw is not None, "R-312", self._at(CHUNKS, c), "the chunk belongs to no stream")
+
+    def chunks_of(self, stream):
+        """The numbers of a stream's chunk records."""
+        n = ceil_div(stream.n_bytes, stream.chunk_bytes) if stream.n_bytes else 0
+        step = max(stream.chunk_step, 1)
+        return range(stream.first_chunk, stream.first_chunk + n * step, step)
+
+    def _use(self, stream, user):
+        """R-323: a term or a blob has its streams alone, codebooks and rescales share among them."""
+        shared = user in ("codebook", "rescale") and self.users[stream] == user
+        need(self.users[stream] is None or shared, "R-323", self._at(STREAMS, stream),
+             f"a stream is used as {user} and as {self.users[stream]}")
+        self.users[stream] = user
+
+    # --- codings (chapter 6) ---
+
+    def _check_coding(self, i, k):
+        at = self._at(CODINGS, i)
+        book = k.map in (CODEBOOK, VECTOR)
+        need(k.map in (UINT, INT, FLOAT, CODEBOOK, VECTOR, OPAQUE), "R-401", at, "unknown map")
+        formats = range(1, 13) if k.map == FLOAT else (2, 3, 4, 16) if book else (0,)
+        need(k.format in formats, "R-402", at + 2, "the format does not fit the map")
+        widths = {FLOAT: (DTYPES[k.format][1] if k.format else 0,), OPAQUE: (8,),
+                  CODEBOOK: range(1, 17), VECTOR: range(1, 17)}.get(k.map, range(1, 65))
+        need(k.bits in widths, "R-401", at + 1, "bits does not fit the map")
+        vector = k.vector_length in (4, 8) and k.signs in (0, 7, 8)
+        need(vector if k.map == VECTOR else k.vector_length == k.signs == 0, "R-404", at + 3,
+             "vector_length or signs does not fit the map")
+        if book:
+            n_bytes = k.n_entries * max(k.vector_length, 1) * DTYPES[k.format][1] // 8
+            need(1 <= k.n_entries <= 1 << k.bits and k.codebook_stream < len(self.streams)
+                 and self.streams[k.codebook_stream].n_bytes == n_bytes, "R-403", at + 8,
+                 "bad codebook")
+            self._use(k.codebook_stream, "codebook")
+        else:
+            need(k.n_entries == 0 and k.codebook_stream == NONE, "R-403", at + 8,
+                 "no codebook here")
+        need(k.index_bits in (0, 16, 32), "R-405", at + 5, "bad index_bits")
+        name = self._string(k.name_at, k.name_bytes, at + 16)
+        slots = [getattr(k, s) for s in SLOTS]
+        need(len(name) <= 31, "R-406", at + 16, "the name of a coding is too long")
+        if k.map == OPAQUE:
+            need(name and not any(s.form for s in slots), "R-406", at, "bad opaque coding")
+        else:
+            need(k.block_weights == k.block_bytes == 0, "R-406", at + 24, "no blocks here")
+        need(k.reserved == 0, "R-407", at + 6, "a reserved field is set")
+        depth = 0
+        for n, slot in enumerate(slots):
+            depth = max(depth, self._check_slot(i, SLOTS[n], slot, at + 32 + 32 * n))
+        need(depth <= 2, "R-422", at, "tables nest too deep")
+        need((k.index_bits > 0) == any(s.group == COLUMN_INDEX for s in slots), "R-424", at + 5,
+             "a column index without use, or missing")
+        self.depths.append(depth)
+
+    def _check_slot(self, i, name, slot, at):
+        """Check a slot of coding i; return how deep its tables nest."""
+        need(slot.form <= 3 and slot.inverse <= (0 if name == "zero" else 3), "R-420", at,
+             "unknown form or inverse")
+        if slot.form == 0:
+            need(slot == Slot(0, 0, 0, 0, 0, NONE, 0, 0, 0), "R-420", at, "an absent slot is not")
+            return 0
+        need(slot.reserved == slot.reserved2 == 0, "R-407", at, "a reserved field is set")
+        need(finite(slot.constant) if slot.form & 1 else slot.constant == 0, "R-423", at + 4,
+             "bad constant")
+        if not slot.form & 2:
+            need(slot.group == slot.group_rows == slot.group_cols == 0, "R-421", at + 2,
+                 "no group here")
+            need(slot.table == NONE, "R-422", at + 8, "no table here")
+            return 0
+        fits = {BLOCK: True, WHOLE: slot.group_rows == slot.group_cols == 0,
+                RUN: slot.group_rows == 0 < slot.group_cols, COLUMN_INDEX: slot.group_cols > 0}
+        need(fits.get(slot.group), "R-421", at, "bad group")
+        need(slot.table < i, "R-422", at + 8, "the table's coding is not an earlier one")
+        table = self.codings[slot.table]
+        need(table.map in (UINT, INT, FLOAT, CODEBOOK) and table.n_entries <= 256
+             and table.post.form == 0 and table.index_bits == 0, "R-422", at + 8,
+             "the coding is none for tables")
+        return 1 + self.depths[slot.table]
+
+    def lengths(self, coding, stack, codes=None):
+        """The lengths of the streams of a coding (6.5), None for any.
+
+        `codes` is the shape of the codes where it is not that of the stack (sparse terms).
+        """
+        k, codes = self.codings[coding], codes or stack
+        if k.map == OPAQUE:
+            given = k.block_weights and k.block_bytes
+            return [stack.matrices * stack.rows * k.block_bytes
+                    * ceil_div(stack.cols, k.block_weights) if given else None]
+        out = [stack.cols * k.index_bits // 8] if k.index_bits else []
+        if k.map == VECTOR:
+            codes = stack._replace(cols=ceil_div(stack.cols, k.vector_length))
+        out += [plane_bytes(codes, width) for width in plane_widths(k.bits)]
+        signs = stack._replace(cols=ceil_div(stack.cols, 8))
+        out += [plane_bytes(signs, width) for width in plane_widths(k.signs)]
+        for slot in (getattr(k, s) for s in SLOTS):
+            if slot.form & 2:
+                out += self.lengths(slot.table, grid(slot, stack))
+        return out
+
+    def is_raw(self, coding, dtype):
+        """Whether a coding is the raw map of a type, without slots (5.3)."""
+        k, bits = self.codings[coding], DTYPES[dtype][1]
+        kind = FLOAT if dtype <= 12 else INT if dtype <= 19 else UINT
+        return (k.map == kind and k.bits == bits and k.format == (dtype if kind == FLOAT else 0)
+                and not any(getattr(k, s).form for s in SLOTS))
+
+    # --- tensors and terms (chapters 5 and 7) ---
+
+    def _check_tensors(self):
+        next_term, self.names, self.stacks = 0, [], []
+        for i, t in enumerate(self.tensors):
+            at = self._at(TENSORS, i)
+            self.names.append(self._string(t.name_at, t.name_bytes, at))
+            need(t.dtype in DTYPES, "R-601", at + 8, "unknown dtype")
+            need(t.stack <= t.split <= t.rank <= 8 and not any(t.dims[t.rank:])
+                 and t.reserved == t.reserved2 == 0, "R-602", at + 9, "bad shape or reserved field")
+            elements = prod(max(d, 1) for d in t.dims)
+            need(elements < 1 << 57, "R-603", at + 40, "the tensor is too large")
+            parts = (t.dims[:t.stack], t.dims[t.stack:t.split], t.dims[t.split:t.rank])
+            self.stacks.append(Stack(*(prod(part) for part in parts)))
+            need(1 <= t.n_terms <= 64, "R-604", at + 20, "bad number of terms")
+            if t.alias_of == NONE:
+                need(t.first_term == next_term, "R-604", at + 16, "terms do not follow each other")
+                next_term += t.n_terms
+            else:
+                need(t.alias_of < i and self.tensors[t.alias_of].alias_of == NONE, "R-605", at + 24,
+                     "an alias names no earlier tensor")
+                same = {f: getattr(t, f) for f in ("name_at", "name_bytes", "alias_of", "by_name")}
+                need(self.tensors[t.alias_of]._replace(**same) == t, "R-605", at + 24,
+                     "an alias differs from its tensor")
+        need(next_term == len(self.terms), "R-604", self._at(TERMS, 0), "terms without a tensor")
+        for i, t in enumerate(self.tensors):
+            need(t.by_name < len(self.tensors) and (i == 0 or self.names[t.by_name]
+                 > self.names[self.tensors[i - 1].by_name]), "R-606", self._at(TENSORS, i, 28),
+                 "names are not in ascending order")
+
+    def _check_term(self, tensor, n, i):
+        """Check term i, which is term n of that tensor."""
+        t, at, stack = self.terms[i], self._at(TERMS, i), self.stacks[tensor]
+        need(t.kind in (DENSE, SPARSE, LOWRANK, REF), "R-501", at, "unknown kind of term")
+        need(t.combine <= XOR and (t.combine == FIRST) == (n == 0), "R-502", at + 1, "bad combine")
+        name = self._string(t.name_at, t.name_bytes, at + 20)
+        need(t.flags <= 1 and (name or not t.flags), "R-503", at + 2, "bad flags, or no name")
+        need(not any(t.reserved) and t.reserved2 == 0, "R-505", at, "a reserved field is set")
+        exists = (t.coding < len(self.codings)) if t.kind != REF else t.coding == NONE
+        exists_b = (t.coding_b < len(self.codings)) if t.kind == LOWRANK else t.coding_b == NONE
+        need(exists and exists_b, "R-505", at + 4, "a coding is missing or not used")
+        if t.combine == XOR:
+            pair, dtype = (self.terms[i - 1], t), self.tensors[tensor].dtype
+            need(n == 1 and self._is_xor(*pair, dtype), "R-502", at + 1,
+                 "xor combines a reference and a raw term")
+        if t.kind == LOWRANK:
+            need(1 <= t.rank <= 65536 and finite(t.multiplier), "R-520", at + 28, "bad low rank")
+            need(t.magnitude == NONE or t.magnitude < len(self.codings), "R-521", at + 56,
+                 "the coding of magnitudes does not exist")
+        else:
+            need(t.multiplier == 0, "R-505", at + 28, "no multiplier here")
+            need(t.rank == 0, "R-520", at + 32, "no rank here")
+            need(t.magnitude == NONE, "R-521", at + 56, "no magnitude here")
+        target = self._string(t.target_at, t.target_bytes, at + 64)
+        named = t.file < len(self.files) if t.kind == REF else t.file == NONE and not target
+        need(named, "R-530", at + 60, "bad reference")
+        if t.kind == SPARSE:
+            lengths, codes = self._mask_lengths(t, stack, at + 36)
+            need(self.codings[t.coding].map not in (VECTOR, OPAQUE), "R-510", at + 4,
+                 "a sparse term needs a scalar coding")
+            lengths += self.lengths(t.coding, stack, codes)
+        else:
+            need(t.mask == t.block_rows == t.block_cols == t.n_kept == 0, "R-510", at + 36,
+                 "no mask here")
+            lengths = [n for part in self._parts(t, stack) for n in self.lengths(*part)]
+        self._check_term_streams(t, lengths, at + 12)
+
+    def _is_xor(self, a, b, dtype):
+        """Whether terms are a reference and a dense raw term, in either order."""
+        dense = a if a.kind == DENSE else b
+        return ({a.kind, b.kind} == {REF, DENSE}) and self.is_raw(dense.coding, dtype)
+
+    def _parts(self, t, stack):
+        """The codings of a dense or lowrank term with the stacks they are over (7.2)."""
+        if t.kind == DENSE:
+            return [(t.coding, stack)]
+        if t.kind == REF:
+            return []
+        parts = [(t.coding, stack._replace(rows=t.rank)), (t.coding_b, stack._replace(cols=t.rank))]
+        return parts + ([(t.magnitude, stack._replace(cols=1))] if t.magnitude != NONE else [])
+
+    def _check_term_streams(self, t, lengths, at):
+        need(t.n_streams == len(lengths) <= 128 and (lengths or t.first_stream == 0)
+             and t.first_stream + t.n_streams <= len(self.streams), "R-504", at,
+             f"the term needs {len(lengths)} streams that exist")
+        for k, n_bytes in enumerate(lengths, t.first_stream):
+            need(n_bytes in (None, self.streams[k].n_bytes), "R-410", self._at(STREAMS, k),
+                 f"the stream should be {n_bytes} bytes long")
+            self._use(k, "term")
+
+    def _check_rescale(self, i, tensor):
+        at = self._at(TENSORS, i, 32)
+        if NONE in (tensor.rescale_coding, tensor.rescale_stream):
+            need(tensor.rescale_coding == tensor.rescale_stream, "R-608", at, "half a rescale")
+            return
+        need(tensor.rescale_coding < len(self.codings), "R-608", at, "the coding does not exist")
+        lengths = self.lengths(tensor.rescale_coding, self.stacks[i]._replace(cols=1))
+        streams = range(tensor.rescale_stream, tensor.rescale_stream + len(lengths))
+        need(streams.stop <= len(self.streams), "R-608", at + 4, "a stream does not exist")
+        for k, n_bytes in zip(streams, lengths):
+            need(n_bytes in (None, self.streams[k].n_bytes), "R-608", self._at(STREAMS, k),
+                 "the rescale does not fit the rows")
+            self._use(k, "rescale")
+
+    def _mask_lengths(self, t, stack, at):
+        """The lengths of a mask's streams, and the shape of the codes (7.3). Proves R-510."""
+        n_rows, row = stack.matrices * stack.rows, Stack(1, 1, t.n_kept)
+        offsets = (n_rows + 1) * (4 if t.n_kept < 1 << 32 else 8)
+        need(BITMAP <= t.mask <= LIST, "R-510", at, "unknown mask")
+        blocks = t.block_rows > 0 and t.block_cols > 0
+        need(blocks if t.mask == BLOCKS else t.block_rows == t.block_cols == 0, "R-510", at,
+             "bad block")
+        need(t.n_kept <= n_rows * stack.cols, "R-510", at, "more values than positions")
+        if t.mask == BITMAP:
+            return [plane_bytes(stack, 1), offsets], row
+        if t.mask == TWO_OF_FOUR:
+            need(stack.cols % 4 == 0 and t.n_kept * 2 == n_rows * stack.cols, "R-510", at,
+                 "bad number of values or columns")
+            return ([plane_bytes(stack._replace(cols=stack.cols // 4), 4)],
+                    stack._replace(cols=stack.cols // 2))
+        if t.mask == COLUMNS:
+            n, rest = divmod(t.n_kept, max(n_rows, 1))
+            need(rest == 0, "R-510", at, "columns of unequal length")
+            return [4 * n], stack._replace(cols=n)
+        if t.mask == ROWS:
+            n, rest = divmod(t.n_kept, max(stack.cols, 1))
+            need(rest == 0, "R-510", at, "rows of unequal length")
+            return [4 * n], Stack(1, n, stack.cols)
+        if t.mask == BLOCKS:
+            return [plane_bytes(self._block_stack(t, stack), 1), offsets], row
+        return [offsets, 4 * t.n_kept], row
+
+    @staticmethod
+    def _block_stack(t, stack):
+        return Stack(stack.matrices, ceil_div(stack.rows, t.block_rows),
+                     ceil_div(stack.cols, t.block_cols))
+
+    # --- blobs and files (chapter 8) ---
+
+    def _check_blobs(self):
+        seen, self.blob_names = set(), []
+        for i, blob in enumerate(self.blobs):
+            at = self._at(BLOBS, i)
+            need(blob.flags <= 3 and (1 <= blob.kind <= 4 or not blob.flags & 1), "R-701", at,
+                 "unknown kind of blob, or unknown flag")
+            name = self._string(blob.name_at, blob.name_bytes, at + 8)
+            self._string(blob.media_at, blob.media_bytes, at + 16)
+            need(safe_path(name) if blob.kind == ATTACHMENT else not name, "R-702", at + 8,
+                 "bad name")
+            need(not 1 <= blob.kind <= 4 or (blob.kind, name) not in seen, "R-702", at,
+                 "a blob stands twice")
+            need(blob.stream < len(self.streams) and blob.reserved == 0, "R-703", at + 24,
+                 "the stream does not exist, or a reserved field is set")
+            self._use(blob.stream, "blob")
+            seen.add((blob.kind, name))
+            self.blob_names.append(name)
+
+    def _check_files(self):
+        for i, file in enumerate(self.files):
+            at = self._at(FILES, i)
+            name = self._string(file.name_at, file.name_bytes, at + 40)
+            need(file.algorithm == 1 and not any(file.reserved) and safe_path(name), "R-531", at,
+                 "bad file record")
+
+    # --- content id (chapter 10) ---
+
+    def content_id(self):
+        digest = xxhash.xxh3_128()
+        for i in (t.by_name for t in self.tensors):
+            t = self.tensors[i]
+            digest.update(counted(self.names[i]) + bytes([t.dtype, t.rank, t.stack, t.split])
+                          + struct.pack(f"<{t.rank}QI", *t.dims[:t.rank], t.n_terms))
+            for term in self.terms[t.first_term:t.first_term + t.n_terms]:
+                digest.update(self._term_content(term))
+            if t.rescale_coding != NONE:
+                n = len(self.lengths(t.rescale_coding, self.stacks[i]._replace(cols=1)))
+                digest.update(self._coding_content(t.rescale_coding)
+                              + self._streams_content(t.rescale_stream, n))
+        blob = next((b for b in self.blobs if b.kind == METADATA), None)
+        digest.update(self._stream_content(blob.stream) if blob else bytes(8))
+        return digest.digest() + bytes(16)
+
+    def _term_content(self, t):
+        out = (struct.pack("<BBH", t.kind, t.combine, t.flags)
+               + counted(self._string(t.name_at, t.name_bytes, 0))
+               + struct.pack("<IIBIIQ", t.multiplier, t.rank, t.mask, t.block_rows, t.block_cols,
+                             t.n_kept))
+        for coding in (t.coding, t.coding_b, t.magnitude):
+            if coding != NONE:
+                out += self._coding_content(coding)
+        if t.kind == REF:
+            file = self.files[t.file]
+            out += bytes([file.algorithm]) + file.content_id
+            out += counted(self._string(t.target_at, t.target_bytes, 0))
+        return out + self._streams_content(t.first_stream, t.n_streams)
+
+    def _stream_content(self, i):
+        return struct.pack("<Q", self.streams[i].n_bytes) + self.streams[i].raw_hash
+
+    def _streams_content(self, first, n):
+        return struct.pack("<I", n) + b"".join(self._stream_content(first + k) for k in range(n))
+
+    def _coding_content(self, i):
+        k = self.codings[i]
+        at = 160 * i
+        out = bytes(self._section_bytes(CODINGS)[at:at + 12])
+        if k.map in (CODEBOOK, VECTOR):
+            out += self._stream_content(k.codebook_stream)
+        if k.map == OPAQUE:
+            out += counted(self._string(k.name_at, k.name_bytes, 0))
+            out += struct.pack("<II", k.block_weights, k.block_bytes)
+        for slot in (getattr(k, s) for s in SLOTS):
+            fields = Slot.struct.pack(*slot)
+            out += fields[:8] + fields[12:24]
+            if slot.form & 2:
+                out += self._coding_content(slot.table)
+        return out

@@ -1,0 +1,695 @@
+#!/usr/bin/python3
+"""A reader of the Ingot file format, written from its specification (ingot-v1.md) alone.
+
+It is meant to be read beside that text, and stands on ingot_index.py, which opens files. It
+favours plainness over speed, and shares nothing with any other implementation, so that the two can
+be compared. Needs Python 3.11, numpy, zstandard and xxhash.
+
+    ingot_reader.py FILE                list the contents
+    ingot_reader.py --validate FILE     print "valid", or the broken rule and exit with 1
+    ingot_reader.py --dump DIR FILE     write every tensor as .f32 (or .raw) and manifest.json
+    ingot_reader.py --restore DIR FILE  write the source files again
+    ingot_reader.py --hash FILE         print NAME <tab> XXH3-128 of every tensor
+
+A tensor held raw is given as its bits, any other as f32 values; both little-endian, row by row.
+Every NaN among f32 values is given as 7FC00000, since the format leaves its bits free (6.6).
+"""
+
+import argparse
+import json
+import mmap
+import os
+import struct
+import sys
+from collections import deque
+from math import prod
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import xxhash
+import zstandard
+
+from ingot_index import (
+    ADD, ATTACHMENT, BITMAP, BLOCKS, CODEBOOK, CODINGS, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES,
+    FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE,
+    STREAMS, TERMS, TWO_OF_FOUR, UINT, VECTOR, WHOLE, XOR, Index, RuleError, Slot, SourceFile, Stack,
+    ceil_div, grid, group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
+
+F32 = np.float32
+
+
+class Undecodable(Exception):
+    """What is asked for is not in this file: a foreign encoding, a reference, an unknown form."""
+
+
+# ---------------------------------------------------------------------------------------------
+# Planes (6.4), maps (6.2, 6.6) and steps (6.3)
+
+
+def uint_type(bits):
+    return np.dtype(next(t for t in ("<u1", "<u2", "<u4", "<u8") if int(t[2]) * 8 >= bits))
+
+
+def unpack_plane(raw, stack, width, where):
+    """The elements of a plane as an array of the shape of the stack."""
+    if width >= 8:
+        return np.frombuffer(raw, uint_type(width)).reshape(stack)
+    n_rows, each = stack.matrices * stack.rows, row_bits(stack.cols, width)
+    bits = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
+    rows = bits[:n_rows * each].reshape(n_rows, each)
+    spare = rows[:, stack.cols * width:].any() or bits[n_rows * each:].any()
+    need(not spare, "R-411", where, "a bit of a plane that holds no code is set")
+    elements = rows[:, :stack.cols * width].reshape(*stack, width)
+    out = np.zeros(stack, np.uint8)
+    for bit in range(width):
+        out |= elements[..., bit] << np.uint8(bit)
+    return out
+
+
+def float_table(dtype):
+    """The values of all codes of a float format of at most 16 bits (6.6)."""
+    sign_bits, exponent_bits, k, bias, special = FLOATS[dtype]
+    code = np.arange(1 << (sign_bits + exponent_bits + k))
+    fraction = (code & ((1 << k) - 1)).astype(np.float64)
+    e = (code >> k) & ((1 << exponent_bits) - 1)
+    if dtype == 10:  # e8m0 has no subnormals: 2^(code - 127), also for 0
+        value = np.ldexp(1.0, code - 127)
+    else:
+        value = np.where(e == 0, np.ldexp(fraction, 1 - bias - k),
+                         np.ldexp(2.0**k + fraction, e - bias - k))
+    if special == "ieee":
+        top = e == (1 << exponent_bits) - 1
+        value = np.where(top, np.where(fraction == 0, np.inf, np.nan), value)
+    else:
+        value[list(special)] = np.nan
+    negative = code >> (exponent_bits + k) if sign_bits else np.zeros_like(code)
+    return np.where(negative == 1, -value, value).astype(F32)  # exact: no value needs 25 bits
+
+
+def float_values(codes, dtype):
+    """The values of codes of a float format, each rounded once to f32."""
+    if dtype == 1:
+        return codes.view("<f8").astype(F32)
+    return codes.view("<f4") if dtype == 2 else float_table(dtype)[codes]
+
+
+def integer_values(codes, bits, signed):
+    """Integers of `bits` bits, two's complement or not, each rounded once to f32."""
+    if not signed:
+        return codes.astype(F32)
+    spare = 64 - bits
+    return ((codes.astype(np.uint64) << np.uint64(spare)).view(np.int64) >> spare).astype(F32)
+
+
+def entries_at(slot, table, stack, at, index):
+    """The table's entry for each position of `at`, three arrays (m, r, c) that broadcast."""
+    m, r, c = at
+    rows, cols = group_sizes(slot, stack)
+    if slot.group == WHOLE:
+        return table[0, 0, 0]
+    if slot.group == RUN:
+        return table[m, 0, (r * stack.cols + c) // cols]
+    return table[m, r // rows, index[c] if slot.group == COLUMN_INDEX else c // cols]
+
+
+def apply_step(name, v, operand, inverse):
+    """One step of a slot: one f32 operation, rounded once."""
+    if name == "zero" or (name == "bias" and inverse):
+        return v - operand
+    if name == "bias":
+        return v + operand
+    return v / operand if inverse else v * operand
+
+
+def f32_from_bits(bits):
+    return np.array(bits, "<u4").view("<f4")[()]
+
+
+class Cursor:
+    """Reads the fields of a blob; running past its end breaks `rule`."""
+
+    def __init__(self, data, rule):
+        self.data, self.rule, self.at = bytes(data), rule, 0
+
+    def take(self, n):
+        need(n <= len(self.data) - self.at, self.rule, self.at, "the blob ends within a field")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def number(self, layout):
+        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))[0]
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+class IngotFile(Index):
+    """An open file. validate() proves the rules marked "data" in chapter 11."""
+
+    # --- data: the bytes of streams (chapter 4) ---
+
+    def _chunk(self, c):
+        chunk, raw_bytes = self.chunks[c], self.raw_bytes[c]
+        stored = self.data[chunk.offset:chunk.offset + chunk.stored_bytes]
+        need(xxh64(stored) == chunk.checksum, "R-310", chunk.offset, "the chunk is damaged")
+        if chunk.codec == 0:
+            return stored
+        try:
+            about = zstandard.get_frame_parameters(stored)
+            whole = (stored[:4] == b"\x28\xb5\x2f\xfd" and about.dict_id == 0
+                     and frame_bytes(stored, about.has_checksum) == len(stored)
+                     and about.content_size in (raw_bytes, zstandard.CONTENTSIZE_UNKNOWN))
+            raw = whole and zstandard.ZstdDecompressor().decompress(stored, raw_bytes)
+        except zstandard.ZstdError as error:
+            raise RuleError("R-311", chunk.offset, str(error)) from error
+        need(whole and len(raw) == raw_bytes, "R-311", chunk.offset, "not one frame of that length")
+        return raw
+
+    def _where(self, i):
+        stream = self.streams[i]
+        return self.chunks[stream.first_chunk].offset if stream.n_bytes else self._at(STREAMS, i)
+
+    def stream(self, i):
+        """The raw bytes of a stream, checked."""
+        raw = b"".join(self._chunk(c) for c in self.chunks_of(self.streams[i]))
+        need(xxh128(raw) == self.streams[i].raw_hash, "R-322", self._where(i), "the hash differs")
+        return raw
+
+    # --- data: values of codings (chapter 6) ---
+    # `take` is a deque of stream numbers in their order; each method takes those that it reads.
+
+    def _codes(self, take, stack, bits):
+        codes, shift = np.zeros(stack, uint_type(bits)), 0
+        for width in plane_widths(bits):
+            i = take.popleft()
+            plane = unpack_plane(self.stream(i), stack, width, self._where(i)).astype(codes.dtype)
+            codes |= plane << codes.dtype.type(shift)  # the widest holds the lowest bits
+            shift += width
+        return codes
+
+    def _map(self, k, codes, where):
+        """map(code) for every code (6.2); one more axis for vectors."""
+        if k.map in (CODEBOOK, VECTOR):
+            need(not codes.size or codes.max() < k.n_entries, "R-431", where, "a code has no entry")
+            raw, bits = self.stream(k.codebook_stream), DTYPES[k.format][1]
+            entries = np.frombuffer(raw, uint_type(bits))
+            entries = (integer_values(entries, 8, True) if k.format == 16
+                       else float_values(entries, k.format))
+            return (entries.reshape(-1, k.vector_length) if k.map == VECTOR else entries)[codes]
+        if k.map == FLOAT:
+            return float_values(codes, k.format)
+        return integer_values(codes, k.bits, k.map == INT)
+
+    def _values(self, coding, stack, take, codes_stack=None, at=None):
+        """The values of a coding over a stack.
+
+        With `at`, its codes have the shape `codes_stack` and stand for those positions only.
+        """
+        k, index = self.codings[coding], None
+        if k.map == OPAQUE:
+            name = self._string(k.name_at, k.name_bytes, 0)
+            raise Undecodable(f"foreign encoding {name.decode(errors='replace')}")
+        if k.index_bits:
+            i = take.popleft()
+            index = np.frombuffer(self.stream(i), uint_type(k.index_bits))
+            for slot in (getattr(k, s) for s in SLOTS):
+                need(slot.group != COLUMN_INDEX or not index.size or index.max() < slot.group_cols,
+                     "R-430", self._where(i), "an entry of the column index is too large")
+        where = self._where(take[0])
+        if k.map == VECTOR:
+            shape = stack._replace(cols=ceil_div(stack.cols, k.vector_length))
+            vectors = self._map(k, self._codes(take, shape, k.bits), where)
+            v = vectors.reshape(*stack[:2], shape.cols * k.vector_length)[..., :stack.cols]
+            if k.signs:
+                v = np.where(self._signs(k, stack, take), -v, v)
+        else:
+            v = self._map(k, self._codes(take, codes_stack or stack, k.bits), where)
+        if at is None:
+            at = np.ix_(*(np.arange(n) for n in stack))
+        else:
+            v = v.reshape(-1)
+        for name in SLOTS:
+            slot = getattr(k, name)
+            if slot.form & 2:
+                table = self._values(slot.table, grid(slot, stack), take)
+                entries = entries_at(slot, table, stack, at, index)
+                v = apply_step(name, v, entries, slot.inverse & 2)
+            if slot.form & 1:
+                v = apply_step(name, v, f32_from_bits(slot.constant), slot.inverse & 1)
+        assert v.dtype == F32
+        return v
+
+    def _signs(self, k, stack, take):
+        """Whether each column is negated: sign code j covers columns 8j to 8j + 7 (6.2)."""
+        codes = self._codes(take, stack._replace(cols=ceil_div(stack.cols, 8)), k.signs)
+        bits = [codes >> np.uint8(i) & np.uint8(1) for i in range(8)]
+        if k.signs == 7:
+            bits[7] = np.bitwise_xor.reduce(bits[:7])
+        return np.stack(bits, -1).reshape(*stack[:2], 8 * codes.shape[2])[..., :stack.cols] == 1
+
+    # --- data: terms and their sum (chapter 7) ---
+
+    def _offsets(self, t, stack, take):
+        i = take.popleft()
+        offsets = np.frombuffer(self.stream(i), "<u4" if t.n_kept < 1 << 32 else "<u8")
+        need(offsets[0] == 0 and (offsets[1:] >= offsets[:-1]).all() and offsets[-1] == t.n_kept,
+             "R-512", self._where(i), "bad row offsets")
+        return np.diff(offsets.astype(np.int64)), self._where(i)
+
+    def _ascending(self, i, limit, new_row=None):
+        """A list of u32 below `limit`, strictly ascending but where `new_row` says."""
+        numbers = np.frombuffer(self.stream(i), "<u4").astype(np.int64)
+        rising = np.diff(numbers) > 0
+        need((rising if new_row is None else rising | new_row).all() and (numbers < limit).all(),
+             "R-512", self._where(i), "a list is not ascending or leaves the shape")
+        return numbers
+
+    def _mask(self, t, stack, take):
+        """The positions that a sparse term holds, in order: rows of the stack, columns (7.3)."""
+        n_rows, n_cols = stack.matrices * stack.rows, stack.cols
+        if t.mask in (BITMAP, BLOCKS):
+            shape = stack if t.mask == BITMAP else self._block_stack(t, stack)
+            mask = self._codes(take, shape, 1)
+            if t.mask == BLOCKS:
+                mask = mask[:, np.arange(stack.rows) // t.block_rows]
+                mask = mask[:, :, np.arange(n_cols) // t.block_cols]
+            mask = mask.reshape(n_rows, n_cols)
+            counts, where = self._offsets(t, stack, take)
+            need((mask.sum(1, dtype=np.int64) == counts).all(), "R-511", where,
+                 "row offsets do not agree with the mask")
+            return np.nonzero(mask)
+        if t.mask == TWO_OF_FOUR:
+            i = take.popleft()
+            pairs = self._codes(deque([i]), stack._replace(cols=n_cols // 4), 4).astype(np.int64)
+            first, second = pairs & 3, pairs >> 2
+            need((first < second).all(), "R-512", self._where(i), "columns of four not ascending")
+            cols = np.stack([first, second], -1) + 4 * np.arange(n_cols // 4)[:, None]
+            return np.repeat(np.arange(n_rows), n_cols // 2), cols.reshape(-1)
+        if t.mask == COLUMNS:
+            cols = self._ascending(take.popleft(), n_cols)
+            return np.repeat(np.arange(n_rows), len(cols)), np.tile(cols, n_rows)
+        if t.mask == ROWS:
+            rows = self._ascending(take.popleft(), n_rows)
+            return np.repeat(rows, n_cols), np.tile(np.arange(n_cols), len(rows))
+        rows = np.repeat(np.arange(n_rows), self._offsets(t, stack, take)[0])
+        return rows, self._ascending(take.popleft(), n_cols, np.diff(rows) > 0)
+
+    def _sparse(self, t, stack):
+        """The positions (m, r, c) that a sparse term holds, and its values there."""
+        take = streams_of(t)
+        rows, cols = self._mask(t, stack, take)
+        at = rows // max(stack.rows, 1), rows % max(stack.rows, 1), cols
+        return at, self._values(t.coding, stack, take, self._mask_lengths(t, stack, 0)[1], at)
+
+    def _term_parts(self, t, stack):
+        """The values of each coding of a dense or lowrank term."""
+        take = streams_of(t)
+        return [self._values(coding, over, take) for coding, over in self._parts(t, stack)]
+
+    @staticmethod
+    def _product(t, a, b):
+        """multiplier * (B A), every product and every sum rounded to f32 (7.2)."""
+        total = np.zeros((b.shape[0], b.shape[1], a.shape[2]), F32)
+        for k in range(t.rank):
+            total = total + b[:, :, k, None] * a[:, k, None, :]
+        return f32_from_bits(t.multiplier) * total
+
+    @staticmethod
+    def _with_magnitude(v, magnitude):
+        """DoRA: every row brought to its magnitude (7.2)."""
+        total = np.zeros(v.shape[:2], F32)
+        for c in range(v.shape[2]):
+            total = total + v[:, :, c] * v[:, :, c]
+        return magnitude * (v / np.sqrt(total)[..., None])
+
+    def _target(self, t, tensor, resolver, depth):
+        """The file and the number of the tensor that a ref term names."""
+        record = self.files[t.file]
+        name = self._string(record.name_at, record.name_bytes, 0)
+        if resolver is None:
+            raise Undecodable(f"a tensor of the file {name.decode(errors='replace')}")
+        need(depth < 8, "R-530", self._at(FILES, t.file), "the chain of files is too long")
+        other = resolver(name, record.content_id)
+        need(other.trailer.content_id == record.content_id, "R-530", self._at(FILES, t.file),
+             "the file has another content id")
+        i = other.find(self._string(t.target_at, t.target_bytes, 0))
+        need(i is not None and other.tensors[i].dims == tensor.dims
+             and other.tensors[i].rank == tensor.rank, "R-530", self._at(FILES, t.file),
+             "the file has no such tensor of this shape")
+        return other, i
+
+    def _xor_bits(self, i, resolver, depth):
+        """The bits of a tensor that is a reference xor a raw term (7.2)."""
+        tensor = self.tensors[i]
+        pair = self.terms[tensor.first_term:tensor.first_term + 2]
+        ref, dense = pair if pair[0].kind == REF else pair[::-1]
+        other, j = self._target(ref, tensor, resolver, depth)
+        theirs = other.bits(j, resolver, depth + 1)
+        need(theirs is not None and other.tensors[j].dtype == tensor.dtype, "R-502",
+             self._at(TERMS, tensor.first_term), "xor needs a target held raw, of the same dtype")
+        codes = self._codes(streams_of(dense), self.stacks[i], DTYPES[tensor.dtype][1])
+        return codes.reshape(-1) ^ theirs
+
+    def held_raw(self, i):
+        t = self.tensors[i]
+        term = self.terms[t.first_term]
+        return (t.n_terms == 1 and term.kind == DENSE and t.rescale_coding == NONE
+                and self.is_raw(term.coding, t.dtype))
+
+    def bits(self, i, resolver=None, depth=1):
+        """The bits of a tensor that has exact ones, flat, as unsigned integers; else None."""
+        t = self.tensors[i]
+        term = self.terms[t.first_term]
+        if self.held_raw(i):
+            return self._codes(streams_of(term), self.stacks[i], DTYPES[t.dtype][1]).reshape(-1)
+        last = self.terms[t.first_term + t.n_terms - 1]
+        if t.n_terms == 2 and last.combine == XOR and t.rescale_coding == NONE:
+            return self._xor_bits(i, resolver, depth)
+        return None
+
+    def values(self, i, optional=(), resolver=None, depth=1):
+        """The values of a tensor as f32 in its shape (7.2).
+
+        Optional terms apply when their name is in `optional`. `resolver(name, content_id)` gives
+        the IngotFile that holds the target of a ref.
+        """
+        tensor, stack = self.tensors[i], self.stacks[i]
+        v, dora = np.zeros(stack, F32), 0
+        with np.errstate(all="ignore"):
+            for n in range(tensor.first_term, tensor.first_term + tensor.n_terms):
+                t = self.terms[n]
+                if t.flags & 1 and self._string(t.name_at, t.name_bytes, 0) not in optional:
+                    continue
+                if t.kind == SPARSE:
+                    at, x = self._sparse(t, stack)
+                    v[at] = v[at] + x if t.combine == ADD else x
+                    continue
+                if t.combine == XOR:
+                    bits = self._xor_bits(i, resolver, depth)
+                    x = (float_values(bits, tensor.dtype) if tensor.dtype <= 12 else integer_values(
+                        bits, DTYPES[tensor.dtype][1], tensor.dtype <= 19)).reshape(stack)
+                elif t.kind == REF:
+                    other, j = self._target(t, tensor, resolver, depth)
+                    x = other.values(j, (), resolver, depth + 1).reshape(stack)
+                else:
+                    parts = self._term_parts(t, stack)
+                    x = parts[0] if t.kind == DENSE else self._product(t, *parts[:2])
+                v = v + x if t.combine == ADD else x
+                if t.magnitude != NONE:
+                    need(dora == 0, "R-521", self._at(TERMS, n), "two magnitudes are active")
+                    dora, v = 1, self._with_magnitude(v, parts[2])
+            if tensor.rescale_coding != NONE:
+                v = v * self._rescale(i)
+        assert v.dtype == F32
+        return v.reshape(tensor.dims[:tensor.rank])
+
+    def _rescale(self, i):
+        t, stack = self.tensors[i], self.stacks[i]._replace(cols=1)
+        n = len(self.lengths(t.rescale_coding, stack))
+        take = deque(range(t.rescale_stream, t.rescale_stream + n))
+        return self._values(t.rescale_coding, stack, take)
+
+    def find(self, name):
+        """The number of the tensor of that name, by the order of names (5.1), or None."""
+        low, high = 0, len(self.tensors)
+        while low < high:
+            middle = (low + high) // 2
+            if self.names[self.tensors[middle].by_name] < name:
+                low = middle + 1
+            else:
+                high = middle
+        if low < len(self.tensors) and self.names[self.tensors[low].by_name] == name:
+            return self.tensors[low].by_name
+        return None
+
+    def tensor_bytes(self, i):
+        """("raw", bits) or ("f32", values) of a tensor as bytes, little-endian and row by row."""
+        bits = self.bits(i)
+        if bits is not None:
+            return "raw", pack_bits(bits, DTYPES[self.tensors[i].dtype][1])
+        v = self.values(i)
+        return "f32", np.where(np.isnan(v), f32_from_bits(0x7FC00000), v).astype("<f4").tobytes()
+
+    # --- blobs (chapter 8) ---
+
+    def blob(self, kind):
+        """The bytes of the metadata, source or receipt; None when there is none."""
+        return next((self.stream(b.stream) for b in self.blobs if b.kind == kind), None)
+
+    def attachments(self):
+        return {name: self.stream(blob.stream) for name, blob in zip(self.blob_names, self.blobs)
+                if blob.kind == ATTACHMENT}
+
+    def metadata(self):
+        """{key: (type, value)}; strings are bytes, arrays are pairs (type of elements, list)."""
+        blob = self.blob(METADATA)
+        cursor, out = Cursor(bytes(8) if blob is None else blob, "R-710"), {}
+        for _ in range(cursor.number("Q")):
+            at, key_bytes = cursor.at, cursor.number("I")
+            need(key_bytes <= 65535, "R-711", at, "a key is too long")
+            key = cursor.take(key_bytes)
+            need(key not in out, "R-711", at, "a key stands twice")
+            kind = cursor.number("I")
+            out[key] = kind, metadata_value(cursor, kind, 0)
+        need(cursor.at == len(cursor.data), "R-710", cursor.at, "bytes after the last entry")
+        return out
+
+    def receipt(self):
+        blob = self.blob(RECEIPT)
+        if blob is None:
+            return {}
+        try:
+            out = json.loads(blob.decode(), parse_constant=no_constant)
+        except (ValueError, RecursionError) as error:
+            raise RuleError("R-730", 0, f"the receipt is not JSON: {error}") from error
+        need(isinstance(out, dict), "R-730", 0, "the receipt is not an object")
+        return out
+
+    def source(self):
+        """The source files and their segments (8.2): (1, bytes), (2, tensor, form) or (3, blob)."""
+        blob, out = self.blob(SOURCE), []
+        if blob is None:
+            return out
+        cursor = Cursor(blob, "R-720")
+        need(cursor.number("I") == 1, "R-720", 0, "unknown version")
+        for _ in range(cursor.number("I")):
+            at, name = cursor.at, cursor.take(cursor.number("I"))
+            need(safe_path(name) and name not in [f.name for f in out], "R-721", at, "bad name")
+            n_bytes, digest = cursor.number("Q"), cursor.take(16)
+            segments = [self._segment(cursor) for _ in range(cursor.number("I"))]
+            out.append(SourceFile(name, n_bytes, digest, segments))
+            lengths = [self._segment_bytes(s) for s in segments]
+            need(None in lengths or sum(lengths) == n_bytes, "R-722", at, "the length differs")
+        need(cursor.at == len(cursor.data), "R-720", cursor.at, "bytes after the last file")
+        return out
+
+    def _segment(self, cursor):
+        at, kind = cursor.at, cursor.number("B")
+        if kind == 1:
+            return kind, cursor.take(cursor.number("Q"))
+        number = cursor.number("I")
+        if kind == 2:
+            form = cursor.take(cursor.number("I"))
+            need(number < len(self.tensors) and (form or self.held_raw(number)), "R-720", at,
+                 "no such tensor, or not held raw")
+            return kind, number, form
+        need(kind == 3 and number < len(self.blobs) and self.blobs[number].kind == ATTACHMENT,
+             "R-720", at, "unknown segment, or no such attachment")
+        return kind, number
+
+    def _segment_bytes(self, segment):
+        """The length of a segment; None for a form that is not known here."""
+        kind, what, *form = segment
+        if kind == 1:
+            return len(what)
+        if kind == 3:
+            return self.streams[self.blobs[what].stream].n_bytes
+        elements = prod(self.stacks[what])
+        return None if form[0] else ceil_div(elements * DTYPES[self.tensors[what].dtype][1], 8)
+
+    def restored(self, file):
+        """The bytes of a source file, piece by piece; its hash is proved at the end."""
+        digest = xxhash.xxh3_128()
+        for kind, what, *form in file.segments:
+            if form and form[0]:
+                raise Undecodable(f"tensor form {form[0]!r}")
+            piece = (what if kind == 1 else self.tensor_bytes(what)[1] if kind == 2
+                     else self.stream(self.blobs[what].stream))
+            digest.update(piece)
+            yield piece
+        need(digest.digest() == file.hash, "R-723", 0, f"the hash of {file.name!r} differs")
+
+    # --- validation (chapter 11) ---
+
+    def validate(self):
+        """Prove every rule marked "data". Returns remarks on what could not be proved."""
+        remarks = []
+        for begin, end in self.gaps:
+            need(not any(self.data[begin:end]), "R-313", begin, "bytes between chunks are not zero")
+        for i in range(len(self.streams)):
+            self.stream(i)
+        for i, tensor in enumerate(self.tensors):
+            if tensor.alias_of != NONE:
+                continue
+            with np.errstate(all="ignore"):
+                for t in self.terms[tensor.first_term:tensor.first_term + tensor.n_terms]:
+                    self._prove(remarks, self._sparse if t.kind == SPARSE else self._term_parts,
+                                t, self.stacks[i])
+                if tensor.rescale_coding != NONE:
+                    self._prove(remarks, self._rescale, i)
+        self.metadata()
+        self.receipt()
+        for file in self.source():
+            self._prove(remarks, lambda f: [None for _ in self.restored(f)], file)
+        need(self.content_id() == self.trailer.content_id, "R-740", len(self.data) - 48,
+             "the content id differs")
+        return remarks
+
+    @staticmethod
+    def _prove(remarks, work, *what):
+        try:
+            work(*what)
+        except Undecodable as error:
+            remarks.append(f"not proved: {error}")
+
+
+def frame_bytes(data, has_checksum):
+    """The length of the zstd frame that data begins with, from its block headers (RFC 8878)."""
+    at, last = zstandard.frame_header_size(data), False
+    while not last and at + 3 <= len(data):
+        header = int.from_bytes(data[at:at + 3], "little")
+        last = header & 1
+        at += 3 + (1 if header >> 1 & 3 == 1 else header >> 3)
+    return at + (4 if has_checksum else 0)
+
+
+def pack_bits(bits, width):
+    """Elements as bytes; those narrower than a byte lie close, the first in the lowest bits."""
+    if width >= 8:
+        return bits.astype(uint_type(width)).tobytes()
+    spread = bits[:, None] >> np.arange(width, dtype=bits.dtype) & bits.dtype.type(1)
+    return np.packbits(spread.astype(np.uint8).reshape(-1), bitorder="little").tobytes()
+
+
+def streams_of(term):
+    return deque(range(term.first_stream, term.first_stream + term.n_streams))
+
+
+def no_constant(word):
+    raise ValueError(f"{word} is no JSON")  # json.loads takes NaN and Infinity
+
+
+METADATA_TYPES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q",
+                  12: "d"}
+
+
+def metadata_value(cursor, kind, depth):
+    """One value of the metadata (8.1) inside of `depth` arrays."""
+    at = cursor.at
+    if kind == 8:
+        return cursor.take(cursor.number("Q"))
+    if kind != 9:
+        need(kind in METADATA_TYPES, "R-710", at, f"unknown type {kind}")
+        value = cursor.number(METADATA_TYPES[kind])
+        need(kind != 7 or value <= 1, "R-710", at, "a bool is neither 0 nor 1")
+        return bool(value) if kind == 7 else value
+    need(depth < 4, "R-712", at, "arrays nest too deep")
+    element, count, n_bytes = cursor.number("I"), cursor.number("Q"), cursor.number("Q")
+    need(element in METADATA_TYPES or element in (8, 9), "R-710", at, f"unknown type {element}")
+    inner = Cursor(cursor.take(n_bytes), "R-712")
+    need(count <= n_bytes, "R-712", at, "an array has more elements than bytes")
+    values = [metadata_value(inner, element, depth + 1) for _ in range(count)]
+    need(inner.at == n_bytes, "R-712", at, "an array is not as long as it says")
+    return element, values
+
+
+# ---------------------------------------------------------------------------------------------
+# Command line
+
+
+def list_contents(file):
+    for i, t in enumerate(file.tensors):
+        kinds = [("dense", "sparse", "lowrank", "ref")[term.kind - 1] for term in
+                 file.terms[t.first_term:t.first_term + t.n_terms]]
+        held = "raw" if file.held_raw(i) else "+".join(kinds)
+        alias = "" if t.alias_of == NONE else f" = tensor {t.alias_of}"
+        print(file.names[i].decode(errors="replace"), DTYPES[t.dtype][0],
+              list(t.dims[:t.rank]), held + alias)
+    for blob, name in zip(file.blobs, file.blob_names):
+        kind = {1: "metadata", 2: "source", 3: "receipt", 4: "attachment"}.get(blob.kind, "unknown")
+        print(f"[{kind}] {name.decode(errors='replace')} {file.streams[blob.stream].n_bytes} bytes")
+    print("content id", file.trailer.content_id[:16].hex())
+
+
+def dump(file, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = []
+    for i, t in enumerate(file.tensors):
+        entry = {"name": quote(file.names[i], safe=""), "dtype": DTYPES[t.dtype][0],
+                 "shape": t.dims[:t.rank]}
+        try:
+            entry["held"], data = file.tensor_bytes(i)
+            entry["file"] = f"{entry['name']}.{entry['held']}"
+            entry["xxh3_128"] = xxh128(data).hex()
+            (folder / entry["file"]).write_bytes(data)
+        except Undecodable as error:
+            entry["undecodable"] = str(error)
+        manifest.append(entry)
+    (folder / "manifest.json").write_text(json.dumps({"tensors": manifest}, indent=1) + "\n")
+
+
+def restore(file, folder):
+    if file.blob(SOURCE) is None:
+        raise Undecodable("the file has no source blob")
+    for source in file.source():
+        path = folder / os.fsdecode(source.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "wb") as out:
+            for piece in file.restored(source):
+                out.write(piece)
+
+
+def print_hashes(file):
+    for i, name in enumerate(file.names):
+        try:
+            word = xxh128(file.tensor_bytes(i)[1]).hex()
+        except Undecodable:
+            word = "-"
+        sys.stdout.buffer.write(name + b"\t" + word.encode() + b"\n")
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="Read an Ingot file.")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--validate", action="store_true", help="check every rule")
+    action.add_argument("--hash", action="store_true", help="print a hash of every tensor")
+    action.add_argument("--dump", metavar="DIR", type=Path, help="write every tensor")
+    action.add_argument("--restore", metavar="DIR", type=Path, help="write the source files")
+    parser.add_argument("file", metavar="FILE", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        with open(options.file, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            file = IngotFile(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
+        if options.validate:
+            for remark in file.validate():
+                print(remark, file=sys.stderr)
+            print("valid")
+        elif options.hash:
+            print_hashes(file)
+        elif options.dump or options.restore:
+            (dump if options.dump else restore)(file, options.dump or options.restore)
+        else:
+            list_contents(file)
+    except RuleError as error:
+        print(error, file=sys.stdout if options.validate else sys.stderr)
+        return 1
+    except (Undecodable, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

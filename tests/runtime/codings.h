@@ -1,0 +1,93 @@
+/* The codings that the runtime's tests go through: every map, width and slot of the plain level,
+ * and each form that a faster level knows. */
+#ifndef INGOT_TESTS_RUNTIME_CODINGS_H
+#define INGOT_TESTS_RUNTIME_CODINGS_H
+
+#include "format/coding.h"
+
+#define FLOAT(width, name) \
+    .map = MAP_FLOAT, .bits = (width), .format = (name), .codebook_stream = INGOT_NONE
+#define UINT(width) .map = MAP_UINT, .bits = (width), .codebook_stream = INGOT_NONE
+#define INT(width) .map = MAP_INT, .bits = (width), .codebook_stream = INGOT_NONE
+
+static const struct ingot_coding table_f16 = {FLOAT(16, INGOT_F16)};
+static const struct ingot_coding table_f32 = {FLOAT(32, INGOT_F32)};
+
+#define CONSTANT(v) .has_constant = true, .constant = (v)
+#define TABLE(coding, rows, cols)                                                      \
+    .has_table = true, .group = GROUP_BLOCK, .table = &(coding), .group_rows = (rows), \
+    .group_cols = (cols)
+
+struct coding_case {
+    const char *name;
+    const char *avx2; /* the kernel that the avx2 level takes for it */
+    struct ingot_coding coding;
+};
+
+static const struct coding_case coding_cases[] = {
+    {"f32", "f32", {FLOAT(32, INGOT_F32)}},
+    {"f16", "f16", {FLOAT(16, INGOT_F16)}},
+    {"bf16", "bf16", {FLOAT(16, INGOT_BF16)}},
+    {"int8", "s8", {INT(8)}},
+    {"int8, one scale", "s8", {INT(8), .slots[SLOT_SCALE] = {CONSTANT(0.037f)}}},
+    {"int8, row scales", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}}},
+    {"int8, groups of 32", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
+    {"int8, groups of 8", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 8)}}},
+    {"int8, blocks of 16 x 128", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f32, 16, 128)}}},
+    {"int8, one group of all", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f16, 0, 0)}}},
+    {"int8, groups of 24", "s8", {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 24)}}},
+    {"uint8, zero and groups of 64",
+     "u8",
+     {UINT(8), .slots[SLOT_ZERO] = {CONSTANT(128)},
+      .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}}},
+    {"int4, groups of 32",
+     "u4",
+     {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
+    {"int4, groups of 128",
+     "u4",
+     {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(7.5f)},
+      .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 128)}}},
+    {"int4, no zero", "u4", {UINT(4), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}}},
+    {"int8, groups of 5", NULL, {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 5)}}},
+    {"int8, divided",
+     "plain",
+     {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 32), .inverse_table = true}}},
+    {"int8, table and constant",
+     "plain",
+     {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32), CONSTANT(0.1f)}}},
+    {"int4, zeros and scales",
+     "plain",
+     {UINT(4), .slots[SLOT_ZERO] = {TABLE(table_f16, 1, 32)},
+      .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
+    {"int4, scales and offsets",
+     "plain",
+     {UINT(4), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 32)},
+      .slots[SLOT_BIAS] = {TABLE(table_f32, 1, 32), .inverse_table = true}}},
+    {"everything",
+     "plain",
+     {UINT(5), .slots[SLOT_ZERO] = {TABLE(table_f32, 3, 7), CONSTANT(1.25f)},
+      .slots[SLOT_SCALE] = {TABLE(table_f16, 2, 9), CONSTANT(3), .inverse_constant = true},
+      .slots[SLOT_BIAS] = {TABLE(table_f16, 1, 16), CONSTANT(0.3f), .inverse_constant = true},
+      .slots[SLOT_POST] = {TABLE(table_f32, 0, 1), CONSTANT(1.7f), .inverse_table = true}}},
+    {"column factors", "plain", {INT(8), .slots[SLOT_POST] = {TABLE(table_f16, 0, 1)}}},
+    {"uint1", "plain", {UINT(1)}},
+    {"uint2", "plain", {UINT(2)}},
+    {"uint3", "plain", {UINT(3)}},
+    {"int2", "plain", {INT(2)}},
+    {"int3", "plain", {INT(3)}},
+    {"int4 with a sign", "plain", {INT(4)}},
+    {"int5", "plain", {INT(5)}},
+    {"uint6", "plain", {UINT(6)}},
+    {"int7", "plain", {INT(7)}},
+    {"uint11", "plain", {UINT(11)}},
+    {"int16", "plain", {INT(16)}},
+    {"int32", "plain", {INT(32)}},
+    {"f8_e4m3", "plain", {FLOAT(8, INGOT_F8_E4M3), .slots[SLOT_SCALE] = {CONSTANT(0.01f)}}},
+    {"f8_e5m2", "plain", {FLOAT(8, INGOT_F8_E5M2)}},
+    {"f6_e2m3", "plain", {FLOAT(6, INGOT_F6_E2M3)}},
+    {"f4_e2m1", "plain", {FLOAT(4, INGOT_F4_E2M1), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 32)}}},
+    {"f8_e8m0", "plain", {FLOAT(8, INGOT_F8_E8M0)}},
+};
+enum { N_CODING_CASES = sizeof coding_cases / sizeof *coding_cases };
+
+#endif

@@ -1,0 +1,278 @@
+/* Matrices made up for the runtime's tests: random codes and tables of any coding that the plain
+ * level takes, and their values by a decoder of its own, which goes bit by bit. */
+#ifndef INGOT_TESTS_RUNTIME_MADE_H
+#define INGOT_TESTS_RUNTIME_MADE_H
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/bytes.h"
+#include "format/floats.h"
+#include "runtime/backend.h"
+#include "tests/support/random.h"
+
+enum { MADE_MAX_BUFFERS = 64, MADE_MAX_CODINGS = 16 };
+
+struct made {
+    struct resident_matrix matrix;
+    struct ingot_coding codings[MADE_MAX_CODINGS];
+    void *buffers[MADE_MAX_BUFFERS];
+    uint32_t n_codings;
+    uint32_t n_buffers;
+    struct random random;
+};
+
+static inline uint64_t made_random(struct made *m)
+{
+    return random_bits(&m->random);
+}
+
+/* In [-1, 1). */
+static inline float made_unit(struct made *m)
+{
+    return (float)(int32_t)(made_random(m) >> 32) * 0x1p-31f;
+}
+
+/* Zeros; a read past the slack is a read past the allocation. */
+static inline void *made_buffer(struct made *m, uint64_t n_bytes)
+{
+    if (m->n_buffers == MADE_MAX_BUFFERS) abort();
+    void *buffer = calloc(1, n_bytes + RESIDENT_SLACK_BYTES);
+    if (buffer == NULL) abort();
+    m->buffers[m->n_buffers++] = buffer;
+    return buffer;
+}
+
+static inline void made_release(struct made *m)
+{
+    for (uint32_t i = 0; i < m->n_buffers; i++) free(m->buffers[i]);
+    m->n_buffers = 0;
+}
+
+/* ------------------------------------------------------------------ making */
+
+/* A code whose value is finite; of the wide formats also neither tiny nor huge. */
+static inline uint32_t made_code(struct made *m, const struct ingot_coding *coding)
+{
+    const uint64_t all = coding->bits == 32 ? UINT32_MAX : (UINT64_C(1) << coding->bits) - 1;
+    if (coding->map != MAP_FLOAT) return (uint32_t)(made_random(m) & all);
+    const float v = made_unit(m);
+    if (coding->format == INGOT_F32) return f32_bits(v);
+    if (coding->format == INGOT_F16) return f16_from_f32(v);
+    if (coding->format == INGOT_BF16) return bf16_from_f32(v);
+    uint32_t code;
+    do {
+        code = (uint32_t)(made_random(m) & all);
+        if (coding->format == INGOT_F8_E8M0) code = 120 + code % 16;
+    } while (!isfinite(ingot_float_decode((ingot_dtype)coding->format, code)));
+    return code;
+}
+
+static inline void made_put(const struct resident_dense *dense, uint64_t row, uint64_t col,
+                            uint32_t code)
+{
+    uint32_t rank = 0;
+    for (uint32_t i = 0; i < dense->n_planes; i++) {
+        const struct resident_plane *plane = &dense->planes[i];
+        uint8_t *bytes = (uint8_t *)(uintptr_t)plane->data + row * plane->row_bytes;
+        for (uint32_t k = 0; k < plane->bits; k++, rank++) {
+            const uint64_t bit = col * plane->bits + k;
+            const uint8_t one = (uint8_t)(1u << bit % 8);
+            bytes[bit / 8] =
+                (uint8_t)(code >> rank & 1 ? bytes[bit / 8] | one : bytes[bit / 8] & ~one);
+        }
+    }
+}
+
+/* The table of a slot whose group is GROUP_BLOCK and whose table is raw f16 or f32. */
+static inline void made_table(struct made *m, const struct coding_slot *slot,
+                              struct resident_dense *dense, struct resident_table *table)
+{
+    table->format = (ingot_dtype)slot->table->format;
+    table->group_rows = slot->group_rows ? slot->group_rows : max_u64(dense->n_rows, 1);
+    table->group_cols = slot->group_cols ? slot->group_cols : max_u64(dense->n_cols, 1);
+    table->n_rows = ceil_div(dense->n_rows, table->group_rows);
+    table->n_cols = ceil_div(dense->n_cols, table->group_cols);
+    const uint64_t n = table->n_rows * table->n_cols;
+    const uint64_t entry_bytes = table->format == INGOT_F16 ? 2 : 4;
+    /* No slack: tables have none. */
+    uint8_t *data = made_buffer(m, n * entry_bytes);
+    data = realloc(data, n > 0 ? n * entry_bytes : 1);
+    if (data == NULL) abort();
+    m->buffers[m->n_buffers - 1] = data;
+    for (uint64_t i = 0; i < n; i++) {
+        const float entry = copysignf(0.25f + fabsf(made_unit(m)), made_unit(m));
+        if (table->format == INGOT_F16)
+            store_u16(data + 2 * i, f16_from_f32(entry));
+        else
+            store_f32(data + 4 * i, entry);
+    }
+    table->data = data;
+}
+
+static inline void made_dense(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
+                              uint64_t n_cols, struct resident_dense *dense)
+{
+    if (m->n_codings == MADE_MAX_CODINGS) abort();
+    struct ingot_coding *copy = &m->codings[m->n_codings++];
+    *copy = *coding;
+    *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
+    uint8_t widths[CODING_MAX_PLANES];
+    dense->n_planes = plane_widths(coding->bits, widths);
+    for (uint32_t i = 0; i < dense->n_planes; i++) {
+        const uint8_t w = widths[i];
+        const uint64_t row_bytes = w < 8 ? ceil_div(n_cols * w, 32) * 4 : n_cols * (w / 8);
+        dense->planes[i] =
+            (struct resident_plane){made_buffer(m, n_rows * row_bytes), row_bytes, w};
+    }
+    for (uint64_t r = 0; r < n_rows; r++) {
+        for (uint64_t c = 0; c < n_cols; c++) made_put(dense, r, c, made_code(m, coding));
+    }
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        if (!coding->slots[i].has_table) continue;
+        made_table(m, &coding->slots[i], dense, &dense->tables[i]);
+        copy->slots[i].table = NULL; /* backends get none */
+    }
+}
+
+/* Keeps about `kept` of 8 weights, and every row differs: some are empty, some full. */
+static inline void made_sparse(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
+                               uint64_t n_cols, uint32_t kept, struct resident_sparse *sparse)
+{
+    const uint64_t row_bytes = ceil_div(n_cols, 32) * 4;
+    uint8_t *mask = made_buffer(m, n_rows * row_bytes);
+    uint32_t *offsets = made_buffer(m, (n_rows + 1) * sizeof *offsets);
+    uint32_t n_kept = 0;
+    for (uint64_t r = 0; r < n_rows; r++) {
+        const uint32_t of_row = r % 11 == 3 ? 0 : r % 11 == 7 ? 8 : kept;
+        offsets[r] = n_kept;
+        for (uint64_t c = 0; c < n_cols; c++) {
+            if (made_random(m) % 8 >= of_row) continue;
+            mask[r * row_bytes + c / 8] |= (uint8_t)(1u << c % 8);
+            n_kept++;
+        }
+    }
+    offsets[n_rows] = n_kept;
+    sparse->mask = (struct resident_plane){mask, row_bytes, 1};
+    sparse->row_offsets = offsets;
+    made_dense(m, coding, 1, n_kept, &sparse->values);
+}
+
+/* ------------------------------------------------------------------ decoding, bit by bit */
+
+static inline float made_map(const struct ingot_coding *coding, uint32_t code)
+{
+    if (coding->map == MAP_FLOAT) return ingot_float_decode((ingot_dtype)coding->format, code);
+    if (coding->map == MAP_UINT) return (float)code;
+    const bool negative = code >> (coding->bits - 1) & 1;
+    return (float)((int64_t)code - (negative ? INT64_C(1) << coding->bits : 0));
+}
+
+/* One step of a slot; volatile keeps each an f32. */
+static inline float made_step(uint32_t slot, bool inverse, float v, float operand)
+{
+    volatile float result = v;
+    if (slot == SLOT_ZERO) result = v - operand;
+    if (slot == SLOT_BIAS) result = inverse ? v - operand : v + operand;
+    if (slot == SLOT_SCALE || slot == SLOT_POST) result = inverse ? v / operand : v * operand;
+    return result;
+}
+
+static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
+{
+    const struct ingot_coding *coding = dense->coding;
+    uint32_t code = 0, rank = 0;
+    for (uint32_t i = 0; i < dense->n_planes; i++) {
+        const struct resident_plane *plane = &dense->planes[i];
+        const uint8_t *bytes = plane->data + row * plane->row_bytes;
+        for (uint32_t k = 0; k < plane->bits; k++, rank++) {
+            const uint64_t bit = col * plane->bits + k;
+            code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank;
+        }
+    }
+    float v = made_map(coding, code);
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        const struct coding_slot *slot = &coding->slots[i];
+        const struct resident_table *table = &dense->tables[i];
+        if (slot->has_table) {
+            const uint64_t at = row / table->group_rows * table->n_cols + col / table->group_cols;
+            const uint8_t *data = table->data;
+            const float entry = table->format == INGOT_F16 ? f32_from_f16(load_u16(data + 2 * at))
+                                                           : load_f32(data + 4 * at);
+            v = made_step(i, slot->inverse_table, v, entry);
+        }
+        if (slot->has_constant) v = made_step(i, slot->inverse_constant, v, slot->constant);
+    }
+    return v;
+}
+
+/* ------------------------------------------------------------------ multiplying in double */
+
+/* A sum of products, and the sum of their magnitudes. */
+struct exact {
+    double sum;
+    double magnitude;
+};
+
+static inline void exact_add(struct exact *y, double w, const struct exact *x)
+{
+    y->sum += w * x->sum;
+    y->magnitude += fabs(w) * x->magnitude;
+}
+
+static inline struct exact made_part_row(const struct resident_part *part, uint64_t n_cols,
+                                         uint64_t row, const struct exact *x)
+{
+    struct exact y = {0, 0};
+    if (part->kind == RESIDENT_DENSE) {
+        for (uint64_t c = 0; c < n_cols; c++) {
+            exact_add(&y, (double)made_weight(&part->dense, row, c), &x[c]);
+        }
+    } else if (part->kind == RESIDENT_SPARSE) {
+        const struct resident_sparse *sparse = &part->sparse;
+        const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes;
+        uint64_t at = sparse->row_offsets[row];
+        for (uint64_t c = 0; c < n_cols; c++) {
+            if (!(mask[c / 8] >> c % 8 & 1)) continue;
+            exact_add(&y, (double)made_weight(&sparse->values, 0, at++), &x[c]);
+        }
+    } else {
+        const struct resident_lowrank *lowrank = &part->lowrank;
+        for (uint64_t k = 0; k < lowrank->a.n_rows; k++) {
+            struct exact t = {0, 0};
+            for (uint64_t c = 0; c < n_cols; c++) {
+                exact_add(&t, (double)made_weight(&lowrank->a, k, c), &x[c]);
+            }
+            const double b = (double)made_weight(&lowrank->b, row, k);
+            exact_add(&y, b * (double)lowrank->multiplier, &t);
+        }
+    }
+    return y;
+}
+
+/* y[row] of one vector x. */
+static inline struct exact made_row(const struct resident_matrix *matrix, uint64_t row,
+                                    const struct exact *x)
+{
+    struct exact y = {0, 0};
+    for (uint32_t i = 0; i < matrix->n_parts; i++) {
+        const struct exact part = made_part_row(&matrix->parts[i], matrix->n_cols, row, x);
+        y.sum += part.sum;
+        y.magnitude += part.magnitude;
+    }
+    return y;
+}
+
+/* The bound's K: the columns, and for sums the ranks and the parts, which are roundings too. */
+static inline double made_bound_terms(const struct resident_matrix *matrix)
+{
+    double k = (double)matrix->n_cols + (matrix->n_parts > 1 ? matrix->n_parts : 0);
+    for (uint32_t i = 0; i < matrix->n_parts; i++) {
+        if (matrix->parts[i].kind != RESIDENT_LOWRANK) continue;
+        k += (double)matrix->parts[i].lowrank.a.n_rows + 1;
+    }
+    return k;
+}
+
+#endif

@@ -1,0 +1,416 @@
+/* The CPU backend against a reference in double, within the bound of ingot.h: every coding at every
+ * kernel level, odd shapes, sums of parts, and any number of threads with the same bits. */
+#include "tests/support/unit.h"
+
+#include <stdio.h>
+
+#include "runtime/cpu_level.h"
+#include "tests/runtime/codings.h"
+#include "tests/runtime/made.h"
+
+static const struct ingot_backend *const backend = &ingot_backend_cpu;
+
+static const char *const level_names[] = {"plain", "avx2"};
+enum { N_LEVELS = sizeof level_names / sizeof *level_names };
+
+/* False, and a note, when this CPU lacks the level. */
+static bool has_level(const char *name)
+{
+    if (cpu_level_find(name) != NULL) return true;
+    printf("note: not run: level %s, which this CPU lacks\n", name);
+    return false;
+}
+
+static void *open_device(const char *level, uint32_t n_threads)
+{
+    const struct backend_options options = {.n_threads = n_threads, .cpu_level = level};
+    void *device = NULL;
+    assert_int_equal(backend->open(0, &options, NULL, &device, NULL), INGOT_OK);
+    return device;
+}
+
+/* y of n vectors on the heap; asks for exactly the floats that there are. */
+static float *multiply(void *device, const struct resident_matrix *matrix, const float *x,
+                       uint64_t n)
+{
+    void *uploaded = NULL;
+    uint64_t resident_bytes = 0;
+    ingot_error error = {.what = ""};
+    const ingot_status status =
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+    if (status != INGOT_OK) fail_msg("%s", error.what);
+    assert_true(resident_bytes > 0);
+    float *y = malloc((size_t)(n * matrix->n_rows) * sizeof *y);
+    assert_non_null(y);
+    for (uint64_t i = 0; i < n * matrix->n_rows; i++) y[i] = NAN;
+    assert_int_equal(backend->matmul(device, uploaded, x, n, y, NULL), INGOT_OK);
+    backend->matrix_release(device, uploaded);
+    return y;
+}
+
+static float *random_x(struct made *m, uint64_t n)
+{
+    float *x = malloc((size_t)(n * m->matrix.n_cols) * sizeof *x);
+    assert_non_null(x);
+    for (uint64_t i = 0; i < n * m->matrix.n_cols; i++) x[i] = made_unit(m) * 4.0f;
+    return x;
+}
+
+/* Checks the rows from `first` on, every step-th. */
+static void check_bound(const char *name, const char *level, const struct resident_matrix *matrix,
+                        const float *x, uint64_t n, const float *y)
+{
+    const double k = made_bound_terms(matrix);
+    struct exact *wide = malloc((size_t)matrix->n_cols * sizeof *wide);
+    assert_non_null(wide);
+    for (uint64_t j = 0; j < n; j++) {
+        for (uint64_t c = 0; c < matrix->n_cols; c++) {
+            const double v = (double)x[j * matrix->n_cols + c];
+            wide[c] = (struct exact){v, fabs(v)};
+        }
+        for (uint64_t r = 0; r < matrix->n_rows; r++) {
+            const struct exact exact = made_row(matrix, r, wide);
+            const double found = (double)y[j * matrix->n_rows + r];
+            const double bound = 2 * k * 0x1p-24 * exact.magnitude;
+            if (fabs(found - exact.sum) <= bound) continue;
+            fail_msg("%s, %s, %llu x %llu, n = %llu: y[%llu][%llu] is %.9g, not %.9g +- %.3g", name,
+                     level, (unsigned long long)matrix->n_rows, (unsigned long long)matrix->n_cols,
+                     (unsigned long long)n, (unsigned long long)j, (unsigned long long)r, found,
+                     exact.sum, bound);
+        }
+    }
+    free(wide);
+}
+
+/* Multiplies a matrix at every level and releases it. */
+static void check_matrix(const char *name, struct made *m, uint64_t n)
+{
+    float *x = random_x(m, n);
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i]) == NULL) continue;
+        void *device = open_device(level_names[i], 1);
+        float *y = multiply(device, &m->matrix, x, n);
+        check_bound(name, level_names[i], &m->matrix, x, n, y);
+        free(y);
+        backend->close(device);
+    }
+    free(x);
+    made_release(m);
+}
+
+static void start(struct made *m, uint64_t seed, uint64_t n_rows, uint64_t n_cols)
+{
+    *m = (struct made){.random = {seed}};
+    m->matrix.n_rows = n_rows;
+    m->matrix.n_cols = n_cols;
+}
+
+static void add_dense(struct made *m, const struct ingot_coding *coding)
+{
+    struct resident_part *part = &m->matrix.parts[m->matrix.n_parts++];
+    part->kind = RESIDENT_DENSE;
+    made_dense(m, coding, m->matrix.n_rows, m->matrix.n_cols, &part->dense);
+}
+
+static void add_sparse(struct made *m, const struct ingot_coding *coding, uint32_t kept)
+{
+    struct resident_part *part = &m->matrix.parts[m->matrix.n_parts++];
+    part->kind = RESIDENT_SPARSE;
+    made_sparse(m, coding, m->matrix.n_rows, m->matrix.n_cols, kept, &part->sparse);
+}
+
+static void add_lowrank(struct made *m, const struct ingot_coding *coding, uint32_t rank)
+{
+    struct resident_part *part = &m->matrix.parts[m->matrix.n_parts++];
+    part->kind = RESIDENT_LOWRANK;
+    part->lowrank.multiplier = -0.75f;
+    made_dense(m, coding, rank, m->matrix.n_cols, &part->lowrank.a);
+    made_dense(m, coding, m->matrix.n_rows, rank, &part->lowrank.b);
+}
+
+struct shape {
+    uint64_t n_rows, n_cols, n;
+};
+
+/* One weight; less than a vector; tasks and tiles that are not full; more than one block of
+ * columns; more x than one pass takes. */
+static const struct shape shapes[] = {
+    {1, 1, 1},   {1, 7, 2},    {3, 8, 3},    {5, 33, 1},   {2, 31, 4},    {37, 65, 5},
+    {35, 96, 1}, {70, 257, 2}, {9, 1100, 1}, {6, 2051, 4}, {33, 40, 131},
+};
+enum { N_SHAPES = sizeof shapes / sizeof *shapes };
+
+static const struct ingot_coding f32 = {FLOAT(32, INGOT_F32)};
+static const struct ingot_coding f16 = {FLOAT(16, INGOT_F16)};
+static const struct ingot_coding bf16 = {FLOAT(16, INGOT_BF16)};
+static const struct ingot_coding f64 = {FLOAT(64, INGOT_F64)};
+static const struct ingot_coding int8_constant = {INT(8), .slots[SLOT_SCALE] = {CONSTANT(0.037f)}};
+static const struct ingot_coding uint3 = {UINT(3), .slots[SLOT_ZERO] = {CONSTANT(3)}};
+static const struct ingot_coding int8_rows = {INT(8),
+                                              .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}};
+static const struct ingot_coding int4_groups = {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)},
+                                                .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}};
+
+static void every_coding_meets_the_bound(void **state)
+{
+    (void)state;
+    has_level("avx2");
+    for (uint32_t i = 0; i < N_CODING_CASES; i++) {
+        for (uint32_t k = 0; k < N_SHAPES; k++) {
+            struct made m;
+            start(&m, i * 100 + k, shapes[k].n_rows, shapes[k].n_cols);
+            add_dense(&m, &coding_cases[i].coding);
+            check_matrix(coding_cases[i].name, &m, shapes[k].n);
+        }
+    }
+}
+
+static void sparse_parts_meet_the_bound(void **state)
+{
+    (void)state;
+    static const struct ingot_coding *const codings[] = {&f32, &bf16, &int8_constant, &uint3};
+    static const uint32_t kept[] = {0, 1, 4, 8};
+    for (uint32_t i = 0; i < 16; i++) {
+        for (uint32_t k = 0; k < N_SHAPES; k++) {
+            struct made m;
+            start(&m, i * 100 + k, shapes[k].n_rows, shapes[k].n_cols);
+            add_sparse(&m, codings[i / 4], kept[i % 4]);
+            check_matrix("sparse", &m, shapes[k].n);
+        }
+    }
+}
+
+static void lowrank_parts_meet_the_bound(void **state)
+{
+    (void)state;
+    static const struct ingot_coding *const codings[] = {&f32, &f16, &int8_rows};
+    static const uint32_t ranks[] = {1, 8, 37};
+    for (uint32_t i = 0; i < 9; i++) {
+        for (uint32_t k = 0; k < N_SHAPES; k++) {
+            struct made m;
+            start(&m, i * 100 + k, shapes[k].n_rows, shapes[k].n_cols);
+            add_lowrank(&m, codings[i / 3], ranks[i % 3]);
+            check_matrix("low-rank", &m, shapes[k].n);
+        }
+    }
+}
+
+static void fill_all_parts(struct made *m)
+{
+    add_dense(m, &int4_groups);
+    add_sparse(m, &f16, 1);
+    add_lowrank(m, &bf16, 16);
+    add_dense(m, &uint3);
+    add_sparse(m, &int8_constant, 5);
+    add_lowrank(m, &int8_rows, 3);
+}
+
+static void sums_of_parts_meet_the_bound(void **state)
+{
+    (void)state;
+    for (uint32_t k = 0; k < N_SHAPES; k++) {
+        struct made m;
+        start(&m, k, shapes[k].n_rows, shapes[k].n_cols);
+        fill_all_parts(&m);
+        check_matrix("sum", &m, shapes[k].n);
+    }
+}
+
+static void long_rows_meet_the_bound(void **state)
+{
+    (void)state;
+    static const struct ingot_coding *const codings[] = {&f32, &int4_groups, &int8_rows};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct made m;
+        start(&m, i, 2, 100003);
+        add_dense(&m, codings[i]);
+        check_matrix("long rows", &m, 1);
+    }
+}
+
+/* A weight of 0 is no error, whatever x is. */
+static void zeros_stay_zero(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i]) == NULL) continue;
+        struct made m;
+        start(&m, 1, 9, 100);
+        add_dense(&m, &int4_groups);
+        struct resident_plane *plane = &m.matrix.parts[0].dense.planes[0];
+        memset((void *)(uintptr_t)plane->data, 0x88, (size_t)(9 * plane->row_bytes));
+        float *x = random_x(&m, 3);
+        void *device = open_device(level_names[i], 2);
+        float *y = multiply(device, &m.matrix, x, 3);
+        for (uint32_t k = 0; k < 27; k++) assert_true(y[k] == 0.0f);
+        free(y);
+        free(x);
+        backend->close(device);
+        made_release(&m);
+    }
+}
+
+/* Empty matrices have nothing to sum: no rows, or zeros. */
+static void empty_matrices_multiply(void **state)
+{
+    (void)state;
+    static const struct shape empty[] = {{0, 5, 2}, {5, 0, 2}, {0, 0, 1}};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct made m;
+        start(&m, i, empty[i].n_rows, empty[i].n_cols);
+        add_dense(&m, &int8_rows);
+        check_matrix("empty", &m, empty[i].n);
+    }
+}
+
+static void threads_do_not_change_a_bit(void **state)
+{
+    (void)state;
+    static const uint32_t thread_counts[] = {1, 2, 3, 7};
+    static const uint64_t n_vectors[] = {1, 2, 5, 140};
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i]) == NULL) continue;
+        for (uint32_t k = 0; k < 4; k++) {
+            const uint64_t n = n_vectors[k];
+            struct made m;
+            start(&m, k, 203, 1153);
+            fill_all_parts(&m);
+            float *x = random_x(&m, n);
+            float *first = NULL;
+            for (uint32_t t = 0; t < 4; t++) {
+                void *device = open_device(level_names[i], thread_counts[t]);
+                float *y = multiply(device, &m.matrix, x, n);
+                if (first != NULL) assert_memory_equal(y, first, n * 203 * sizeof *y);
+                if (first != NULL) free(y);
+                if (first == NULL) first = y;
+                backend->close(device);
+            }
+            free(first);
+            free(x);
+            made_release(&m);
+        }
+    }
+}
+
+static void expect_refusal(const struct resident_matrix *matrix, ingot_status expected,
+                           const char *word)
+{
+    void *device = open_device(NULL, 1);
+    void *uploaded = NULL;
+    uint64_t resident_bytes = 77;
+    ingot_error error = {.what = ""};
+    const ingot_status status =
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+    assert_int_equal(status, expected);
+    if (strstr(error.what, word) == NULL) fail_msg("\"%s\" does not say %s", error.what, word);
+    assert_null(uploaded);
+    assert_int_equal(resident_bytes, 77);
+    backend->close(device);
+}
+
+static void what_cannot_be_multiplied_is_refused(void **state)
+{
+    (void)state;
+    struct made m;
+    start(&m, 1, 3, 8);
+    m.matrix.n_parts = 1;
+    m.matrix.parts[0].dense = (struct resident_dense){.coding = &f64, .n_rows = 3, .n_cols = 8};
+    expect_refusal(&m.matrix, INGOT_UNSUPPORTED, "32 bits");
+
+    static const struct ingot_coding nf4 = {.map = MAP_CODEBOOK, .bits = 4, .n_entries = 16};
+    m.matrix.parts[0].dense.coding = &nf4;
+    expect_refusal(&m.matrix, INGOT_UNSUPPORTED, "map");
+
+    static const struct ingot_coding by_index = {UINT(4), .index_bits = 16};
+    m.matrix.parts[0].dense.coding = &by_index;
+    expect_refusal(&m.matrix, INGOT_UNSUPPORTED, "column index");
+
+    start(&m, 1, 3, 8);
+    add_sparse(&m, &int8_rows, 4);
+    expect_refusal(&m.matrix, INGOT_UNSUPPORTED, "tables");
+    made_release(&m);
+}
+
+static void a_level_that_is_not_there_is_refused(void **state)
+{
+    (void)state;
+    const struct backend_options options = {.n_threads = 1, .cpu_level = "avx9"};
+    void *device = NULL;
+    ingot_error error = {.what = ""};
+    assert_int_equal(backend->open(0, &options, NULL, &device, &error), INGOT_DEVICE);
+    assert_non_null(strstr(error.what, "avx9"));
+    assert_null(device);
+}
+
+/* ------------------------------------------------------------------ memory that runs out */
+
+struct scarce {
+    int n_left;
+    int n_held;
+};
+
+static void *scarce_allocate(void *context, size_t n_bytes)
+{
+    struct scarce *scarce = context;
+    if (scarce->n_left-- == 0) return NULL;
+    scarce->n_held++;
+    return malloc(n_bytes);
+}
+
+static void scarce_release(void *context, void *memory)
+{
+    struct scarce *scarce = context;
+    if (memory != NULL) scarce->n_held--;
+    free(memory);
+}
+
+static ingot_status open_and_upload(const struct resident_matrix *matrix,
+                                    const ingot_allocator *allocator)
+{
+    const struct backend_options options = {.n_threads = 2};
+    void *device = NULL, *uploaded = NULL;
+    uint64_t resident_bytes;
+    ingot_status status = backend->open(0, &options, allocator, &device, NULL);
+    if (status == INGOT_OK) {
+        status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, NULL);
+        backend->matrix_release(device, uploaded);
+    }
+    backend->close(device);
+    return status;
+}
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct made m;
+    start(&m, 1, 10, 64);
+    fill_all_parts(&m);
+    ingot_status status = INGOT_NO_MEMORY;
+    for (int n = 0; status != INGOT_OK; n++) {
+        assert_true(n < 100);
+        struct scarce scarce = {n, 0};
+        const ingot_allocator allocator = {scarce_allocate, scarce_release, &scarce};
+        status = open_and_upload(&m.matrix, &allocator);
+        if (status != INGOT_OK) assert_int_equal(status, INGOT_NO_MEMORY);
+        assert_int_equal(scarce.n_held, 0);
+    }
+    made_release(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_coding_meets_the_bound),
+        cmocka_unit_test(sparse_parts_meet_the_bound),
+        cmocka_unit_test(lowrank_parts_meet_the_bound),
+        cmocka_unit_test(sums_of_parts_meet_the_bound),
+        cmocka_unit_test(long_rows_meet_the_bound),
+        cmocka_unit_test(zeros_stay_zero),
+        cmocka_unit_test(empty_matrices_multiply),
+        cmocka_unit_test(threads_do_not_change_a_bit),
+        cmocka_unit_test(what_cannot_be_multiplied_is_refused),
+        cmocka_unit_test(a_level_that_is_not_there_is_refused),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests_name("cpu matmul", tests, NULL, NULL);
+}

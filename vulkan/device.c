@@ -1,0 +1,224 @@
+/* One open Vulkan device: its queue, its limits, and what is shared by all matrices on it.
+ * Knows no matrix. */
+#include "vulkan/device.h"
+
+#include "format/alloc.h"
+#include "format/bytes.h"
+#include "format/fail.h"
+#include "vulkan/choose.h"
+#include "vulkan/features.h"
+#include "vulkan/memory.h"
+#include "vulkan/pipeline.h"
+#include "vulkan/push.h"
+
+/* One allocation holds at most this: every index that a kernel computes within it fits 31 bits. */
+static const uint64_t max_allocation_bytes = UINT64_C(1) << 30;
+/* About 0.4 s on a device that visits 5e9 weights a second; drivers reset a device after 2 s. */
+static const uint64_t default_submit_weights = UINT64_C(1) << 31;
+
+ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, const char *what,
+                                  ingot_error *error)
+{
+    if (result != VK_ERROR_DEVICE_LOST) return ingot_vk_fail(result, what, error);
+    /* Returns soon on a lost device; what is released from now on is in nobody's use. */
+    if (!device->lost) device->api.DeviceWaitIdle(device->handle);
+    device->lost = true;
+    return ingot_vk_device_check(device, error);
+}
+
+ingot_status ingot_vk_device_check(const struct vk_device *device, ingot_error *error)
+{
+    if (!device->lost) return INGOT_OK;
+    return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan device",
+                      "%.80s was lost; last dispatch: %s", device->info.name,
+                      device->label[0] ? device->label : "none");
+}
+
+/* Sets everything that the physical device tells. */
+static void read_limits(struct vk_device *device, const struct vk_candidate *candidate)
+{
+    const struct vk_instance_api *api = &device->instance.api;
+    const struct vk_options *options = &device->instance.options;
+    VkPhysicalDeviceMaintenance4Properties sizes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES};
+    VkPhysicalDeviceMaintenance3Properties allocations = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES, .pNext = &sizes};
+    VkPhysicalDeviceProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &allocations};
+    api->GetPhysicalDeviceProperties2(candidate->handle, &properties);
+    api->GetPhysicalDeviceMemoryProperties(candidate->handle, &device->memory);
+
+    const VkPhysicalDeviceType type = properties.properties.deviceType;
+    device->shares_memory =
+        type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    device->maps_uploads = device->shares_memory && !options->stage_uploads;
+
+    device->allocation_bytes = min_u64(
+        min_u64(allocations.maxMemoryAllocationSize, sizes.maxBufferSize), max_allocation_bytes);
+    device->slab_bytes = options->slab_bytes
+                             ? min_u64(options->slab_bytes, device->allocation_bytes)
+                             : device->allocation_bytes;
+    device->submit_weights =
+        options->submit_weights ? options->submit_weights : default_submit_weights;
+    const uint32_t *groups = properties.properties.limits.maxComputeWorkGroupCount;
+    device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
+    if (options->max_groups && options->max_groups < device->max_groups) {
+        device->max_groups = options->max_groups;
+    }
+}
+
+/* Finds the device and creates its handle and functions. */
+static ingot_status create_handle(struct vk_device *device, const struct vk_candidate *candidate,
+                                  ingot_error *error)
+{
+    const struct vk_instance_api *api = &device->instance.api;
+    struct vk_features features;
+    ingot_vk_features_link(&features);
+    ingot_vk_features_require(&features);
+    const float priority = 1.0f;
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                           .queueFamilyIndex = candidate->queue_family,
+                                           .queueCount = 1,
+                                           .pQueuePriorities = &priority};
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
+                                     .pNext = &features.first,
+                                     .queueCreateInfoCount = 1,
+                                     .pQueueCreateInfos = &queue};
+    const VkResult result = api->CreateDevice(candidate->handle, &info, NULL, &device->handle);
+    if (result != VK_SUCCESS) {
+        device->handle = VK_NULL_HANDLE;
+        return ingot_vk_fail(result, "opening the Vulkan device", error);
+    }
+#define LOAD(name)                                                                       \
+    device->api.name = (PFN_vk##name)api->GetDeviceProcAddr(device->handle, "vk" #name); \
+    if (!device->api.name) {                                                             \
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan driver",         \
+                          "has no function %s", "vk" #name);                             \
+    }
+    INGOT_VK_DEVICE_FUNCTIONS(LOAD)
+#undef LOAD
+    device->api.GetDeviceQueue(device->handle, candidate->queue_family, 0, &device->queue);
+    return INGOT_OK;
+}
+
+static VkResult create_commands(struct vk_device *device, uint32_t queue_family)
+{
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                          .queueFamilyIndex = queue_family};
+    VkResult result = device->api.CreateCommandPool(device->handle, &pool, NULL, &device->pool);
+    if (result != VK_SUCCESS) return result;
+
+    VkCommandBuffer buffers[N_COMMANDS];
+    const VkCommandBufferAllocateInfo info = {.sType =
+                                                  VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                              .commandPool = device->pool,
+                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                              .commandBufferCount = N_COMMANDS};
+    result = device->api.AllocateCommandBuffers(device->handle, &info, buffers);
+    if (result != VK_SUCCESS) return result;
+    for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) device->slots[i].commands.buffer = buffers[i];
+    device->compute.buffer = buffers[N_SLOTS_UPLOAD];
+    return VK_SUCCESS;
+}
+
+static VkResult create_timeline(struct vk_device *device)
+{
+    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
+                                        .pNext = &type};
+    return device->api.CreateSemaphore(device->handle, &info, NULL, &device->timeline);
+}
+
+static VkResult create_layout(struct vk_device *device)
+{
+    const VkPushConstantRange range = {.stageFlags = VK_SHADER_STAGE_COMPUTE_BIT,
+                                       .size = sizeof(struct vk_push)};
+    const VkPipelineLayoutCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                             .pushConstantRangeCount = 1,
+                                             .pPushConstantRanges = &range};
+    return device->api.CreatePipelineLayout(device->handle, &info, NULL, &device->layout);
+}
+
+/* Everything that follows from a candidate; what was made is closed with the device. */
+static ingot_status open_candidate(struct vk_device *device, const struct vk_candidate *candidate,
+                                   ingot_error *error)
+{
+    device->info = candidate->info;
+    if (!candidate->info.usable) {
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan device",
+                          "%.80s is not usable: %s", candidate->info.name, candidate->info.why_not);
+    }
+    read_limits(device, candidate);
+    const ingot_status status = create_handle(device, candidate, error);
+    if (status != INGOT_OK) return status;
+    VkResult result = create_commands(device, candidate->queue_family);
+    if (result == VK_SUCCESS) result = create_timeline(device);
+    if (result == VK_SUCCESS) result = create_layout(device);
+    if (result == VK_SUCCESS) return INGOT_OK;
+    return ingot_vk_device_fail(device, result, "opening the Vulkan device", error);
+}
+
+ingot_status ingot_vk_device_open(uint32_t index, const struct vk_options *options,
+                                  const ingot_allocator *allocator, struct vk_device **device,
+                                  ingot_error *error)
+{
+    struct vk_candidate *candidates = NULL;
+    uint32_t n = 0;
+    struct vk_device *made = ingot_allocate_zeroed(allocator, 1, sizeof *made);
+    if (!made) return ingot_fail_memory(error, sizeof *made, "Vulkan device");
+    made->allocator = allocator;
+
+    ingot_status status = ingot_vk_instance_open(options, &made->instance, error);
+    if (status == INGOT_OK) {
+        status = ingot_vk_candidates_list(&made->instance, allocator, &candidates, &n, error);
+    }
+    if (status == INGOT_NOT_FOUND || (status == INGOT_OK && index >= n)) {
+        status = ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan device",
+                            "there is no device %u, this machine has %u", index, n);
+    }
+    if (status != INGOT_OK) goto done;
+    status = open_candidate(made, &candidates[index], error);
+done:
+    ingot_release(allocator, candidates);
+    if (status == INGOT_OK) {
+        *device = made;
+    } else {
+        ingot_vk_device_close(made);
+    }
+    return status;
+}
+
+/* Destroys what needs the device's functions. The destroying functions take null handles. */
+static void close_objects(struct vk_device *device)
+{
+    const struct vk_device_api *api = &device->api;
+    api->DeviceWaitIdle(device->handle);
+    ingot_vk_pipelines_close(device);
+    for (uint32_t i = 0; i < N_VECTORS; i++) {
+        ingot_vk_block_close(device, device->scratch.vectors[i]);
+    }
+    ingot_vk_block_close(device, device->scratch.host_x);
+    ingot_vk_block_close(device, device->scratch.host_y);
+    for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) {
+        ingot_vk_block_close(device, device->slots[i].memory);
+    }
+    api->DestroyPipelineLayout(device->handle, device->layout, NULL);
+    api->DestroySemaphore(device->handle, device->timeline, NULL);
+    api->DestroyCommandPool(device->handle, device->pool, NULL);
+    api->DestroyDevice(device->handle, NULL);
+}
+
+void ingot_vk_device_close(struct vk_device *device)
+{
+    if (!device) return;
+    /* The last function of the list is there only when all are. */
+    if (device->api.DeviceWaitIdle) {
+        close_objects(device);
+    } else if (device->api.DestroyDevice) {
+        device->api.DestroyDevice(device->handle, NULL);
+    }
+    ingot_vk_instance_close(&device->instance);
+    ingot_release(device->allocator, device);
+}

@@ -1,0 +1,74 @@
+/* One open Vulkan device: its queue, its limits, and what is shared by all matrices on it.
+ * Knows no matrix. */
+#ifndef INGOT_VULKAN_DEVICE_H
+#define INGOT_VULKAN_DEVICE_H
+
+#include "vulkan/instance.h"
+
+struct vk_block;
+struct vk_pipeline;
+
+/* A command buffer and the timeline value that its last submission reaches; 0: none yet. */
+struct vk_commands {
+    VkCommandBuffer buffer;
+    uint64_t value;
+};
+
+/* Where uploads are put together: while one slot is copied, the next one is filled. */
+struct vk_slot {
+    struct vk_commands commands;
+    struct vk_block *memory; /* NULL until the first upload that needs it */
+};
+
+/* Vectors that a matmul keeps on the device, and their copies on the host's side. */
+enum vk_vector { VECTOR_X, VECTOR_T, VECTOR_Y, N_VECTORS };
+struct vk_scratch {
+    struct vk_block *vectors[N_VECTORS];
+    struct vk_block *host_x;
+    struct vk_block *host_y;
+};
+
+enum { N_SLOTS_UPLOAD = 2, N_COMMANDS = N_SLOTS_UPLOAD + 1 };
+
+struct vk_device {
+    const ingot_allocator *allocator; /* the caller's; outlives the device */
+    struct vk_instance instance;
+    ingot_device_info info;
+    struct vk_device_api api;
+    VkDevice handle;
+    VkQueue queue;
+    VkPhysicalDeviceMemoryProperties memory;
+    uint64_t allocation_bytes; /* no allocation is larger */
+    uint64_t slab_bytes;       /* no piece of a matrix is larger */
+    uint64_t submit_weights;   /* weights visited before a submission is cut */
+    uint32_t max_groups;       /* workgroups along x and along y */
+    bool shares_memory;        /* the device's memory is the host's */
+    bool maps_uploads; /* uploads are written straight to device memory that can be mapped */
+    VkCommandPool pool;
+    VkSemaphore timeline;
+    uint64_t n_submitted; /* the timeline's value when all is done */
+    VkPipelineLayout layout;
+    struct vk_commands compute;
+    struct vk_slot slots[N_SLOTS_UPLOAD];
+    struct vk_block *blocks;       /* shared blocks of weights, newest first */
+    struct vk_pipeline *pipelines; /* all that were made, newest first */
+    struct vk_scratch scratch;
+    bool lost;      /* the device failed: nothing more is asked of it */
+    char label[96]; /* the last dispatch that was recorded */
+};
+
+/* Opens device `index` of the list of ingot_vk_candidates_list. INGOT_DEVICE when there is no such
+ * device or it is not usable. */
+ingot_status ingot_vk_device_open(uint32_t index, const struct vk_options *options,
+                                  const ingot_allocator *allocator, struct vk_device **device,
+                                  ingot_error *error);
+/* Takes NULL. Everything that was made on the device must have been released. */
+void ingot_vk_device_close(struct vk_device *device);
+
+/* Like ingot_vk_fail; a lost device stays lost, and the last dispatch is told. */
+ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, const char *what,
+                                  ingot_error *error);
+/* INGOT_DEVICE when the device was lost before. */
+ingot_status ingot_vk_device_check(const struct vk_device *device, ingot_error *error);
+
+#endif

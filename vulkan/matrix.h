@@ -1,0 +1,44 @@
+/* A matrix on a device: a list of passes, each one kernel over one piece of one part. */
+#ifndef INGOT_VULKAN_MATRIX_H
+#define INGOT_VULKAN_MATRIX_H
+
+#include "runtime/backend.h"
+#include "vulkan/memory.h"
+#include "vulkan/push.h"
+
+/* output rows [first_output, first_output + n_rows) = or += kernel(input). */
+struct vk_pass {
+    struct vk_region region; /* the pass's own weights */
+    VkPipeline pipeline;     /* the device's */
+    struct vk_push push;     /* all but x, y, first_row, end_row and n_vectors */
+    enum vk_vector input;
+    enum vk_vector output;
+    bool clears_output; /* zeros are written to all of the output first */
+    uint32_t first_output;
+    uint32_t n_rows;
+    uint32_t group_rows;  /* rows that one workgroup computes */
+    uint64_t row_weights; /* weights that one row of one vector visits */
+    char label[48];       /* "part 0 dense" */
+    struct vk_pass *next;
+};
+
+struct vk_matrix {
+    uint64_t n_rows;
+    uint64_t n_cols;
+    uint64_t floats[N_VECTORS]; /* that one vector of each kind takes; VECTOR_T: 0 when unused */
+    uint64_t resident_bytes;
+    struct vk_pass *passes; /* in the order of execution */
+    struct vk_pass *last;
+};
+
+/* Copies a matrix to the device, and sees to it that the device has room for its vectors. */
+ingot_status ingot_vk_matrix_upload(struct vk_device *device, const struct resident_matrix *from,
+                                    struct vk_matrix **matrix, ingot_error *error);
+/* Takes NULL. */
+void ingot_vk_matrix_release(struct vk_device *device, struct vk_matrix *matrix);
+
+/* y (n x n_rows) = x (n x n_cols) * W^T, both in host memory. */
+ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *matrix,
+                             const float *x, uint64_t n, float *y, ingot_error *error);
+
+#endif
