@@ -5,6 +5,9 @@
 #include "convert/encode.h"
 #include "format/floats.h"
 
+/* Weights that share a signed scale. */
+enum { GROUP = 32 };
+
 /* A float to the nearest integer, ties to even, for |v| < 2^22. Adding 1.5 * 2^23 leaves no room
  * for a fraction, so that the addition itself rounds. */
 static float round_even(float v)
@@ -89,27 +92,45 @@ void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct s
 
 /* The scale of a group as f16 bits: that which gives the weight of largest magnitude (the first of
  * them) the code 0, which stands for -8. Zeros, and weights so small that the scale is 0, have
- * scale +0. Sets *largest to that weight's place. */
-static uint16_t group_scale(const float *w, uint64_t n, uint64_t *largest)
+ * scale +0. Sets *largest to that weight's place. A short group is filled up with zeros. */
+static uint16_t group_scale(const float w[GROUP], uint64_t *largest)
 {
+    float size = 0.0f;
     uint64_t at = 0;
-    for (uint64_t i = 1; i < n; i++) {
-        if (fabsf(w[i]) > fabsf(w[at])) at = i;
-    }
+    for (uint32_t i = 0; i < GROUP; i++) size = fabsf(w[i]) > size ? fabsf(w[i]) : size;
+    while (fabsf(w[at]) < size) at++;
     *largest = at;
     const uint16_t scale = f16_from_f32(w[at] / -8.0f);
     return (scale & 0x7fffu) == 0 ? 0 : scale;
 }
 
-/* Codes of a group at nibble `first` on of a plane of width 4 that is zero:
+/* Loops over a whole group, so that a compiler can see how long they are. */
+static void group_codes(const float w[GROUP], float scale, uint8_t codes[GROUP])
+{
+    if (scale == 0.0f) {
+        memset(codes, 8, GROUP);
+        return;
+    }
+    float steps[GROUP];
+    for (uint32_t i = 0; i < GROUP; i++) {
+        steps[i] = round_even(clamp(w[i] / scale, -8.0f, 7.0f)) + 8.0f;
+    }
+    for (uint32_t i = 0; i < GROUP; i++) codes[i] = (uint8_t)(int)steps[i];
+}
+
+/* Puts n codes at nibble `first` on of a plane of width 4 that is zero:
  *
  *     byte  i/2      bits 0-3: code i, i even      bits 4-7: code i, i odd  */
-static void put_group(const float *w, uint64_t n, float scale, uint8_t *plane, uint64_t first)
+static void put_codes(const uint8_t *codes, uint64_t n, uint8_t *plane, uint64_t first)
 {
+    if (first % 2 == 0 && n == GROUP) {
+        for (uint32_t i = 0; i < GROUP; i += 2) {
+            plane[(first + i) / 2] = (uint8_t)(codes[i] | codes[i + 1] << 4);
+        }
+        return;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        const float steps = scale == 0.0f ? 0.0f : clamp(w[i] / scale, -8.0f, 7.0f);
-        const uint8_t code = (uint8_t)(round_even(steps) + 8.0f);
-        plane[(first + i) / 2] |= (uint8_t)(code << (first + i) % 2 * 4);
+        plane[(first + i) / 2] |= (uint8_t)(codes[i] << (first + i) % 2 * 4);
     }
 }
 
@@ -117,22 +138,25 @@ ingot_status encode_group_integer(const struct encode_input *input, uint8_t *con
                                   ingot_error *error)
 {
     const uint64_t n_cols = input->shape.n_cols;
-    const uint64_t group = input->plan->preset->group_cols;
-    struct stream_shape codes;
+    struct stream_shape plane;
     uint8_t *scales = streams[1];
     ingot_status status = encode_check_finite(input, error);
-    if (status != INGOT_OK || !plane_shape(4, input->shape, &codes)) return status;
-    for (uint64_t r = 0; r < codes.n_rows; r++) {
+    if (status != INGOT_OK || !plane_shape(4, input->shape, &plane)) return status;
+    for (uint64_t r = 0; r < plane.n_rows; r++) {
         const float *row = input->values + r * n_cols;
-        for (uint64_t c = 0; c < n_cols; c += group, scales += 2) {
-            const uint64_t n = min_u64(group, n_cols - c);
+        for (uint64_t c = 0; c < n_cols; c += GROUP, scales += 2) {
+            const uint64_t n = min_u64(GROUP, n_cols - c);
+            float w[GROUP] = {0.0f};
+            uint8_t codes[GROUP];
             uint64_t largest;
-            const uint16_t bits = group_scale(row + c, n, &largest);
+            memcpy(w, row + c, (size_t)n * sizeof *w);
+            const uint16_t bits = group_scale(w, &largest);
             if ((bits & 0x7c00u) == 0x7c00u) {
                 return encode_refuse(input, r * n_cols + c + largest,
                                      "has f16 scales, which cannot reach it", error);
             }
-            put_group(row + c, n, f32_from_f16(bits), streams[0], r * codes.row_bits / 4 + c);
+            group_codes(w, f32_from_f16(bits), codes);
+            put_codes(codes, n, streams[0], r * plane.row_bits / 4 + c);
             store_u16(scales, bits);
         }
     }

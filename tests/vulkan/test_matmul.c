@@ -220,6 +220,32 @@ static void test_empty(void **state)
     ingot_vk_matrix_release(fixture->device, uploaded);
 }
 
+/* The codes of f16 that a faster decoder might get wrong. */
+static void test_special_codes(void **state)
+{
+    struct fixture *const fixture = *state;
+    static const struct {
+        uint16_t code;
+        float value;
+    } rows[] = {{0x0000, 0.0f},     {0x8000, 0.0f},     {0x0001, 0x1p-24f},  {0x83ff, -0x3ffp-24f},
+                {0x0400, 0x1p-14f}, {0x7bff, 65504.0f}, {0xfc00, -INFINITY}, {0x7e00, NAN}};
+    enum { N = sizeof rows / sizeof *rows };
+    struct synthetic made;
+    struct vk_matrix *uploaded = NULL;
+    const float x = 1.0f;
+    float y[N];
+    make_matrix(&made, 1, N, 1, (const struct made_part[]){DENSE(F16)}, 1);
+    for (size_t r = 0; r < N; r++) store_u16((uint8_t *)made.buffers[0] + r * 2, rows[r].code);
+    assert_int_equal(ingot_vk_matrix_upload(fixture->device, &made.matrix, &uploaded, NULL),
+                     INGOT_OK);
+    assert_int_equal(ingot_vk_matmul(fixture->device, uploaded, &x, 1, y, NULL), INGOT_OK);
+    for (size_t r = 0; r < N; r++) {
+        assert_true(y[r] == rows[r].value || (isnan(y[r]) && isnan(rows[r].value)));
+    }
+    ingot_vk_matrix_release(fixture->device, uploaded);
+    synthetic_release(&made);
+}
+
 /* What one matmul leaves in the shared vectors must not reach the next, shorter one. */
 static void test_nothing_leaks(void **state)
 {
@@ -295,6 +321,7 @@ int main(void)
         cmocka_unit_test_prestate(test_side_paths, &fixture),
         cmocka_unit_test_prestate(test_several_vectors, &fixture),
         cmocka_unit_test_prestate(test_empty, &fixture),
+        cmocka_unit_test_prestate(test_special_codes, &fixture),
         cmocka_unit_test_prestate(test_nothing_leaks, &fixture),
         cmocka_unit_test_prestate(test_small_limits, &fixture),
         cmocka_unit_test_prestate(test_large_staged_upload, &fixture),

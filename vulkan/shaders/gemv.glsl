@@ -1,6 +1,9 @@
 /* The matrix-vector kernel: y = multiplier * (codes * scales) x, or added to y. A team of lanes
  * takes GEMV_ROWS rows; a lane takes every LANES-th step of 16 bytes of codes. The includer has
- * interface.glsl and one decode_*.glsl. The order of every sum is fixed. */
+ * interface.glsl and one decode_*.glsl. The order of every sum is fixed.
+ *
+ * NaN and infinity pass through as the device's arithmetic has them, zeros lose their sign, and a
+ * device may flush subnormal f32 weights, products and sums to zero. */
 layout(constant_id = SPEC_SCALE) const uint SCALE = SCALE_NONE;
 layout(constant_id = SPEC_GROUP_STEPS) const uint GROUP_STEPS = 1;
 layout(constant_id = SPEC_SCALE_EACH) const bool SCALE_EACH = false;
@@ -13,9 +16,10 @@ shared float partial[GEMV_ROWS][GROUP_THREADS];
 float scale_of(uint row, uint step)
 {
     const uint at = row * push.table_row + step / GROUP_STEPS;
-    if (SCALE == SCALE_F16) return f32_from_half((push.table.v[at / 2] >> (16 * (at % 2))) & 0xffffu);
+    if (SCALE == SCALE_CONSTANT) return push.scale;
     if (SCALE == SCALE_F32) return uintBitsToFloat(push.table.v[at]);
-    return push.scale;
+    const uint pair = push.table.v[at / 2];
+    return f32_from_half((pair >> (16 * (at % 2))) & 0xffffu);
 }
 
 /* `sum` plus the weights of one step times x. Without a scale, and with each weight scaled, one
