@@ -90,7 +90,7 @@ static void add_row(struct bench *b, const ingot_tensor *t, uint64_t matrix,
     table_cell(table, "%.2f", per_nanosecond(r->resident_bytes, r->median_seconds));
     table_cell(table, "%.2f", per_nanosecond(r->n_flops, r->median_seconds));
     if (b->setup.pool) {
-        table_cell(table, "%.4f%s", r->bound_share, r->bound_share > 1 ? " WRONG" : "");
+        table_cell(table, "%.2g%s", r->bound_share, r->bound_share > 1 ? " WRONG" : "");
     } else {
         table_cell(table, "-");
     }
@@ -172,7 +172,7 @@ static int print_report(const struct bench *b, int status)
     if (!b->setup.pool) {
         puts("results were not checked");
     } else if (t->n_wrong == 0) {
-        printf("results are right: the largest error is %.4f of the bound\n", t->bound_share);
+        printf("results are right: the largest error is %.2g of the bound\n", t->bound_share);
     } else {
         printf(
             "results are WRONG: %s matrices are outside of the bound, by a factor of up to %.3g\n",
@@ -267,6 +267,9 @@ static int run_chosen(struct bench *b)
     if (t.rank < 2) {
         return report_refusal(b->path, "tensor \"%s\" has %u dimension%s: it is no matrix", name,
                               (unsigned)t.rank, t.rank == 1 ? "" : "s");
+    }
+    if (t.n_matrices == 0 || t.n_rows == 0 || t.n_cols == 0) {
+        return report_refusal(b->path, "tensor \"%s\" has no weights", name);
     }
     return run_tensor(b, index);
 }

@@ -9,15 +9,17 @@
 enum { GROUP = 32 };
 
 /* A float to the nearest integer, ties to even, for |v| < 2^22. Adding 1.5 * 2^23 leaves no room
- * for a fraction, so that the addition itself rounds. */
+ * for a fraction, so that the addition itself rounds. Weights are at most 254 steps of their scale,
+ * which is what the rounding of the smallest scales can make of 127. */
 static float round_even(float v)
 {
     return (v + 0x1.8p23f) - 0x1.8p23f;
 }
 
-static float clamp(float v, float low, float high)
+static int32_t clamp(int32_t v, int32_t low, int32_t high)
 {
-    return v < low ? low : v > high ? high : v;
+    v = v < low ? low : v;
+    return v > high ? high : v;
 }
 
 static struct coding_slot scale_table(const struct ingot_coding *table, uint32_t group_cols)
@@ -61,7 +63,7 @@ static float encode_row(const float *w, uint64_t n, uint8_t *codes)
     const float scale = largest / 127.0f;
     if (scale == 0.0f) return 0.0f;
     for (uint64_t i = 0; i < n; i++) {
-        codes[i] = (uint8_t)(int8_t)round_even(clamp(w[i] / scale, -127.0f, 127.0f));
+        codes[i] = (uint8_t)clamp((int32_t)round_even(w[i] / scale), -127, 127);
     }
     return scale;
 }
@@ -95,10 +97,15 @@ void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct s
  * scale +0. Sets *largest to that weight's place. A short group is filled up with zeros. */
 static uint16_t group_scale(const float w[GROUP], uint64_t *largest)
 {
-    float size = 0.0f;
+    int32_t sizes[GROUP]; /* magnitudes order as their bits */
+    int32_t most = 0;
     uint64_t at = 0;
-    for (uint32_t i = 0; i < GROUP; i++) size = fabsf(w[i]) > size ? fabsf(w[i]) : size;
-    while (fabsf(w[at]) < size) at++;
+    memcpy(sizes, w, sizeof sizes);
+    for (uint32_t i = 0; i < GROUP; i++) {
+        sizes[i] &= INT32_MAX;
+        most = sizes[i] > most ? sizes[i] : most;
+    }
+    while (sizes[at] < most) at++;
     *largest = at;
     const uint16_t scale = f16_from_f32(w[at] / -8.0f);
     return (scale & 0x7fffu) == 0 ? 0 : scale;
@@ -111,11 +118,9 @@ static void group_codes(const float w[GROUP], float scale, uint8_t codes[GROUP])
         memset(codes, 8, GROUP);
         return;
     }
-    float steps[GROUP];
-    for (uint32_t i = 0; i < GROUP; i++) {
-        steps[i] = round_even(clamp(w[i] / scale, -8.0f, 7.0f)) + 8.0f;
-    }
-    for (uint32_t i = 0; i < GROUP; i++) codes[i] = (uint8_t)(int)steps[i];
+    int32_t steps[GROUP];
+    for (uint32_t i = 0; i < GROUP; i++) steps[i] = (int32_t)round_even(w[i] / scale) + 8;
+    for (uint32_t i = 0; i < GROUP; i++) codes[i] = (uint8_t)clamp(steps[i], 0, 15);
 }
 
 /* Puts n codes at nibble `first` on of a plane of width 4 that is zero:
@@ -140,16 +145,17 @@ ingot_status encode_group_integer(const struct encode_input *input, uint8_t *con
     const uint64_t n_cols = input->shape.n_cols;
     struct stream_shape plane;
     uint8_t *scales = streams[1];
+    float filled[GROUP] = {0.0f}; /* the short group of a row */
     ingot_status status = encode_check_finite(input, error);
     if (status != INGOT_OK || !plane_shape(4, input->shape, &plane)) return status;
     for (uint64_t r = 0; r < plane.n_rows; r++) {
         const float *row = input->values + r * n_cols;
         for (uint64_t c = 0; c < n_cols; c += GROUP, scales += 2) {
             const uint64_t n = min_u64(GROUP, n_cols - c);
-            float w[GROUP] = {0.0f};
+            const float *w = row + c;
             uint8_t codes[GROUP];
             uint64_t largest;
-            memcpy(w, row + c, (size_t)n * sizeof *w);
+            if (n < GROUP) w = memcpy(filled, w, (size_t)n * sizeof *w);
             const uint16_t bits = group_scale(w, &largest);
             if ((bits & 0x7c00u) == 0x7c00u) {
                 return encode_refuse(input, r * n_cols + c + largest,

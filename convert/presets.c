@@ -6,6 +6,7 @@
 
 #include "convert/encode.h"
 #include "convert/names.h"
+#include "format/bytes.h"
 #include "format/fail.h"
 
 static const struct preset presets[] = {
@@ -107,8 +108,13 @@ ingot_status encode_refuse(const struct encode_input *input, uint64_t element, c
 ingot_status encode_check_finite(const struct encode_input *input, ingot_error *error)
 {
     const uint64_t n = input->shape.n_matrices * input->shape.n_rows * input->shape.n_cols;
+    uint64_t at = 0;
+    uint32_t largest = 0;
     for (uint64_t i = 0; i < n; i++) {
-        if (!isfinite(input->values[i])) return encode_refuse(input, i, "cannot hold it", error);
+        const uint32_t size = f32_bits(input->values[i]) & 0x7fffffffu;
+        largest = size > largest ? size : largest;
     }
-    return INGOT_OK;
+    if (largest < 0x7f800000u) return INGOT_OK;
+    while (isfinite(input->values[at])) at++;
+    return encode_refuse(input, at, "cannot hold it", error);
 }

@@ -71,6 +71,14 @@ static void put_real(struct receipt *r, json_t *object, const char *key, double 
     if (isfinite(value)) put(r, object, key, json_real(value));
 }
 
+/* Of an earlier receipt: the last recipe that encoded anything, or NULL. */
+static json_t *earlier_recipe(const json_t *earlier)
+{
+    json_t *recipe = json_object_get(earlier, "recipe");
+    if (json_is_string(json_object_get(recipe, "encode"))) return recipe;
+    return json_object_get(earlier, "earlier_recipe");
+}
+
 ingot_status receipt_create(const struct convert_options *options, struct span earlier,
                             struct receipt **receipt, ingot_error *error)
 {
@@ -90,10 +98,13 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     put(r, r->root, "tensors", json_incref(r->tensors));
     put(r, r->root, "notes", json_incref(r->notes));
     if (earlier.n_bytes) {
-        r->earlier = json_loadb((const char *)earlier.data, (size_t)earlier.n_bytes, 0, NULL);
+        r->earlier =
+            json_loadb((const char *)earlier.data, (size_t)earlier.n_bytes, JSON_ALLOW_NUL, NULL);
         r->earlier_tensors = json_object_get(r->earlier, "tensors");
         if (r->earlier == NULL) receipt_note(r, "the source's receipt is not JSON and is left out");
     }
+    json_t *recipe_before = earlier_recipe(r->earlier);
+    if (recipe_before) put(r, r->root, "earlier_recipe", json_incref(recipe_before));
     const json_t *notes = json_object_get(r->earlier, "notes");
     for (size_t i = 0; i < json_array_size(notes); i++) {
         json_t *note = json_array_get(notes, i);

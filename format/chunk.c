@@ -99,6 +99,7 @@ static ingot_status read_part(const struct ingot_file *file, const struct chunk_
                               uint64_t raw_bytes, uint64_t begin, uint64_t n_bytes, uint8_t *dst,
                               const char *field, ingot_error *error)
 {
+    file_prefetch(file, chunk->offset, chunk->stored_bytes);
     if (begin == 0 && n_bytes == raw_bytes) {
         return chunk_decode(file, chunk, raw_bytes, dst, field, error);
     }
@@ -158,6 +159,7 @@ ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint
     if (begin.codec != CODEC_STORED) return INGOT_OK;
     for (uint64_t k = first; k <= last; k++) {
         const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
+        file_prefetch(file, c.offset, c.stored_bytes);
         const ingot_status status = chunk_verify(file, &c, "chunk", error);
         if (status != INGOT_OK) {
             if (error) describe_stream(file, stream, error->field, sizeof error->field);

@@ -108,6 +108,8 @@ ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error);
 
+/* Asks the system for all pages of a part of a mapped file at once. */
+void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* Checks the chunk's stored bytes and gives its raw bytes to dst. `field` names it in errors. */
 ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_record *chunk,
                           uint64_t raw_bytes, uint8_t *dst, const char *field, ingot_error *error);

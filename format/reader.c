@@ -89,10 +89,27 @@ static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, 
         *mapping = NULL;
         status =
             ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot map: %s", strerror(errno));
+        goto done;
     }
+    /* Chunks are asked for one by one; reading ahead of them would read what nobody wants. */
+    (void)madvise(*mapping, *n_bytes, MADV_RANDOM);
 done:
     if (descriptor >= 0) (void)close(descriptor);
     return status;
+}
+
+void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+{
+    if (file->mapping == NULL) return;
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t begin = offset / page * page;
+    uint8_t *first = (uint8_t *)file->mapping + begin;
+    const size_t n = (size_t)(offset + n_bytes - begin);
+#ifdef MADV_POPULATE_READ
+    /* Maps the pages too, which saves the faults. Older kernels refuse it. */
+    if (madvise(first, n, MADV_POPULATE_READ) == 0) return;
+#endif
+    (void)madvise(first, n, MADV_WILLNEED);
 }
 
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,

@@ -66,6 +66,7 @@ static ingot_status validate_stream(struct validation *v, uint32_t index, XXH3_s
             chunk_at(v->file, (uint32_t)(s.first_chunk + k * s.chunk_step));
         const uint64_t raw_bytes = stream_chunk_raw_bytes(&s, k);
         const uint8_t *data = raw;
+        file_prefetch(v->file, c.offset, c.stored_bytes);
         if (c.codec == CODEC_STORED) {
             /* Where it lies is good enough. */
             data = v->file->bytes.data + c.offset;

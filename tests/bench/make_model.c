@@ -18,14 +18,10 @@ static const struct {
     const char *name;
     uint64_t rows, cols;
 } shapes[] = {
-    {"input_layernorm.weight", 0, DIM},
-    {"self_attn.q_proj.weight", DIM, DIM},
-    {"self_attn.k_proj.weight", KV, DIM},
-    {"self_attn.v_proj.weight", KV, DIM},
-    {"self_attn.o_proj.weight", DIM, DIM},
-    {"post_attention_layernorm.weight", 0, DIM},
-    {"mlp.gate_proj.weight", HIDDEN, DIM},
-    {"mlp.up_proj.weight", HIDDEN, DIM},
+    {"input_layernorm.weight", 0, DIM},    {"self_attn.q_proj.weight", DIM, DIM},
+    {"self_attn.k_proj.weight", KV, DIM},  {"self_attn.v_proj.weight", KV, DIM},
+    {"self_attn.o_proj.weight", DIM, DIM}, {"post_attention_layernorm.weight", 0, DIM},
+    {"mlp.gate_proj.weight", HIDDEN, DIM}, {"mlp.up_proj.weight", HIDDEN, DIM},
     {"mlp.down_proj.weight", DIM, HIDDEN},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };

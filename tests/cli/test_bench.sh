@@ -23,6 +23,15 @@ expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 1 --no-check
 prints 'not checked'
 expect 1 "$INGOT" bench "$scratch/int4.ingot" --tensor no.such.tensor
 says 'there is no tensor'
+make_safetensors "$scratch/odd.safetensors" \
+    '{"e":{"dtype":"F16","shape":[0,4],"data_offsets":[0,0]},"v":{"dtype":"F32","shape":[8],"data_offsets":[0,32]},"n":{"dtype":"I32","shape":[2,4],"data_offsets":[32,64]}}' 64
+expect 0 "$INGOT" convert "$scratch/odd.safetensors" -o "$scratch/odd.ingot" -q
+for name in e v; do
+    expect 1 "$INGOT" bench "$scratch/odd.ingot" --tensor "$name"
+    says 'ingot: '
+done
+expect 1 "$INGOT" bench "$scratch/odd.ingot"
+says 'there was no matrix to run'
 expect 3 "$INGOT" bench "$scratch/int4.ingot" --device 4000000
 expect 3 "$INGOT" bench "$scratch/int4.ingot" --cpu-level no-such-level
 

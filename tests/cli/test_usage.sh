@@ -21,10 +21,12 @@ for verb in $verbs; do
     prints "  ingot $verb"
     prints 'Examples:'
     awk 'length > 80 { exit 1 }' "$out" || fail "$verb -h has lines over 80 columns"
-    for option in $(sed -n 's/^  .*\(--[a-z-]*\).*  .*/\1/p' "$out" | grep -vx -e --help | sort -u); do
+    sed -n 's/^  [ -].[ ,] \(--[a-z-]*\).*/\1/p' "$out" | grep -vx -e --help >"$scratch/options"
+    [ -s "$scratch/options" ] || fail "$verb -h shows no options"
+    while read -r option; do
         "$INGOT" "$verb" "$option=" >"$scratch/o" 2>"$scratch/e" </dev/null
         ! grep -q 'there is no option' "$scratch/e" || fail "$verb -h names $option in vain"
-    done
+    done <"$scratch/options"
     expect 0 "$INGOT" "$verb" --help
     expect 2 "$INGOT" "$verb" --no-such-thing
     is_silent "$out"

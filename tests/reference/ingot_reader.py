@@ -31,10 +31,10 @@ import xxhash
 import zstandard
 
 from ingot_index import (
-    ADD, ATTACHMENT, BITMAP, BLOCKS, CODEBOOK, CODINGS, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES,
-    FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE,
-    STREAMS, TERMS, TWO_OF_FOUR, UINT, VECTOR, WHOLE, XOR, Index, RuleError, Slot, SourceFile, Stack,
-    ceil_div, grid, group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
+    ADD, ATTACHMENT, BITMAP, BLOCKS, CODEBOOK, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES, FLOAT,
+    FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE, STREAMS,
+    TERMS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile, ceil_div, grid,
+    group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
 
 F32 = np.float32
 
@@ -670,8 +670,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         with open(options.file, "rb") as handle:
-            size = os.fstat(handle.fileno()).st_size
-            file = IngotFile(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
+            empty = os.fstat(handle.fileno()).st_size == 0
+            file = IngotFile(b"" if empty else mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ))
         if options.validate:
             for remark in file.validate():
                 print(remark, file=sys.stderr)

@@ -209,59 +209,106 @@ static inline float made_weight(const struct resident_dense *dense, uint64_t row
 
 /* ------------------------------------------------------------------ multiplying in double */
 
+/* All weights of a matrix, decoded once. */
+struct reference {
+    double *w[RESIDENT_MAX_PARTS]; /* of the whole matrix; of low-rank parts multiplier * B */
+    double *a[RESIDENT_MAX_PARTS]; /* of low-rank parts */
+};
+
+static inline double *reference_zeros(uint64_t n)
+{
+    double *weights = calloc((size_t)n + 1, sizeof *weights);
+    if (weights == NULL) abort();
+    return weights;
+}
+
+static inline double *reference_dense(const struct resident_dense *dense, double factor)
+{
+    double *w = reference_zeros(dense->n_rows * dense->n_cols);
+    for (uint64_t r = 0; r < dense->n_rows; r++) {
+        for (uint64_t c = 0; c < dense->n_cols; c++) {
+            w[r * dense->n_cols + c] = factor * (double)made_weight(dense, r, c);
+        }
+    }
+    return w;
+}
+
+static inline double *reference_sparse(const struct resident_sparse *sparse, uint64_t n_rows,
+                                       uint64_t n_cols)
+{
+    double *w = reference_zeros(n_rows * n_cols);
+    for (uint64_t r = 0; r < n_rows; r++) {
+        const uint8_t *mask = sparse->mask.data + r * sparse->mask.row_bytes;
+        uint64_t at = sparse->row_offsets[r];
+        for (uint64_t c = 0; c < n_cols; c++) {
+            if (!(mask[c / 8] >> c % 8 & 1)) continue;
+            w[r * n_cols + c] = (double)made_weight(&sparse->values, 0, at++);
+        }
+    }
+    return w;
+}
+
+static inline struct reference reference_make(const struct resident_matrix *matrix)
+{
+    struct reference reference = {{NULL}, {NULL}};
+    for (uint32_t i = 0; i < matrix->n_parts; i++) {
+        const struct resident_part *part = &matrix->parts[i];
+        if (part->kind == RESIDENT_DENSE) {
+            reference.w[i] = reference_dense(&part->dense, 1.0);
+        } else if (part->kind == RESIDENT_SPARSE) {
+            reference.w[i] = reference_sparse(&part->sparse, matrix->n_rows, matrix->n_cols);
+        } else {
+            reference.w[i] = reference_dense(&part->lowrank.b, (double)part->lowrank.multiplier);
+            reference.a[i] = reference_dense(&part->lowrank.a, 1.0);
+        }
+    }
+    return reference;
+}
+
+static inline void reference_release(struct reference *reference)
+{
+    for (uint32_t i = 0; i < RESIDENT_MAX_PARTS; i++) {
+        free(reference->w[i]);
+        free(reference->a[i]);
+    }
+}
+
 /* A sum of products, and the sum of their magnitudes. */
 struct exact {
     double sum;
     double magnitude;
 };
 
-static inline void exact_add(struct exact *y, double w, const struct exact *x)
+/* y += w x for n_rows x n_cols weights. */
+static inline void exact_add(const double *w, uint64_t n_rows, uint64_t n_cols,
+                             const struct exact *x, struct exact *y)
 {
-    y->sum += w * x->sum;
-    y->magnitude += fabs(w) * x->magnitude;
-}
-
-static inline struct exact made_part_row(const struct resident_part *part, uint64_t n_cols,
-                                         uint64_t row, const struct exact *x)
-{
-    struct exact y = {0, 0};
-    if (part->kind == RESIDENT_DENSE) {
+    for (uint64_t r = 0; r < n_rows; r++) {
         for (uint64_t c = 0; c < n_cols; c++) {
-            exact_add(&y, (double)made_weight(&part->dense, row, c), &x[c]);
-        }
-    } else if (part->kind == RESIDENT_SPARSE) {
-        const struct resident_sparse *sparse = &part->sparse;
-        const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes;
-        uint64_t at = sparse->row_offsets[row];
-        for (uint64_t c = 0; c < n_cols; c++) {
-            if (!(mask[c / 8] >> c % 8 & 1)) continue;
-            exact_add(&y, (double)made_weight(&sparse->values, 0, at++), &x[c]);
-        }
-    } else {
-        const struct resident_lowrank *lowrank = &part->lowrank;
-        for (uint64_t k = 0; k < lowrank->a.n_rows; k++) {
-            struct exact t = {0, 0};
-            for (uint64_t c = 0; c < n_cols; c++) {
-                exact_add(&t, (double)made_weight(&lowrank->a, k, c), &x[c]);
-            }
-            const double b = (double)made_weight(&lowrank->b, row, k);
-            exact_add(&y, b * (double)lowrank->multiplier, &t);
+            y[r].sum += w[r * n_cols + c] * x[c].sum;
+            y[r].magnitude += fabs(w[r * n_cols + c]) * x[c].magnitude;
         }
     }
-    return y;
 }
 
-/* y[row] of one vector x. */
-static inline struct exact made_row(const struct resident_matrix *matrix, uint64_t row,
-                                    const struct exact *x)
+/* y = W x of one vector x. */
+static inline void exact_multiply(const struct reference *reference,
+                                  const struct resident_matrix *matrix, const struct exact *x,
+                                  struct exact *y)
 {
-    struct exact y = {0, 0};
+    for (uint64_t r = 0; r < matrix->n_rows; r++) y[r] = (struct exact){0, 0};
     for (uint32_t i = 0; i < matrix->n_parts; i++) {
-        const struct exact part = made_part_row(&matrix->parts[i], matrix->n_cols, row, x);
-        y.sum += part.sum;
-        y.magnitude += part.magnitude;
+        if (reference->a[i] == NULL) {
+            exact_add(reference->w[i], matrix->n_rows, matrix->n_cols, x, y);
+            continue;
+        }
+        const uint64_t rank = matrix->parts[i].lowrank.a.n_rows;
+        struct exact *t = calloc((size_t)rank, sizeof *t);
+        if (t == NULL) abort();
+        exact_add(reference->a[i], rank, matrix->n_cols, x, t);
+        exact_add(reference->w[i], matrix->n_rows, rank, t, y);
+        free(t);
     }
-    return y;
 }
 
 /* The bound's K: the columns, and for sums the ranks and the parts, which are roundings too. */
