@@ -7,6 +7,7 @@
 #include "format/bytes.h"
 #include "format/decode.h"
 #include "format/fail.h"
+#include "format/file.h"
 #include "format/reader.h"
 #include "format/rules.h"
 #include "format/term.h"
@@ -405,6 +406,9 @@ ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t mat
         .matrix_index = matrix_index,
     };
     ingot_file_tensor(file, tensor, &load.tensor);
+    if (tensor_at(file, tensor).rescale_coding != INGOT_NONE) {
+        return refuse(&load, "a factor per row");
+    }
     struct resident_matrix made = {.n_rows = load.stack.n_rows, .n_cols = load.stack.n_cols};
     for (uint32_t i = 0; i < load.tensor.n_terms; i++) {
         struct file_term term;

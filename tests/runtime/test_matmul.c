@@ -7,6 +7,7 @@
 #include "runtime/cpu_level.h"
 #include "tests/runtime/codings.h"
 #include "tests/runtime/made.h"
+#include "tests/runtime/scarce.h"
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
 
@@ -347,28 +348,6 @@ static void a_level_that_is_not_there_is_refused(void **state)
     assert_null(device);
 }
 
-/* ------------------------------------------------------------------ memory that runs out */
-
-struct scarce {
-    int n_left;
-    int n_held;
-};
-
-static void *scarce_allocate(void *context, size_t n_bytes)
-{
-    struct scarce *scarce = context;
-    if (scarce->n_left-- == 0) return NULL;
-    scarce->n_held++;
-    return malloc(n_bytes);
-}
-
-static void scarce_release(void *context, void *memory)
-{
-    struct scarce *scarce = context;
-    if (memory != NULL) scarce->n_held--;
-    free(memory);
-}
-
 static ingot_status open_and_upload(const struct resident_matrix *matrix,
                                     const ingot_allocator *allocator)
 {
@@ -394,7 +373,7 @@ static void every_allocation_may_fail(void **state)
     for (int n = 0; status != INGOT_OK; n++) {
         assert_true(n < 100);
         struct scarce scarce = {n, 0};
-        const ingot_allocator allocator = {scarce_allocate, scarce_release, &scarce};
+        const ingot_allocator allocator = scarce_allocator(&scarce);
         status = open_and_upload(&m.matrix, &allocator);
         if (status != INGOT_OK) assert_int_equal(status, INGOT_NO_MEMORY);
         assert_int_equal(scarce.n_held, 0);

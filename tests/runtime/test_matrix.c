@@ -1,5 +1,5 @@
 /* From a file to a product: matrices of every form that the file can hold and the CPU can multiply
- * by, against the decoder's rows; and devices by number. */
+ * by, against the decoder's rows. */
 #include "tests/support/unit.h"
 
 #include <math.h>
@@ -13,6 +13,7 @@
 #include "format/term.h"
 #include "format/writer.h"
 #include "tests/runtime/codings.h"
+#include "tests/runtime/scarce.h"
 #include "tests/support/random.h"
 
 /* ------------------------------------------------------------------ making tensors */
@@ -126,6 +127,10 @@ static void fill_streams(struct streams *s, const struct writer_tensor *tensor)
         if (term->kind == TERM_LOWRANK) fill_coding(s, term->coding, a, a, &at);
         if (term->kind == TERM_LOWRANK) fill_coding(s, term->coding_b, b, b, &at);
     }
+    if (tensor->rescale != NULL) {
+        const struct stack_shape factors = {stack.n_matrices, stack.n_rows, 1};
+        fill_coding(s, tensor->rescale, factors, factors, &at);
+    }
     assert_int_equal(at, s->n);
 }
 
@@ -206,6 +211,7 @@ struct tensor_case {
     const char *refusal;
     uint32_t n_terms;
     struct writer_term terms[4];
+    const struct ingot_coding *rescale;
 };
 
 static const struct tensor_case tensor_cases[] = {
@@ -234,6 +240,7 @@ static const struct tensor_case tensor_cases[] = {
      {DENSE(int4), SPARSE(bf16, COMBINE_ADD), LOWRANK(bf16, int8_rows, 5, false),
       LOWRANK(f32, f32, 3, true)}},
     {"replaced", {1, 6, 32}, "does not add", 2, {DENSE(bf16), SPARSE(bf16, COMBINE_SET)}},
+    {"rescaled", {1, 6, 32}, "a factor per row", 1, {DENSE(int4)}, &f32},
 };
 enum { N_TENSORS = sizeof tensor_cases / sizeof *tensor_cases };
 
@@ -267,6 +274,7 @@ static void write_case(ingot_writer *writer, const struct tensor_case *c, uint64
         .split = 2,
         .n_terms = c->n_terms,
         .terms = terms,
+        .rescale = c->rescale,
     };
     fill_streams(s, &tensor);
     const struct writer_source source = {s, fill, fill_rows};
@@ -429,28 +437,6 @@ static void damage_is_found(void **state)
     free(copy);
 }
 
-/* ---- memory that runs out ---- */
-
-struct scarce {
-    int n_left;
-    int n_held;
-};
-
-static void *scarce_allocate(void *context, size_t n_bytes)
-{
-    struct scarce *scarce = context;
-    if (scarce->n_left-- == 0) return NULL;
-    scarce->n_held++;
-    return malloc(n_bytes);
-}
-
-static void scarce_release(void *context, void *memory)
-{
-    struct scarce *scarce = context;
-    if (memory != NULL) scarce->n_held--;
-    free(memory);
-}
-
 static void every_allocation_may_fail(void **state)
 {
     const struct fixture *f = *state;
@@ -460,7 +446,7 @@ static void every_allocation_may_fail(void **state)
         for (int n = 0; status != INGOT_OK; n++) {
             assert_true(n < 1000);
             struct scarce scarce = {n, 0};
-            const ingot_allocator allocator = {scarce_allocate, scarce_release, &scarce};
+            const ingot_allocator allocator = scarce_allocator(&scarce);
             ingot_device *device = NULL;
             ingot_matrix *matrix = NULL;
             status = ingot_device_open(INGOT_DEVICE_CPU, 1, NULL, &allocator, &device, NULL);
@@ -475,51 +461,6 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
-/* ---- devices ---- */
-
-static void the_cpu_is_listed_last(void **state)
-{
-    (void)state;
-    enum { CAPACITY = 64 };
-    ingot_device_info *devices = calloc(CAPACITY, sizeof *devices);
-    assert_non_null(devices);
-    uint32_t n = 0;
-    assert_int_equal(ingot_device_list(devices, CAPACITY, &n, NULL), INGOT_OK);
-    assert_true(n >= 1 && n <= CAPACITY);
-    for (uint32_t i = 0; i + 1 < n; i++) assert_int_equal(devices[i].index, i);
-    const ingot_device_info *cpu = &devices[n - 1];
-    assert_int_equal(cpu->index, INGOT_DEVICE_CPU);
-    assert_string_equal(cpu->kind, "cpu");
-    assert_true(cpu->usable && cpu->name[0] != '\0' && cpu->memory_bytes > 0);
-    uint32_t n_again = 0;
-    assert_int_equal(ingot_device_list(NULL, 0, &n_again, NULL), INGOT_OK);
-    assert_int_equal(n_again, n);
-
-    ingot_device *device = NULL;
-    ingot_error error = {.what = ""};
-    assert_int_equal(ingot_device_open(n - 1, 1, NULL, NULL, &device, &error), INGOT_DEVICE);
-    assert_null(device);
-    free(devices);
-}
-
-static void a_level_can_be_forced(void **state)
-{
-    (void)state;
-    ingot_device *device = NULL;
-    ingot_device_info info;
-    assert_int_equal(ingot_device_open(INGOT_DEVICE_CPU, 1, "plain", NULL, &device, NULL),
-                     INGOT_OK);
-    ingot_device_describe(device, &info);
-    assert_string_equal(info.driver, "plain");
-    assert_int_equal(info.index, INGOT_DEVICE_CPU);
-    ingot_device_close(device);
-    device = NULL;
-    assert_int_equal(ingot_device_open(INGOT_DEVICE_CPU, 1, "avx9", NULL, &device, NULL),
-                     INGOT_DEVICE);
-    assert_null(device);
-    ingot_device_close(NULL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,8 +468,6 @@ int main(void)
         cmocka_unit_test(other_tensors_are_refused_by_name),
         cmocka_unit_test(damage_is_found),
         cmocka_unit_test(every_allocation_may_fail),
-        cmocka_unit_test(the_cpu_is_listed_last),
-        cmocka_unit_test(a_level_can_be_forced),
     };
     return cmocka_run_group_tests_name("matrix", tests, make_file, remove_file);
 }

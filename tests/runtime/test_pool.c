@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "format/pool.h"
+#include "tests/runtime/scarce.h"
 
 static const uint32_t thread_counts[] = {1, 2, 3, 7};
 enum { N_THREAD_COUNTS = sizeof thread_counts / sizeof *thread_counts, MAX_TASKS = 1000 };
@@ -116,27 +117,6 @@ static void zero_threads_is_one_per_core(void **state)
     ingot_pool_close(NULL);
 }
 
-/* Memory of which the n-th request fails. */
-struct scarce {
-    int n_left;
-    int n_held;
-};
-
-static void *scarce_allocate(void *context, size_t n_bytes)
-{
-    struct scarce *scarce = context;
-    if (scarce->n_left-- == 0) return NULL;
-    scarce->n_held++;
-    return malloc(n_bytes);
-}
-
-static void scarce_release(void *context, void *memory)
-{
-    struct scarce *scarce = context;
-    if (memory != NULL) scarce->n_held--;
-    free(memory);
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -144,7 +124,7 @@ static void every_allocation_may_fail(void **state)
     for (int n = 0; status != INGOT_OK; n++) {
         assert_true(n < 100);
         struct scarce scarce = {n, 0};
-        const ingot_allocator allocator = {scarce_allocate, scarce_release, &scarce};
+        const ingot_allocator allocator = scarce_allocator(&scarce);
         struct ingot_pool *pool = NULL;
         ingot_error error = {.status = INGOT_OK};
         status = ingot_pool_create(2, &allocator, &pool, &error);
