@@ -247,7 +247,8 @@ uint64_t ingot_matrix_cols(const ingot_matrix *matrix);
 uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix);
 
 /* y = x * W^T: x is n x cols, y is n x rows, both row-major f32 in host memory and the caller's.
- * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights.
+ * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights; for a
+ * tensor of several terms the sum is over the weights of every term.
  * Results do not depend on the number of threads. One device runs one matmul at a time. */
 ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
                           ingot_error *error);

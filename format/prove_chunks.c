@@ -33,7 +33,10 @@ static ingot_status prove_chunk(const struct ingot_file *file, uint32_t i,
                                 const struct chunk_record *c, uint64_t end, ingot_error *error)
 {
     const uint64_t at = record_offset(file, SECTION_CHUNKS, i, 0);
-    if (c->stored_bytes == 0 || c->offset < end ||
+    if (c->stored_bytes == 0) {
+        return ingot_fail_rule(error, R_304, at + 8, "chunk.stored_bytes", "chunk %u is empty", i);
+    }
+    if (c->offset < end ||
         !range_within(c->offset, c->stored_bytes, file->trailer.index_offset)) {
         return ingot_fail_rule(error, R_301, at, "chunk.offset",
                                "chunk %u: %u bytes at %llu, after the one that ends at %llu", i,

@@ -170,6 +170,11 @@ void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, str
     term_at(file, tensor_at(file, tensor).first_term + term, out);
 }
 
+bool ingot_file_rescaled(const ingot_file *file, uint32_t tensor)
+{
+    return tensor_at(file, tensor).rescale_coding != INGOT_NONE;
+}
+
 bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor)
 {
     const struct tensor_record t = tensor_at(file, tensor);

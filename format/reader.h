@@ -54,6 +54,9 @@ bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor);
  * or such a ref and an xor of the bits. */
 bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor);
 
+/* Whether each row of the tensor is multiplied by a factor after the sum of its terms. */
+bool ingot_file_rescaled(const ingot_file *file, uint32_t tensor);
+
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */
 ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,

@@ -64,6 +64,10 @@ static ingot_status put_tensor(struct rebuild *r, const struct source_segment *s
                           "form %.*s is not known here", (int)min_u64(s->form_bytes, 60), s->form);
     }
     ingot_file_tensor(r->file, s->index, &t);
+    if (!ingot_file_held_raw(r->file, s->index)) {
+        return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor",
+                               "tensor %u is not held raw", s->index);
+    }
     const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
     return put_pieces(r, ingot_file_read_raw, s->index, n);
 }

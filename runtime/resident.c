@@ -7,7 +7,6 @@
 #include "format/bytes.h"
 #include "format/decode.h"
 #include "format/fail.h"
-#include "format/file.h"
 #include "format/reader.h"
 #include "format/rules.h"
 #include "format/term.h"
@@ -406,7 +405,7 @@ ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t mat
         .matrix_index = matrix_index,
     };
     ingot_file_tensor(file, tensor, &load.tensor);
-    if (tensor_at(file, tensor).rescale_coding != INGOT_NONE) {
+    if (ingot_file_rescaled(file, tensor)) {
         return refuse(&load, "a factor per row");
     }
     struct resident_matrix made = {.n_rows = load.stack.n_rows, .n_cols = load.stack.n_cols};
