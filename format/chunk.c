@@ -30,12 +30,28 @@ static bool decode_stored(const uint8_t *stored, uint64_t stored_bytes, uint8_t 
     return true;
 }
 
+enum { MAX_WINDOW_BYTES = 1 << 27 };
+
+/* The window of a frame [RFC 8878, 3.1.1.1]: after the magic a descriptor byte, whose bit 5 says
+ * that the frame is one segment, without a window of its own; else a byte of exponent and mantissa.
+ */
+static uint64_t zstd_window_bytes(const uint8_t *frame, uint64_t raw_bytes)
+{
+    const uint8_t descriptor = frame[4], window = frame[5];
+    if (descriptor & 0x20) return raw_bytes;
+    const uint64_t base = UINT64_C(1) << (10 + (window >> 3));
+    return base + base / 8 * (window & 7);
+}
+
 static bool decode_zstd(const uint8_t *stored, uint64_t stored_bytes, uint8_t *dst,
                         uint64_t raw_bytes)
 {
-    /* Exactly one frame, and not a skippable one. */
+    /* Exactly one frame of RFC 8878: no skippable one, and none of the older formats that the
+     * library may know. */
+    if (stored_bytes < 4 || load_u32(stored) != ZSTD_MAGICNUMBER) return false;
     if (ZSTD_findFrameCompressedSize(stored, (size_t)stored_bytes) != stored_bytes) return false;
-    if (ZSTD_getFrameContentSize(stored, (size_t)stored_bytes) == 0) return false;
+    if (ZSTD_getDictID_fromFrame(stored, (size_t)stored_bytes) != 0) return false;
+    if (zstd_window_bytes(stored, raw_bytes) > MAX_WINDOW_BYTES) return false;
     return ZSTD_decompress(dst, (size_t)raw_bytes, stored, (size_t)stored_bytes) == raw_bytes;
 }
 

@@ -170,9 +170,11 @@ ingot_status stream_end(struct chunk_writer *w, struct stream_writer *s, uint32_
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(s->hash));
     memcpy(s->record.raw_hash, canonical.digest, HASH_BYTES);
-    /* One stored chunk is a run of its own length. */
-    if (s->n_chunks == 1) s->record.stride = s->record.chunk_bytes;
-    if (!s->strided || s->n_chunks == 0) s->record.stride = 0;
+    if (!s->strided) s->record.stride = 0;
+    if (s->n_chunks == 1) {
+        s->record.chunk_bytes = (uint32_t)s->record.n_bytes;
+        s->record.chunk_step = 1;
+    }
     uint8_t record[STREAM_BYTES];
     stream_write(&s->record, record);
     *index = (uint32_t)(w->streams.n_bytes / STREAM_BYTES);

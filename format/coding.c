@@ -164,6 +164,15 @@ bool coding_streams(const struct ingot_coding *coding, struct stack_shape stack,
     return coding_streams_over(coding, stack, true, stack, streams, n_streams);
 }
 
+bool coding_fits_table(const struct ingot_coding *coding)
+{
+    const bool scalar = coding->map == MAP_UINT || coding->map == MAP_INT ||
+                        coding->map == MAP_FLOAT ||
+                        (coding->map == MAP_CODEBOOK && coding->n_entries <= 256);
+    const struct coding_slot *post = &coding->slots[SLOT_POST];
+    return scalar && coding->index_bits == 0 && !post->has_table && !post->has_constant;
+}
+
 bool coding_is_raw(const struct ingot_coding *coding)
 {
     if (coding->map != MAP_UINT && coding->map != MAP_INT && coding->map != MAP_FLOAT) return false;

@@ -87,7 +87,9 @@ static void put_rescale(const struct hasher *h, uint32_t index, const struct ten
     uint32_t n = 0;
     const struct stack_shape stack = ingot_file_layout(h->file, index).shape;
     const struct stack_shape factors = {stack.n_matrices, stack.n_rows, 1};
-    if (t->rescale_coding == INGOT_NONE) return;
+    const uint8_t follows = t->rescale_coding != INGOT_NONE;
+    put(h, &follows, 1);
+    if (!follows) return;
     put_coding(h, t->rescale_coding);
     coding_streams(&h->file->codings[t->rescale_coding], factors, shapes, &n);
     put_u32(h, n);

@@ -113,7 +113,7 @@ static ingot_status walk_bitmap(const struct walk *w)
     struct stream_shape plane;
     const uint8_t *mask;
     ingot_status status = open_offsets(w, 1, &offsets);
-    if (status != INGOT_OK) return status;
+    if (status != INGOT_OK || w->n_rows == 0) return status;
     plane_shape(1, w->stack, &plane);
     const uint64_t begin = w->first_row * plane.row_bits;
     const uint64_t end = begin + (w->n_rows - 1) * plane.row_bits + w->stack.n_cols;
@@ -185,7 +185,7 @@ static ingot_status walk_two_of_four(const struct walk *w)
     const uint8_t *mask;
     plane_shape(4, patterns, &plane);
     ingot_status status = reserve(w, w->n_rows * w->stack.n_cols / 2);
-    if (status != INGOT_OK || patterns.n_cols == 0) return status;
+    if (status != INGOT_OK || w->n_rows == 0 || patterns.n_cols == 0) return status;
     w->out->first = w->first_row * (w->stack.n_cols / 2);
     const uint64_t begin = w->first_row * plane.row_bits;
     const uint64_t end = begin + (w->n_rows - 1) * plane.row_bits + patterns.n_cols * 4;
@@ -274,7 +274,8 @@ ingot_status mask_positions(const struct file_term *term, struct stack_shape sta
         [MASK_BLOCKS] = walk_blocks,   [MASK_LIST] = walk_list,
     };
     *positions = (struct positions){0, 0, NULL, NULL};
-    if (n_rows == 0 || stack.n_cols == 0) return INGOT_OK;
+    /* No rows of a stack that has some hold nothing to check. */
+    if (n_rows == 0 && stack.n_matrices * stack.n_rows > 0) return INGOT_OK;
     const struct walk walk = {term,      stack,  first_stream, provider,
                               first_row, n_rows, positions,    error};
     const ingot_status status = walks[term->mask](&walk);

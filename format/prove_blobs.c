@@ -102,7 +102,7 @@ ingot_status prove_blobs(const struct ingot_file *file, ingot_error *error)
 
 /* ---- use of streams ---- */
 
-enum { USED_ONCE = 1, USED_SHARED = 2 };
+enum { USED_ONCE = 1, USED_CODEBOOK = 2, USED_RESCALE = 3 };
 
 struct use {
     const struct ingot_file *file;
@@ -114,10 +114,10 @@ static ingot_status mark(const struct use *use, uint32_t first, uint32_t n, uint
 {
     for (uint32_t i = first; i < first + n; i++) {
         const uint8_t before = use->marks[i];
-        if (before != 0 && !(before == USED_SHARED && how == USED_SHARED)) {
+        if (before != 0 && (before != how || how == USED_ONCE)) {
             return ingot_fail_rule(use->error, R_323,
                                    record_offset(use->file, SECTION_STREAMS, i, 0), "stream",
-                                   "stream %u is used twice", i);
+                                   "stream %u is used in two ways", i);
         }
         use->marks[i] = how;
     }
@@ -140,7 +140,7 @@ static ingot_status mark_codebooks(const struct use *use)
     for (uint32_t i = 0; i < use->file->sections[SECTION_CODINGS].n_records; i++) {
         const uint32_t stream = use->file->codings[i].codebook_stream;
         if (stream == INGOT_NONE) continue;
-        const ingot_status status = mark(use, stream, 1, USED_SHARED);
+        const ingot_status status = mark(use, stream, 1, USED_CODEBOOK);
         if (status != INGOT_OK) return status;
     }
     return INGOT_OK;
@@ -155,7 +155,7 @@ static ingot_status mark_rescales(const struct use *use)
         uint32_t n = 0;
         if (t.rescale_coding == INGOT_NONE || t.alias_of != INGOT_NONE) continue;
         coding_streams(&use->file->codings[t.rescale_coding], stack, shapes, &n);
-        const ingot_status status = mark(use, t.rescale_stream, n, USED_SHARED);
+        const ingot_status status = mark(use, t.rescale_stream, n, USED_RESCALE);
         if (status != INGOT_OK) return status;
     }
     return INGOT_OK;

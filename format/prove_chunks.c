@@ -36,8 +36,7 @@ static ingot_status prove_chunk(const struct ingot_file *file, uint32_t i,
     if (c->stored_bytes == 0) {
         return ingot_fail_rule(error, R_304, at + 8, "chunk.stored_bytes", "chunk %u is empty", i);
     }
-    if (c->offset < end ||
-        !range_within(c->offset, c->stored_bytes, file->trailer.index_offset)) {
+    if (c->offset < end || !range_within(c->offset, c->stored_bytes, file->trailer.index_offset)) {
         return ingot_fail_rule(error, R_301, at, "chunk.offset",
                                "chunk %u: %u bytes at %llu, after the one that ends at %llu", i,
                                c->stored_bytes, (unsigned long long)c->offset,
@@ -107,9 +106,17 @@ static ingot_status prove_stream_shape(const struct ingot_file *file, uint32_t i
         return ingot_fail_rule(error, R_324, at, "stream", "stream %u", i);
     }
     if (s->n_bytes == 0) return INGOT_OK;
-    if (s->chunk_bytes == 0 || s->chunk_bytes > MAX_CHUNK_RAW_BYTES || s->chunk_step == 0 ||
-        s->first_chunk >= n_chunk_records ||
-        (stream_n_chunks(s) - 1) > (n_chunk_records - 1 - s->first_chunk) / s->chunk_step) {
+    bool fits = s->chunk_bytes > 0 && s->chunk_bytes <= MAX_CHUNK_RAW_BYTES && s->chunk_step > 0 &&
+                s->first_chunk < n_chunk_records;
+    if (fits) {
+        const uint64_t n = stream_n_chunks(s);
+        fits = n - 1 <= (n_chunk_records - 1 - s->first_chunk) / s->chunk_step;
+        /* One chunk has one spelling. */
+        if (n == 1) {
+            fits = fits && s->chunk_bytes == s->n_bytes && s->chunk_step == 1 && s->stride == 0;
+        }
+    }
+    if (!fits) {
         return ingot_fail_rule(error, R_320, at + 8, "stream.chunk_bytes",
                                "stream %u: %llu bytes in chunks of %u from record %u by %u", i,
                                (unsigned long long)s->n_bytes, s->chunk_bytes, s->first_chunk,

@@ -139,11 +139,8 @@ static ingot_status prove_slot_table(struct proof *p, uint32_t i, uint64_t offse
     if (has_table) {
         fits = s->table < p->index;
         if (fits) {
-            const struct ingot_coding *t = &p->file->codings[s->table];
-            fits = (t->map == MAP_UINT || t->map == MAP_INT || t->map == MAP_FLOAT ||
-                    (t->map == MAP_CODEBOOK && t->n_entries <= 256)) &&
-                   t->index_bits == 0 && !t->slots[SLOT_POST].has_table &&
-                   !t->slots[SLOT_POST].has_constant && p->depths[s->table] < CODING_MAX_DEPTH;
+            fits = coding_fits_table(&p->file->codings[s->table]) &&
+                   p->depths[s->table] < CODING_MAX_DEPTH;
         }
     }
     if (!fits) {

@@ -176,7 +176,8 @@ ingot_status prove_container(struct ingot_file *file, ingot_error *error)
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error)
 {
-    if (!range_within(s.offset, s.n_bytes, file->sections[SECTION_STRINGS].n_bytes)) {
+    if (!range_within(s.offset, s.n_bytes, file->sections[SECTION_STRINGS].n_bytes) ||
+        (s.n_bytes == 0 && s.offset != 0)) {
         return ingot_fail_rule(error, R_210, offset, field, "offset %u, %u bytes", s.offset,
                                s.n_bytes);
     }

@@ -66,6 +66,14 @@ static const struct kind_row kinds[] = {
     [TERM_REF] = {false, false, false, false, true},
 };
 
+/* Opaque bytes have no values to add to. */
+static bool opaque_alone(const struct proof *p, uint32_t coding)
+{
+    if (coding == INGOT_NONE || p->file->codings[coding].map != MAP_OPAQUE) return true;
+    return p->term->kind == TERM_DENSE && p->tensor->n_terms == 1 &&
+           p->tensor->rescale_coding == INGOT_NONE;
+}
+
 static bool coding_exists(const struct proof *p, uint32_t coding, bool wanted)
 {
     return wanted ? coding < count(p->file, SECTION_CODINGS) : coding == INGOT_NONE;
@@ -84,8 +92,9 @@ static ingot_status prove_term_fields(const struct proof *p)
                                t->flags);
     }
     const bool fits = coding_exists(p, t->coding, kind->coding) &&
-                      coding_exists(p, t->coding_b, kind->coding_b) &&
-                      (kind->lowrank || t->multiplier_bits == 0) && t->reserved_zero;
+                      coding_exists(p, t->coding_b, kind->coding_b) && opaque_alone(p, t->coding) &&
+                      opaque_alone(p, t->coding_b) && (kind->lowrank || t->multiplier_bits == 0) &&
+                      t->reserved_zero;
     if (!fits) {
         return ingot_fail_rule(p->error, R_505, at(p, 4), "term.coding",
                                "term %u: codings %u and %u", p->index, t->coding, t->coding_b);
@@ -97,7 +106,8 @@ static ingot_status prove_term_fields(const struct proof *p)
         return ingot_fail_rule(p->error, R_520, at(p, 32), "term.rank", "term %u: %u", p->index,
                                t->rank);
     }
-    if (t->magnitude != INGOT_NONE && !(kind->lowrank && coding_exists(p, t->magnitude, true))) {
+    if (t->magnitude != INGOT_NONE && !(kind->lowrank && coding_exists(p, t->magnitude, true) &&
+                                        coding_fits_table(&p->file->codings[t->magnitude]))) {
         return ingot_fail_rule(p->error, R_521, at(p, 56), "term.magnitude", "term %u", p->index);
     }
     if (!kind->sparse && (t->mask || t->block_rows || t->block_cols || t->n_kept)) {
@@ -130,7 +140,8 @@ static ingot_status prove_combine(const struct proof *p)
     if (fits && t->combine == COMBINE_XOR) {
         struct term_record base;
         term_read(record_at(p->file, SECTION_TERMS, p->tensor->first_term), &base);
-        fits = is_raw_dense(p, t) && base.kind == TERM_REF && p->tensor->n_terms == 2;
+        fits = is_raw_dense(p, t) && base.kind == TERM_REF && p->tensor->n_terms == 2 &&
+               p->tensor->rescale_coding == INGOT_NONE && !(t->flags & TERM_OPTIONAL);
     }
     if (fits && first) fits = !(t->flags & TERM_OPTIONAL);
     if (!fits) {
@@ -237,7 +248,7 @@ static ingot_status prove_rescale(const struct ingot_file *file, uint32_t i,
     struct stream_shape shapes[CODING_MAX_STREAMS];
     uint32_t n;
     bool fits = t->rescale_coding < count(file, SECTION_CODINGS) &&
-                file->codings[t->rescale_coding].map != MAP_OPAQUE &&
+                coding_fits_table(&file->codings[t->rescale_coding]) &&
                 coding_streams(&file->codings[t->rescale_coding], factors, shapes, &n) &&
                 range_within(t->rescale_stream, n, count(file, SECTION_STREAMS));
     for (uint32_t k = 0; fits && k < n; k++) {
@@ -279,12 +290,19 @@ static ingot_status prove_terms(const struct ingot_file *file, uint32_t i,
                                "tensor.first_term", "tensor %u: %u terms from %u", i, t->n_terms,
                                t->first_term);
     }
+    uint32_t n_magnitudes = 0;
     for (uint32_t k = 0; k < t->n_terms; k++) {
         struct term_record term;
         term_read(record_at(file, SECTION_TERMS, t->first_term + k), &term);
         struct proof proof = {file, t, stack, t->first_term + k, &term, error};
         const ingot_status status = prove_term(&proof);
         if (status != INGOT_OK) return status;
+        n_magnitudes += term.magnitude != INGOT_NONE && !(term.flags & TERM_OPTIONAL);
+        if (n_magnitudes > 1) {
+            return ingot_fail_rule(error, R_521, at(&proof, 56), "term.magnitude",
+                                   "term %u is the second one with magnitudes that is not optional",
+                                   proof.index);
+        }
     }
     *next_term += t->n_terms;
     return INGOT_OK;

@@ -3,7 +3,7 @@
 
 #include "format/alloc.h"
 #include "format/fail.h"
-#include "format/records.h"
+#include "format/file.h"
 #include "format/rules.h"
 #include "format/source.h"
 
@@ -111,7 +111,7 @@ ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
     };
     struct rebuild r = {file, source, sink, XXH3_createState(), NULL, 0, error};
     ingot_status status = INGOT_OK;
-    r.piece = ingot_allocate(NULL, PIECE_BYTES);
+    r.piece = ingot_allocate(file->allocator, PIECE_BYTES);
     if (r.hash == NULL || r.piece == NULL) {
         status = ingot_fail_memory(error, PIECE_BYTES, "source file");
         goto done;
@@ -124,7 +124,7 @@ ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
     }
     if (status == INGOT_END) status = check_end(&r);
 done:
-    ingot_release(NULL, r.piece);
+    ingot_release(file->allocator, r.piece);
     XXH3_freeState(r.hash);
     return status;
 }

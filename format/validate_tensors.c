@@ -162,9 +162,24 @@ static ingot_status check_sparse(const struct subject *s)
     const uint64_t n_rows = s->stack.n_matrices * s->stack.n_rows;
     const uint64_t n_batch = max_u64(1, BATCH_WEIGHTS / max_u64(1, s->stack.n_cols));
     ingot_status status = INGOT_OK;
-    for (uint64_t row = 0; row < n_rows && status == INGOT_OK; row += n_batch) {
+    uint64_t row = 0;
+    do { /* once where there are no rows: they have an offset all the same */
         status = check_sparse_batch(s, row, min_u64(n_batch, n_rows - row));
-    }
+        row += n_batch;
+    } while (row < n_rows && status == INGOT_OK);
+    return status;
+}
+
+/* The codes of a coding (which may be absent); *stream moves past its streams. */
+static ingot_status check_next_codes(const struct subject *s, const struct ingot_coding *coding,
+                                     struct stack_shape stack, uint32_t *stream)
+{
+    struct stream_shape shapes[CODING_MAX_STREAMS];
+    uint32_t n = 0;
+    if (coding == NULL) return INGOT_OK;
+    const ingot_status status = check_codes(s, coding, stack, *stream);
+    coding_streams(coding, stack, shapes, &n);
+    *stream += n;
     return status;
 }
 
@@ -172,12 +187,11 @@ static ingot_status check_lowrank(const struct subject *s)
 {
     const struct stack_shape a = {s->stack.n_matrices, s->term.rank, s->stack.n_cols};
     const struct stack_shape b = {s->stack.n_matrices, s->stack.n_rows, s->term.rank};
-    uint32_t b_stream = 0;
-    ingot_status status = check_codes(s, s->term.coding, a, s->term.first_stream);
-    term_b_stream(&s->term, s->stack, &b_stream);
-    if (status == INGOT_OK) {
-        status = check_codes(s, s->term.coding_b, b, s->term.first_stream + b_stream);
-    }
+    const struct stack_shape magnitudes = {s->stack.n_matrices, s->stack.n_rows, 1};
+    uint32_t stream = s->term.first_stream;
+    ingot_status status = check_next_codes(s, s->term.coding, a, &stream);
+    if (status == INGOT_OK) status = check_next_codes(s, s->term.coding_b, b, &stream);
+    if (status == INGOT_OK) status = check_next_codes(s, s->term.magnitude, magnitudes, &stream);
     return status;
 }
 
@@ -199,23 +213,46 @@ static ingot_status check_term(const struct subject *s)
     return status == INGOT_OK ? kinds[s->term.kind](s) : status;
 }
 
+static ingot_status check_rescale(const struct subject *s, uint32_t tensor)
+{
+    const struct tensor_record t = tensor_at(s->v->file, tensor);
+    const struct stack_shape factors = {s->stack.n_matrices, s->stack.n_rows, 1};
+    struct stream_shape shapes[CODING_MAX_STREAMS];
+    uint32_t n = 0;
+    ingot_status status = INGOT_OK;
+    if (t.rescale_coding == INGOT_NONE) return INGOT_OK;
+    const struct ingot_coding *coding = &s->v->file->codings[t.rescale_coding];
+    coding_streams(coding, factors, shapes, &n);
+    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
+        status = check_padding(s, t.rescale_stream + i, &shapes[i]);
+    }
+    return status == INGOT_OK ? check_codes(s, coding, factors, t.rescale_stream) : status;
+}
+
+/* A violation in a tensor, whose name comes before what was wrong. */
+static ingot_status violation_in(struct validation *v, const ingot_tensor *t, ingot_status status,
+                                 ingot_error *error)
+{
+    char what[sizeof error->field];
+    snprintf(what, sizeof what, "%s", error->field);
+    snprintf(error->field, sizeof error->field, "tensor %.*s, %.20s",
+             (int)min_u64(t->name_bytes, 60), t->name, what);
+    return violation(v, status, error);
+}
+
 ingot_status validate_tensors(struct validation *v)
 {
     ingot_error error = {0};
     for (uint32_t i = 0; i < ingot_file_n_tensors(v->file); i++) {
+        struct subject s = {v, ingot_file_layout(v->file, i).shape, {0}, &error};
         ingot_tensor t;
         ingot_file_tensor(v->file, i, &t);
         if (t.alias_of != INGOT_NONE) continue;
-        for (uint32_t k = 0; k < t.n_terms; k++) {
-            struct subject s = {v, ingot_file_layout(v->file, i).shape, {0}, &error};
-            ingot_file_term(v->file, i, k, &s.term);
-            ingot_status status = check_term(&s);
-            if (status == INGOT_OK) continue;
-            char what[sizeof error.field];
-            snprintf(what, sizeof what, "%s", error.field);
-            snprintf(error.field, sizeof error.field, "tensor %.*s, %.20s",
-                     (int)min_u64(t.name_bytes, 60), t.name, what);
-            status = violation(v, status, &error);
+        for (uint32_t k = 0; k <= t.n_terms; k++) {
+            const bool is_term = k < t.n_terms;
+            if (is_term) ingot_file_term(v->file, i, k, &s.term);
+            ingot_status status = is_term ? check_term(&s) : check_rescale(&s, i);
+            if (status != INGOT_OK) status = violation_in(v, &t, status, &error);
             if (status != INGOT_OK) return status;
         }
     }
