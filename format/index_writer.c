@@ -8,6 +8,7 @@
 #include "format/file.h"
 #include "format/rules.h"
 #include "format/source.h"
+#include "format/xxh3.h"
 
 void tables_begin(struct index_tables *tables, const ingot_allocator *allocator)
 {
@@ -109,11 +110,28 @@ struct part {
     enum section_kind kind;
 };
 
-static void put_sections(struct byte_buffer *index, const struct part parts[N_SECTIONS])
+/* Where the index's bytes go: into the file and its checksum. */
+struct index_sink {
+    struct chunk_writer *chunks;
+    XXH3_state_t *hash;
+    uint64_t n_bytes;
+};
+
+static ingot_status put(struct index_sink *sink, const void *bytes, uint64_t n_bytes,
+                        ingot_error *error)
 {
-    uint64_t offset = DIRECTORY_BYTES + N_SECTIONS * SECTION_BYTES;
-    buffer_u32(index, N_SECTIONS);
-    buffer_u32(index, 0);
+    if (n_bytes == 0) return INGOT_OK;
+    XXH3_64bits_update(sink->hash, bytes, (size_t)n_bytes);
+    sink->n_bytes += n_bytes;
+    return chunks_write(sink->chunks, bytes, n_bytes, error);
+}
+
+static ingot_status put_directory(struct index_sink *sink, const struct part parts[N_SECTIONS],
+                                  ingot_error *error)
+{
+    uint8_t directory[DIRECTORY_BYTES + N_SECTIONS * SECTION_BYTES] = {0};
+    uint64_t offset = sizeof directory;
+    store_u32(directory, N_SECTIONS);
     for (uint32_t i = 0; i < N_SECTIONS; i++) {
         const uint32_t record_bytes = section_record_bytes[parts[i].kind];
         const struct section_record r = {
@@ -124,16 +142,25 @@ static void put_sections(struct byte_buffer *index, const struct part parts[N_SE
             .n_records = parts[i].bytes->n_bytes / record_bytes,
             .record_bytes = record_bytes,
         };
-        uint8_t record[SECTION_BYTES];
-        section_write(&r, record);
-        buffer_append(index, record, sizeof record);
-        offset += r.n_bytes;
-        if (i + 1 < N_SECTIONS) offset = ceil_div(offset, 8) * 8;
+        section_write(&r, directory + DIRECTORY_BYTES + i * SECTION_BYTES);
+        offset = ceil_div(offset + r.n_bytes, 8) * 8;
     }
-    for (uint32_t i = 0; i < N_SECTIONS; i++) {
-        buffer_append(index, parts[i].bytes->data, parts[i].bytes->n_bytes);
-        if (i + 1 < N_SECTIONS) buffer_align(index, 8);
+    return put(sink, directory, sizeof directory, error);
+}
+
+/* The sections, each but the last followed by zeros up to a multiple of 8. */
+static ingot_status put_sections(struct index_sink *sink, const struct part parts[N_SECTIONS],
+                                 ingot_error *error)
+{
+    static const uint8_t zeros[8];
+    ingot_status status = put_directory(sink, parts, error);
+    for (uint32_t i = 0; i < N_SECTIONS && status == INGOT_OK; i++) {
+        status = put(sink, parts[i].bytes->data, parts[i].bytes->n_bytes, error);
+        if (status == INGOT_OK && i + 1 < N_SECTIONS) {
+            status = put(sink, zeros, (8 - sink->n_bytes % 8) % 8, error);
+        }
     }
+    return status;
 }
 
 /* The content id of tables that are complete: they are looked at as an open file is. */
@@ -164,26 +191,24 @@ ingot_status write_index(struct index_tables *tables, struct chunk_writer *chunk
         {&tables->terms, SECTION_TERMS},     {&tables->tensors, SECTION_TENSORS},
         {&tables->blobs, SECTION_BLOBS},     {&tables->files, SECTION_FILES},
     };
-    struct byte_buffer index = {.allocator = tables->allocator};
     struct trailer_record trailer = {.header_checksum = header_checksum, .content_algorithm = 1};
-    ingot_status status = order_names(tables, error);
+    struct index_sink sink = {chunks, XXH3_createState(), 0};
+    ingot_status status = INGOT_OK;
+    if (sink.hash == NULL) return ingot_fail_memory(error, 0, "hash state");
+    XXH3_64bits_reset(sink.hash);
+    status = order_names(tables, error);
     if (status == INGOT_OK) status = content_id(tables, parts, trailer.content_id, error);
     if (status == INGOT_OK) status = chunks_align(chunks, 8, error);
-    if (status != INGOT_OK) goto done;
-    put_sections(&index, parts);
-    if (index.failed) {
-        status = ingot_fail_memory(error, index.n_bytes, "index");
-        goto done;
-    }
     trailer.index_offset = chunks->offset;
-    trailer.index_bytes = index.n_bytes;
-    trailer.file_bytes = chunks->offset + index.n_bytes + TRAILER_BYTES;
-    trailer.index_checksum = checksum_of(index.data, index.n_bytes);
-    uint8_t record[TRAILER_BYTES];
-    trailer_write(&trailer, record);
-    status = chunks_write(chunks, index.data, index.n_bytes, error);
-    if (status == INGOT_OK) status = chunks_write(chunks, record, sizeof record, error);
-done:
-    buffer_release(&index);
+    if (status == INGOT_OK) status = put_sections(&sink, parts, error);
+    if (status == INGOT_OK) {
+        uint8_t record[TRAILER_BYTES];
+        trailer.index_bytes = sink.n_bytes;
+        trailer.file_bytes = chunks->offset + TRAILER_BYTES;
+        trailer.index_checksum = XXH3_64bits_digest(sink.hash);
+        trailer_write(&trailer, record);
+        status = chunks_write(chunks, record, sizeof record, error);
+    }
+    XXH3_freeState(sink.hash);
     return status;
 }
