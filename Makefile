@@ -70,7 +70,10 @@ TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
 CHECKS := $(wildcard tests/check_*.sh)
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+# tests/fuzz/fuzz_NAME.c is a target: a fuzzer with libFuzzer (and mutate_NAME.c, if there is one), and
+# with replay.c a program that runs it over the corpus.
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY_PROGRAMS := $(FUZZ_PROGRAMS:$(B)/tests/fuzz/fuzz_%=$(B)/tests/fuzz/replay_%)
 
 # ---------------------------------------------------------------- flags
 
@@ -152,7 +155,10 @@ $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: deps test test-all build-tests run-tests run-all-tests coverage
+.PHONY: deps test test-all build-tests run-tests run-all-tests coverage fixtures
+
+fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/golden and fixtures/bad anew
+	@mkdir -p fixtures/golden fixtures/bad && $< fixtures
 
 deps: ## installs what the build needs and does not find
 	@sh tools/deps.sh
@@ -170,7 +176,7 @@ test-all: ## the same, and the debug build, the thread sanitizer and a build by 
 	    $(MAKE) $(PARALLEL) config=$$config build-tests || exit 1; done
 	@$(MAKE) config=release run-all-tests
 
-build-tests: $(OUT)/ingot $(TEST_PROGRAMS)
+build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(REPLAY_PROGRAMS)
 	@:
 
 $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
@@ -178,7 +184,7 @@ $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
-.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
 
 # The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
 # of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
@@ -188,7 +194,7 @@ ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
 
 run-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
-	    $(call group,sanitize,format convert runtime cli)
+	    $(call group,sanitize,format convert runtime cli,tests/fuzz/test_corpus.sh)
 
 run-all-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
@@ -232,7 +238,14 @@ fuzz: ## runs each fuzzer of tests/fuzz for FUZZ_SECONDS (1200)
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
-$(B)/tests/fuzz/%: private LINK += -fsanitize=fuzzer
+$(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/fuzz_%.o $(OUT)/libingot.a
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(LINK) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(LINKS)
+$(patsubst tests/fuzz/mutate_%.c,$(B)/tests/fuzz/fuzz_%,$(wildcard tests/fuzz/mutate_*.c)): \
+    $(B)/tests/fuzz/fuzz_%: $(O)/tests/fuzz/mutate_%.o
+$(B)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(OUT)/libingot.a
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(LINKS)
 
 # ---------------------------------------------------------------- installing
 

@@ -107,7 +107,7 @@ static uint32_t add_stream(struct draft *d, const void *raw, uint64_t n_bytes, u
     const uint32_t s = add_record(d, DRAFT_STREAMS);
     draft_set(d, DRAFT_STREAMS, s, 0, 8, n_bytes);
     if (n_bytes) {
-        draft_set(d, DRAFT_STREAMS, s, 8, 4, chunk_bytes);
+        draft_set(d, DRAFT_STREAMS, s, 8, 4, min_u64(chunk_bytes, n_bytes));
         draft_set(d, DRAFT_STREAMS, s, 12, 4, 1);
         draft_set(d, DRAFT_STREAMS, s, 16, 4, d->sections[DRAFT_CHUNKS].n_bytes / 24);
     }

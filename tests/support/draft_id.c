@@ -129,6 +129,7 @@ static void put_tensor(struct content *c, uint64_t index)
     buffer_u32(&c->bytes, (uint32_t)n);
     for (uint64_t i = 0; i < n && !c->broken; i++) put_term(c, field(p, 16, 4) + i);
     const uint64_t rescale = field(p, 32, 4);
+    buffer_u8(&c->bytes, rescale != UINT32_MAX);
     if (rescale == UINT32_MAX) return;
     put_coding(c, rescale, 0);
     const uint32_t n_rescale = n_streams(c, rescale, 0);

@@ -72,17 +72,16 @@ static uint64_t random_group(struct random *random, uint64_t extent)
 }
 
 static void random_slot(struct made *made, struct random *random, struct ingot_coding *c, int i,
-                        struct stack_shape stack, uint32_t depth)
+                        struct stack_shape stack, bool as_table, uint32_t depth)
 {
     struct coding_slot *slot = &c->slots[i];
-    const bool is_table = depth > 0;
     slot->has_constant = random_one_in(random, 3);
-    slot->has_table = depth < CODING_MAX_DEPTH && random_one_in(random, is_table ? 3 : 2);
+    slot->has_table = depth < CODING_MAX_DEPTH && random_one_in(random, depth > 0 ? 3 : 2);
     slot->inverse_constant = slot->has_constant && i != SLOT_ZERO && random_one_in(random, 3);
     slot->inverse_table = slot->has_table && i != SLOT_ZERO && random_one_in(random, 3);
     if (slot->has_constant) slot->constant = random_constant(random);
     if (!slot->has_table) return;
-    slot->group = (uint8_t)(GROUP_BLOCK + random_below(random, is_table ? 3 : 4));
+    slot->group = (uint8_t)(GROUP_BLOCK + random_below(random, as_table ? 3 : 4));
     if (slot->group == GROUP_BLOCK || slot->group == GROUP_COLUMN_INDEX) {
         slot->group_rows = (uint32_t)random_group(random, stack.n_rows);
     }
@@ -98,7 +97,7 @@ static void random_slot(struct made *made, struct random *random, struct ingot_c
     slot->table = table;
     random_map(made, random, table, true, false);
     const struct stack_shape grid = naive_grid(slot, stack);
-    for (int k = 0; k < SLOT_POST; k++) random_slot(made, random, table, k, grid, depth + 1);
+    for (int k = 0; k < SLOT_POST; k++) random_slot(made, random, table, k, grid, true, depth + 1);
 }
 
 const struct ingot_coding *made_coding(struct made *made, struct random *random,
@@ -106,8 +105,10 @@ const struct ingot_coding *made_coding(struct made *made, struct random *random,
 {
     struct ingot_coding *c = new_coding(made);
     random_map(made, random, c, limits->codebooks, limits->vectors);
-    if (limits->only_raw) return c;
-    for (int i = 0; i < 4; i++) random_slot(made, random, c, i, stack, 0);
+    const int n_slots = limits->as_table ? SLOT_POST : N_SLOTS;
+    for (int i = 0; i < n_slots; i++) {
+        random_slot(made, random, c, i, stack, limits->as_table, 0);
+    }
     return c;
 }
 

@@ -26,7 +26,7 @@ struct made {
 struct made_limits {
     bool vectors;   /* MAP_VECTOR */
     bool codebooks; /* maps with a codebook */
-    bool only_raw;  /* no slots */
+    bool as_table;  /* what a table may use: no vectors, no column index, no post */
 };
 
 /* A random coding with group sizes that are of interest for `stack`. It lives in `made`. */

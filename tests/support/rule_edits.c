@@ -6,7 +6,7 @@
 enum {
     FIRST_SECTION = 8, /* the directory's entries, 40 bytes each */
     OTHER_SECTION = 8 + 40 * 8,
-    CHUNK_INT4 = 3,    /* chunks of the stream of that name; one stream, one chunk from here on */
+    CHUNK_INT4 = 3, /* chunks of the stream of that name; one stream, one chunk from here on */
     CHUNK_SIGNS_2 = STREAM_SIGNS_2 + 2,
     CHUNK_SIGNS_1 = STREAM_SIGNS_1 + 2,
     CHUNK_REPEATED = STREAM_REPEAT + 1, /* the empty stream has none */
@@ -77,6 +77,7 @@ const struct rule_edit rule_edits[] = {
     {210, DRAFT_BLOBS, BLOB_REPEAT, 8, 4, 65536},
     {210, DRAFT_BLOBS, BLOB_REPEAT, 16, 4, 65536},
     {210, DRAFT_FILES, 0, 40, 4, 65536},
+    {210, DRAFT_BLOBS, BLOB_METADATA, 8, 4, 1}, /* an empty string has one spelling */
 
     /* ---- chunks and streams ---- */
     {301, DRAFT_CHUNKS, 0, 0, 8, 0},
@@ -108,9 +109,11 @@ const struct rule_edit rule_edits[] = {
     {320, DRAFT_STREAMS, STREAM_INT4_CODES, 16, 4, 10000},
     {320, DRAFT_STREAMS, STREAM_DENSE, 12, 4, UINT32_MAX},
     {320, DRAFT_STREAMS, STREAM_DENSE, 0, 8, UINT64_MAX},
+    {320, DRAFT_STREAMS, STREAM_INT4_CODES, 8, 4, 256}, /* one chunk has one spelling */
+    {320, DRAFT_STREAMS, STREAM_INT4_CODES, 12, 4, 2},
+    {320, DRAFT_STREAMS, STREAM_INT4_CODES, 24, 8, 144},
     {321, DRAFT_STREAMS, STREAM_DENSE, 24, 8, 320},
     {321, DRAFT_STREAMS, STREAM_DENSE, 24, 8, UINT64_MAX},
-    {321, DRAFT_STREAMS, STREAM_PACKED, 24, 8, 1024},
     {322, DRAFT_STREAMS, STREAM_INT4_CODES, 32, 8, 0},
     {322, DRAFT_STREAMS, STREAM_EMPTY, 40, 8, 0},
     {323, DRAFT_BLOBS, BLOB_REPEAT, 24, 4, STREAM_ATTACHMENT},
@@ -153,14 +156,14 @@ const struct rule_edit rule_edits[] = {
     {405, DRAFT_CODINGS, CODING_INDEX, 5, 1, 8},
     {405, DRAFT_CODINGS, CODING_INDEX, 5, 1, 64},
     {406, DRAFT_CODINGS, CODING_F32, 20, 4, 32},
-    {406, DRAFT_CODINGS, CODING_OPAQUE, 20, 4, 0},
+    {406, DRAFT_CODINGS, CODING_OPAQUE, 16, 8, 0},
     {406, DRAFT_CODINGS, CODING_OPAQUE, 28, 4, 0},
     {406, DRAFT_CODINGS, CODING_OPAQUE, SCALE, 1, 1},
     {406, DRAFT_CODINGS, CODING_INT4, 24, 4, 32},
     {406, DRAFT_CODINGS, CODING_INT4, 28, 4, 18},
     {407, DRAFT_CODINGS, CODING_F32, 6, 2, 1},
     {410, DRAFT_TENSORS, TENSOR_INT4, 40, 8, 7},
-    {410, DRAFT_TENSORS, TENSOR_INT4, 48, 8, 43},
+    {410, DRAFT_TENSORS, TENSOR_INT4, 48, 8, 41},
     {410, DRAFT_TENSORS, TENSOR_OPAQUE, 48, 8, 65},
     {410, DRAFT_TERMS, TERM_AT_DENSE, 4, 4, CODING_F16},
     {411, EDIT_STREAM, STREAM_INT4_CODES, 22, 1, 1},
@@ -173,7 +176,7 @@ const struct rule_edit rule_edits[] = {
 
     /* ---- slots ---- */
     {420, DRAFT_CODINGS, CODING_INT4, ZERO, 1, 5},
-    {420, DRAFT_CODINGS, CODING_INT4, ZERO + 1, 1, 1}, /* a zero has no inverse */
+    {420, DRAFT_CODINGS, CODING_INT4, ZERO + 1, 1, 1},  /* a zero has no inverse */
     {420, DRAFT_CODINGS, CODING_INT4, SCALE + 1, 1, 1}, /* there is no constant */
     {420, DRAFT_CODINGS, CODING_INT4, SCALE + 1, 1, 4},
     {420, DRAFT_CODINGS, CODING_INT4, SCALE + 3, 1, 1},
@@ -230,6 +233,10 @@ const struct rule_edit rule_edits[] = {
     {505, DRAFT_TERMS, TERM_AT_DENSE, 79, 1, 1},
     {505, DRAFT_TERMS, TERM_AT_LORA, 8, 4, UINT32_MAX},
     {505, DRAFT_TERMS, TERM_AT_REF, 4, 4, CODING_F16},
+    {505, DRAFT_TERMS, TERM_AT_BITMAP, 4, 4, CODING_OPAQUE},
+    {505, DRAFT_TERMS, TERM_AT_LIST_BASE, 4, 4, CODING_OPAQUE},
+    {505, DRAFT_TERMS, TERM_AT_LORA, 8, 4, CODING_OPAQUE},
+    {505, DRAFT_TERMS, TERM_AT_RESCALED, 4, 4, CODING_OPAQUE},
     {510, DRAFT_TERMS, TERM_AT_DENSE, 36, 1, 1},
     {510, DRAFT_TERMS, TERM_AT_DENSE, 40, 4, 1},
     {510, DRAFT_TERMS, TERM_AT_DENSE, 48, 8, 1},
@@ -239,7 +246,6 @@ const struct rule_edit rule_edits[] = {
     {510, DRAFT_TERMS, TERM_AT_BITMAP, 48, 8, 33},
     {510, DRAFT_TERMS, TERM_AT_BITMAP, 48, 8, UINT64_MAX},
     {510, DRAFT_TERMS, TERM_AT_BITMAP, 4, 4, CODING_VECTOR},
-    {510, DRAFT_TERMS, TERM_AT_BITMAP, 4, 4, CODING_OPAQUE},
     {510, DRAFT_TERMS, TERM_AT_TWO, 48, 8, 7},
     {510, DRAFT_TENSORS, TENSOR_TWO, 48, 8, 6},
     {510, DRAFT_TERMS, TERM_AT_COLUMNS, 48, 8, 5},
@@ -272,6 +278,9 @@ const struct rule_edit rule_edits[] = {
     {520, DRAFT_TERMS, TERM_AT_DENSE, 32, 4, 1},
     {521, DRAFT_TERMS, TERM_AT_DENSE, 56, 4, CODING_F16},
     {521, DRAFT_TERMS, TERM_AT_LORA, 56, 4, N_SPECIMEN_CODINGS},
+    {521, DRAFT_TERMS, TERM_AT_LORA, 56, 4, CODING_VECTOR},
+    {521, DRAFT_TERMS, TERM_AT_LORA, 56, 4, CODING_INDEX},
+    {521, DRAFT_TERMS, TERM_AT_LORA, 56, 4, CODING_NESTED}, /* it has a post */
     {530, DRAFT_TERMS, TERM_AT_REF, 60, 4, UINT32_MAX},
     {530, DRAFT_TERMS, TERM_AT_REF, 60, 4, 1},
     {530, DRAFT_TERMS, TERM_AT_DENSE, 60, 4, 0},
@@ -279,7 +288,7 @@ const struct rule_edit rule_edits[] = {
     {531, DRAFT_FILES, 0, 0, 1, 2},
     {531, DRAFT_FILES, 0, 7, 1, 1},
     {531, DRAFT_FILES, 0, 8 + 16, 1, 1},
-    {531, DRAFT_FILES, 0, 44, 4, 0},
+    {531, DRAFT_FILES, 0, 40, 8, 0},
 
     /* ---- tensors ---- */
     {601, DRAFT_TENSORS, TENSOR_INT4, 8, 1, 0},
@@ -309,20 +318,20 @@ const struct rule_edit rule_edits[] = {
     {605, DRAFT_TENSORS, TENSOR_ALIAS, 16, 4, TERM_AT_INT4},
     {605, DRAFT_TENSORS, TENSOR_ALIAS, 20, 4, 2},
     {605, DRAFT_TENSORS, TENSOR_ALIAS, 32, 4, CODING_F16},
-    {606, DRAFT_TENSORS, TENSOR_INT4, 4, 4, 0}, /* two empty names, see test_rules.c */
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 32, 4, UINT32_MAX},
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 32, 4, N_SPECIMEN_CODINGS},
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 32, 4, CODING_OPAQUE},
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 32, 4, CODING_F16},
+    {608, DRAFT_TENSORS, TENSOR_RESCALED, 32, 4, CODING_VECTOR},
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 36, 4, UINT32_MAX},
     {608, DRAFT_TENSORS, TENSOR_RESCALED, 36, 4, N_SPECIMEN_STREAMS - 1},
 
     /* ---- blobs ---- */
     {701, DRAFT_BLOBS, BLOB_REPEAT, 4, 4, 4},
     {701, DRAFT_BLOBS, BLOB_REPEAT, 4, 4, 0x80000002},
-    {702, DRAFT_BLOBS, BLOB_REPEAT, 0, 4, INGOT_BLOB_METADATA}, /* with a name */
+    {702, DRAFT_BLOBS, BLOB_REPEAT, 0, 4, INGOT_BLOB_METADATA},  /* with a name */
     {702, DRAFT_BLOBS, BLOB_RECEIPT, 0, 4, INGOT_BLOB_METADATA}, /* the second */
-    {702, DRAFT_BLOBS, BLOB_REPEAT, 12, 4, 0},
+    {702, DRAFT_BLOBS, BLOB_REPEAT, 8, 8, 0},
     {703, DRAFT_BLOBS, BLOB_REPEAT, 24, 4, N_SPECIMEN_STREAMS},
     {703, DRAFT_BLOBS, BLOB_REPEAT, 24, 4, UINT32_MAX},
     {703, DRAFT_BLOBS, BLOB_REPEAT, 28, 4, 1},
@@ -380,12 +389,15 @@ void rule_edit_make(struct draft *d, const struct rule_edit *edit)
     }
     draft_seal(d);
     uint8_t *trailer = d->file.data + d->file.n_bytes - 96;
-    if (edit->place == EDIT_HEADER) put(d->file.data, edit);
+    switch (edit->place) {
+    case EDIT_HEADER: put(d->file.data, edit); break;
+    case EDIT_DIRECTORY: put(d->file.data + d->index_offset, edit); break;
+    case EDIT_TRAILER: put(trailer, edit); break;
+    case EDIT_FILE_BYTES: put(d->file.data, edit); return;
+    case EDIT_TRAILER_BYTES: put(trailer, edit); return;
+    default: return;
+    }
     if (edit->place == EDIT_HEADER) draft_fix_header(d);
-    if (edit->place == EDIT_DIRECTORY) put(d->file.data + d->index_offset, edit);
     if (edit->place == EDIT_DIRECTORY) draft_fix_index(d);
-    if (edit->place == EDIT_TRAILER) put(trailer, edit);
-    if (edit->place == EDIT_TRAILER) draft_fix_trailer(d);
-    if (edit->place == EDIT_FILE_BYTES) put(d->file.data, edit);
-    if (edit->place == EDIT_TRAILER_BYTES) put(trailer, edit);
+    draft_fix_trailer(d);
 }

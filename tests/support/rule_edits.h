@@ -1,5 +1,6 @@
 /* Rules of the specification and, for each, single fields of the specimen that break it and nothing
- * else, all checksums being right. What takes more than one field is in test_rules.c. */
+ * else, all checksums being right. What takes more than one field is in
+ * rule_files.h. */
 #ifndef INGOT_TESTS_SUPPORT_RULE_EDITS_H
 #define INGOT_TESTS_SUPPORT_RULE_EDITS_H
 

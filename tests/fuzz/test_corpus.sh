@@ -1,0 +1,12 @@
+#!/bin/sh
+# Runs every fuzz target over its corpus: what a fuzzer once found stays found.
+set -eu
+
+for target in tests/fuzz/fuzz_*.c; do
+    name=${target#tests/fuzz/fuzz_}
+    name=${name%.c}
+    set -- "tests/fuzz/corpus/$name"
+    [ "$name" = ingot ] && set -- "$@" fixtures/golden
+    printf '%s: ' "$name"
+    "$BUILD/tests/fuzz/replay_$name" "$@"
+done
