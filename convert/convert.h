@@ -19,6 +19,7 @@ struct convert_options {
     const char *encode; /* NULL: keep the source's own encoding; else an encoding (see presets.h) */
     ingot_compression compression;
     bool replace;
+    uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
     const struct progress *progress; /* may be NULL */
     /* Called once a tensor, in order, when it is written; error is NULL when it was kept. */
     void *context;
@@ -40,9 +41,10 @@ ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error);
 
-/* Writes the source files of `file` again under the folder `target` (created; it must be empty or
- * absent unless replace), or as the file `target` when the source was a single file. Every file is
- * checked against its hash before it gets its name. */
+/* Writes the source files of `file` again: into the archive `target` when its name ends as one's
+ * does (see bundle_writer.h); else under the folder `target` (created; it must be empty or absent
+ * unless replace), or as the file `target` when the source was a single file. Everything is checked
+ * against its hash before it gets its name. */
 struct restore_result {
     uint32_t n_files;
     uint64_t n_bytes;

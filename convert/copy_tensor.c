@@ -12,6 +12,7 @@ enum { MAX_COPIED_TERMS = 64 };
 
 struct copying {
     const ingot_file *file;
+    struct coding_copies *copies;
     const struct row_progress *progress;
     uint64_t all_rows;
     struct writer_tensor tensor;
@@ -23,28 +24,6 @@ struct copying {
     struct byte_buffer texts; /* names, each with a zero byte */
 };
 
-/* Whether a coding or a table of it has a codebook, which is a stream of its own. */
-static bool has_codebook(const struct ingot_coding *coding)
-{
-    if (coding == NULL) return false;
-    if (coding->codebook_stream != INGOT_NONE) return true;
-    for (uint32_t i = 0; i < N_SLOTS; i++) {
-        if (coding->slots[i].has_table && has_codebook(coding->slots[i].table)) return true;
-    }
-    return false;
-}
-
-/* What of a term the writer cannot write, in words; NULL when it can. */
-static const char *obstacle(const struct file_term *term)
-{
-    if (term->kind == TERM_REF) return "a reference to another file";
-    if (term->magnitude) return "DoRA magnitudes";
-    if (term->block_rows || term->block_cols) return "a mask of blocks";
-    if (has_codebook(term->coding) || has_codebook(term->coding_b)) return "a codebook";
-    if (term->coding->map == MAP_OPAQUE) return "foreign bytes";
-    return NULL;
-}
-
 static ingot_status fail_tensor(const struct copying *c, const char *what, ingot_error *error)
 {
     return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET,
@@ -52,31 +31,43 @@ static ingot_status fail_tensor(const struct copying *c, const char *what, ingot
                       "it is held with %s, which this build cannot copy", what);
 }
 
+/* One term for the writer; its name is set later. */
+static ingot_status take_term(struct copying *c, const struct file_term *t, struct writer_term *out,
+                              ingot_error *error)
+{
+    if (t->kind == TERM_REF) return fail_tensor(c, "a reference to another file", error);
+    *out = (struct writer_term){
+        .kind = t->kind,
+        .combine = t->combine,
+        .mask = t->mask,
+        .optional = t->optional,
+        .multiplier = t->multiplier,
+        .rank = t->rank,
+        .block_rows = t->block_rows,
+        .block_cols = t->block_cols,
+        .n_kept = t->n_kept,
+    };
+    ingot_status status = copy_coding(c->copies, t->coding, &out->coding, error);
+    if (status == INGOT_OK) status = copy_coding(c->copies, t->coding_b, &out->coding_b, error);
+    if (status == INGOT_OK) status = copy_coding(c->copies, t->magnitude, &out->magnitude, error);
+    return status;
+}
+
 static ingot_status list_terms(struct copying *c, uint32_t index, uint32_t n_terms,
                                ingot_error *error)
 {
     /* All names first, since the buffer moves while it grows. */
     uint64_t offsets[MAX_COPIED_TERMS];
+    if (ingot_file_rescaled(c->file, index)) return fail_tensor(c, "factors of its rows", error);
     for (uint32_t k = 0; k < n_terms; k++) {
         struct file_term t;
         ingot_file_term(c->file, index, k, &t);
-        const char *what = obstacle(&t);
-        if (what) return fail_tensor(c, what, error);
+        const ingot_status status = take_term(c, &t, &c->terms[k], error);
+        if (status != INGOT_OK) return status;
+        c->first_streams[k] = t.first_stream;
         offsets[k] = c->texts.n_bytes;
         buffer_append(&c->texts, t.name, t.name_bytes);
         buffer_u8(&c->texts, 0);
-        c->first_streams[k] = t.first_stream;
-        c->terms[k] = (struct writer_term){
-            .kind = t.kind,
-            .combine = t.combine,
-            .mask = t.mask,
-            .optional = t.optional,
-            .coding = t.coding,
-            .coding_b = t.coding_b,
-            .multiplier = t.multiplier,
-            .rank = t.rank,
-            .n_kept = t.n_kept,
-        };
     }
     if (c->texts.failed) return ingot_fail_memory(error, c->texts.n_bytes, "term names");
     for (uint32_t k = 0; k < n_terms; k++) {
@@ -128,15 +119,16 @@ static ingot_status copy_rows(void *context, uint64_t first_row, uint64_t n_rows
     return INGOT_OK;
 }
 
-ingot_status copy_tensor(const ingot_file *file, uint32_t index, ingot_writer *writer,
+ingot_status copy_tensor(struct coding_copies *copies, uint32_t index,
                          const struct row_progress *progress, ingot_error *error)
 {
     ingot_tensor t;
-    const struct tensor_layout layout = ingot_file_layout(file, index);
+    const struct tensor_layout layout = ingot_file_layout(copies->file, index);
     struct copying *c = ingot_allocate_zeroed(NULL, 1, sizeof *c);
     if (c == NULL) return ingot_fail_memory(error, sizeof *c, "tensor");
-    ingot_file_tensor(file, index, &t);
-    c->file = file;
+    ingot_file_tensor(copies->file, index, &t);
+    c->file = copies->file;
+    c->copies = copies;
     c->progress = progress;
     c->all_rows = t.n_matrices * t.n_rows;
     c->tensor = (struct writer_tensor){
@@ -155,7 +147,10 @@ ingot_status copy_tensor(const ingot_file *file, uint32_t index, ingot_writer *w
     const struct writer_source source = {c, copy_fill, copy_rows};
     ingot_status status = list_terms(c, index, t.n_terms, error);
     if (status == INGOT_OK) status = match_streams(c, error);
-    if (status == INGOT_OK) status = ingot_writer_tensor(writer, &c->tensor, &source, error);
+    if (status == INGOT_OK) {
+        status = ingot_writer_tensor(copies->writer, &c->tensor, &source, error);
+    }
+    coding_copies_clear(copies);
     buffer_release(&c->texts);
     ingot_release(NULL, c);
     return status;

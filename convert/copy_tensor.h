@@ -3,11 +3,14 @@
 #ifndef INGOT_CONVERT_COPY_TENSOR_H
 #define INGOT_CONVERT_COPY_TENSOR_H
 
+#include "convert/copy_codings.h"
 #include "convert/encode_tensor.h"
 #include "format/writer.h"
 
-/* INGOT_UNSUPPORTED, naming the tensor and what of it, when the writer cannot write its like. */
-ingot_status copy_tensor(const ingot_file *file, uint32_t index, ingot_writer *writer,
+/* Copies tensor `index` of the file to the writer that `copies` names. INGOT_UNSUPPORTED, naming
+ * the tensor and what of it, when its like cannot be copied: a reference to another file, a
+ * rescale, foreign bytes of a length that does not follow from the shape. */
+ingot_status copy_tensor(struct coding_copies *copies, uint32_t index,
                          const struct row_progress *progress, ingot_error *error);
 
 #endif

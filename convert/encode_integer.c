@@ -60,8 +60,10 @@ static float encode_row(const float *w, uint64_t n, uint8_t *codes)
         const float size = fabsf(w[i]);
         largest = size > largest ? size : largest;
     }
-    const float scale = largest / 127.0f;
+    float scale = largest / 127.0f;
     if (scale == 0.0f) return 0.0f;
+    /* Rounded up at the very end of the range, 127 steps would be infinite. */
+    if (isinf(scale * 127.0f)) scale = nextafterf(scale, 0.0f);
     for (uint64_t i = 0; i < n; i++) {
         codes[i] = (uint8_t)clamp((int32_t)round_even(w[i] / scale), -127, 127);
     }

@@ -7,6 +7,9 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 
+/* Values that are looked at before those that are kept are stored. */
+enum { STEP = 1024 };
+
 /* Values are f32 in here: an f64 source keeps no more than that. */
 static ingot_dtype value_type(ingot_dtype dtype)
 {
@@ -57,44 +60,70 @@ static struct selection select_largest(const float *values, uint64_t n, uint64_t
     return (struct selection){high << 16 | low, n_kept};
 }
 
+/* Moves the kept ones of n values to `kept`, sets their bits in a row of the bitmap that begins at
+ * bit `first_bit`, and returns how many they are. */
+static uint64_t keep_values(struct selection *s, const float *values, uint64_t n, uint8_t *bitmap,
+                            uint64_t first_bit, float *kept)
+{
+    uint64_t n_kept = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        const uint32_t m = magnitude(values[i]);
+        const bool equal = m == s->threshold && s->n_equal > 0;
+        const bool keep = m > s->threshold || equal;
+        const uint64_t bit = first_bit + i;
+        s->n_equal -= equal;
+        bitmap[bit / 8] |= (uint8_t)(keep << bit % 8);
+        kept[n_kept] = values[i];
+        n_kept += keep;
+    }
+    return n_kept;
+}
+
+/* The kept values of row r, from number *n_kept of the tensor on. */
+static ingot_status encode_row(const struct encode_input *input, struct selection *s, uint64_t r,
+                               uint64_t first_bit, uint8_t *const *streams, uint64_t *n_kept,
+                               ingot_error *error)
+{
+    float kept[STEP];
+    const ingot_dtype dtype = (ingot_dtype)input->plan->coding.format;
+    const uint64_t n_cols = input->shape.n_cols;
+    for (uint64_t c = 0; c < n_cols; c += STEP) {
+        const float *values = input->values + r * n_cols + c;
+        const uint64_t n_step = min_u64(STEP, n_cols - c);
+        const uint64_t n = keep_values(s, values, n_step, streams[0], first_bit + c, kept);
+        uint64_t bad;
+        if (!cast_values(dtype, kept, n, streams[2] + *n_kept * dtype_bytes(dtype), &bad)) {
+            uint64_t at = 0;
+            while (f32_bits(values[at]) != f32_bits(kept[bad])) at++;
+            return encode_refuse(input, r * n_cols + c + at,
+                                 "would make it infinite in the source's type", error);
+        }
+        *n_kept += n;
+    }
+    return INGOT_OK;
+}
+
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,
                            ingot_error *error)
 {
-    const struct term_plan *plan = input->plan;
     const uint64_t n_rows = input->shape.n_matrices * input->shape.n_rows;
-    const uint64_t n_cols = input->shape.n_cols;
-    const uint64_t n_kept = plan->term.n_kept;
-    const ingot_dtype dtype = (ingot_dtype)plan->coding.format;
-    const uint32_t value_bytes = dtype_bytes(dtype);
-    const uint32_t offset_bytes = n_kept < UINT64_C(1) << 32 ? 4 : 8;
+    const uint64_t all_kept = input->plan->term.n_kept;
     struct stream_shape bitmap;
-    uint64_t kept = 0;
-    if (n_kept == 0 || !plane_shape(1, input->shape, &bitmap)) return INGOT_OK;
+    uint64_t n_kept = 0;
+    ingot_status status = INGOT_OK;
+    if (all_kept == 0 || !plane_shape(1, input->shape, &bitmap)) return INGOT_OK;
     uint64_t *counts = ingot_allocate(NULL, 65536 * sizeof *counts);
     if (counts == NULL) return ingot_fail_memory(error, 65536 * sizeof *counts, "selection");
-    struct selection s = select_largest(input->values, n_rows * n_cols, n_kept, counts);
+    struct selection s =
+        select_largest(input->values, n_rows * input->shape.n_cols, all_kept, counts);
     ingot_release(NULL, counts);
-    for (uint64_t r = 0; r < n_rows; r++) {
-        for (uint64_t c = 0; c < n_cols; c++) {
-            const uint64_t i = r * n_cols + c;
-            const uint32_t m = magnitude(input->values[i]);
-            const uint64_t bit = r * bitmap.row_bits + c;
-            uint64_t bad;
-            if (m < s.threshold || (m == s.threshold && s.n_equal == 0)) continue;
-            if (m == s.threshold) s.n_equal--;
-            streams[0][bit / 8] |= (uint8_t)(1u << bit % 8);
-            uint8_t *value = streams[2] + kept++ * value_bytes;
-            if (!cast_values(dtype, &input->values[i], 1, value, &bad)) {
-                return encode_refuse(input, i, "would make it infinite in the source's type",
-                                     error);
-            }
-        }
-        uint8_t *offset = streams[1] + (r + 1) * offset_bytes;
-        if (offset_bytes == 4) {
-            store_u32(offset, (uint32_t)kept);
+    for (uint64_t r = 0; r < n_rows && status == INGOT_OK; r++) {
+        status = encode_row(input, &s, r, r * bitmap.row_bits, streams, &n_kept, error);
+        if (all_kept < UINT64_C(1) << 32) {
+            store_u32(streams[1] + (r + 1) * 4, (uint32_t)n_kept);
         } else {
-            store_u64(offset, kept);
+            store_u64(streams[1] + (r + 1) * 8, n_kept);
         }
     }
-    return INGOT_OK;
+    return status;
 }

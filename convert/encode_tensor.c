@@ -74,8 +74,8 @@ static void end_job(struct tensor_job *job)
 
 ingot_status encode_tensor(const struct model *model, uint32_t index,
                            const struct encoding *encoding, ingot_writer *writer,
-                           const struct row_progress *progress, struct encoded_tensor *result,
-                           ingot_error *error)
+                           struct ingot_pool *pool, const struct row_progress *progress,
+                           struct encoded_tensor *result, ingot_error *error)
 {
     struct tensor_job *job = ingot_allocate_zeroed(NULL, 1, sizeof *job);
     if (job == NULL) return ingot_fail_memory(error, sizeof *job, "tensor");
@@ -83,6 +83,7 @@ ingot_status encode_tensor(const struct model *model, uint32_t index,
     job->encoding = encoding;
     job->progress = progress;
     job->writer = writer;
+    job->pool = pool;
     job->result = result;
     ingot_status status = begin_job(job, model, index, error);
     if (status == INGOT_OK) {

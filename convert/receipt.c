@@ -124,10 +124,10 @@ void receipt_close(struct receipt *receipt)
     ingot_release(NULL, receipt);
 }
 
-/* What the earlier receipt says of the tensor that comes next, or NULL. */
+/* What the earlier receipt says of a tensor, or NULL. */
 static json_t *earlier_entry(struct receipt *r, const struct model_tensor *tensor)
 {
-    json_t *entry = json_array_get(r->earlier_tensors, json_array_size(r->tensors));
+    json_t *entry = json_array_get(r->earlier_tensors, tensor->number);
     json_t *name = name_json(tensor->name, tensor->name_bytes);
     const bool same = entry && name && json_equal(json_object_get(entry, "name"), name);
     json_decref(name);
@@ -183,6 +183,13 @@ void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
     put_real(receipt, entry, "max_error", encoded->error.max_error);
     put_real(receipt, entry, "bits_per_weight", (double)encoded->coded_bytes * 8 / n);
     if (earlier) put(receipt, entry, "earlier", json_incref(earlier));
+    append(receipt, receipt->tensors, entry);
+}
+
+void receipt_alias(struct receipt *receipt, const struct model_tensor *tensor, uint32_t other)
+{
+    json_t *entry = json_copy(json_array_get(receipt->tensors, other));
+    put(receipt, entry, "name", name_json(tensor->name, tensor->name_bytes));
     append(receipt, receipt->tensors, entry);
 }
 

@@ -23,6 +23,9 @@ void receipt_copied(struct receipt *receipt, const struct model_tensor *tensor);
 void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
                      const struct encoded_tensor *encoded);
 
+/* Another name for tensor `other`, of which it has the entry but for the name: */
+void receipt_alias(struct receipt *receipt, const struct model_tensor *tensor, uint32_t other);
+
 void receipt_note(struct receipt *receipt, const char *text);
 
 /* Appends the JSON text; fails when memory for any of the above was lacking. */

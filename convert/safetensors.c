@@ -96,9 +96,10 @@ static ingot_status read_dtype(struct parser *p, struct safetensors_entry *entry
     return fail_entry(p, entry, "dtype", INGOT_UNSUPPORTED, event.offset, what);
 }
 
-/* Reads an array of at most `most` integers. */
+/* Reads an array of at most `most` integers; too_many is the status for more. */
 static ingot_status read_integers(struct parser *p, const struct safetensors_entry *entry,
-                                  const char *key, uint32_t most, uint64_t *numbers, uint32_t *n)
+                                  const char *key, uint32_t most, ingot_status too_many,
+                                  uint64_t *numbers, uint32_t *n)
 {
     struct json_event event;
     uint32_t found = 0;
@@ -114,7 +115,7 @@ static ingot_status read_integers(struct parser *p, const struct safetensors_ent
         if (found == most) {
             char what[64];
             snprintf(what, sizeof what, "more than %u numbers", most);
-            return fail_entry(p, entry, key, INGOT_UNSUPPORTED, event.offset, what);
+            return fail_entry(p, entry, key, too_many, event.offset, what);
         }
         if (!json_event_u64(&event, &numbers[found])) {
             return fail_entry(p, entry, key, INGOT_INVALID, event.offset,
@@ -130,7 +131,7 @@ static ingot_status read_shape(struct parser *p, struct safetensors_entry *entry
 {
     uint32_t rank;
     const ingot_status status =
-        read_integers(p, entry, "shape", INGOT_MAX_RANK, entry->dims, &rank);
+        read_integers(p, entry, "shape", INGOT_MAX_RANK, INGOT_UNSUPPORTED, entry->dims, &rank);
     if (status == INGOT_OK) entry->rank = (uint8_t)rank;
     return status;
 }
@@ -140,7 +141,8 @@ static ingot_status read_offsets(struct parser *p, struct safetensors_entry *ent
     uint64_t numbers[2];
     uint32_t n;
     const uint64_t offset = p->pull.first_offset + p->pull.at;
-    const ingot_status status = read_integers(p, entry, "data_offsets", 2, numbers, &n);
+    const ingot_status status =
+        read_integers(p, entry, "data_offsets", 2, INGOT_INVALID, numbers, &n);
     if (status != INGOT_OK) return status;
     if (n != 2) {
         return fail_entry(p, entry, "data_offsets", INGOT_INVALID, offset, "not two numbers");

@@ -14,9 +14,11 @@
 struct ingot_sink {
     struct conversion *c;
     ingot_writer *writer;
+    struct ingot_pool *pool; /* when anything is encoded */
     struct receipt *receipt;
     XXH3_state_t *hash;
     uint32_t *attachment_blobs;
+    struct coding_copies copies;
     bool changed;                /* a tensor does not hold its source's bits */
     struct model_hashes written; /* as the bytes passed */
     struct model_hashes proved;  /* as the source's files were read for their hashes */
@@ -89,14 +91,13 @@ static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const stru
     return INGOT_OK;
 }
 
-static ingot_status copy_terms(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+static ingot_status copy_terms(struct ingot_sink *s, const struct model_tensor *t)
 {
     const struct row_progress progress = conversion_row_progress(s->c);
-    const ingot_file *file = model_container(s->c->model);
     ingot_tensor described;
-    const ingot_status status = copy_tensor(file, index, s->writer, &progress, s->error);
+    const ingot_status status = copy_tensor(&s->copies, t->number, &progress, s->error);
     if (status != INGOT_OK) return status;
-    ingot_file_tensor(file, index, &described);
+    ingot_file_tensor(s->copies.file, t->number, &described);
     receipt_copied(s->receipt, t);
     conversion_tensor_done(s->c, t, t->encoding, described.coded_bytes, NULL);
     return INGOT_OK;
@@ -106,13 +107,42 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
 {
     const struct row_progress progress = conversion_row_progress(s->c);
     struct encoded_tensor encoded;
-    const ingot_status status =
-        encode_tensor(s->c->model, index, s->c->encoding, s->writer, &progress, &encoded, s->error);
+    const ingot_status status = encode_tensor(s->c->model, index, s->c->encoding, s->writer,
+                                              s->pool, &progress, &encoded, s->error);
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;
     receipt_encoded(s->receipt, t, &encoded);
     conversion_tensor_done(s->c, t, encoded.label, encoded.coded_bytes, &encoded.error);
+    return INGOT_OK;
+}
+
+/* The tensor that this one is another name of, as the model counts; INGOT_NONE when there is none,
+ * or when that one is left out. */
+static uint32_t alias_of(const struct ingot_sink *s, const struct model_tensor *t)
+{
+    ingot_tensor named;
+    uint32_t index;
+    if (s->copies.file == NULL) return INGOT_NONE;
+    ingot_file_tensor(s->copies.file, t->number, &named);
+    if (named.alias_of == INGOT_NONE) return INGOT_NONE;
+    ingot_file_tensor(s->copies.file, named.alias_of, &named);
+    const ingot_status status = model_find(s->c->model, named.name, named.name_bytes, &index);
+    return status == INGOT_OK ? index : INGOT_NONE;
+}
+
+/* Another name of a tensor stays one, whatever became of that tensor: what becomes of a tensor does
+ * not depend on its name. */
+static ingot_status write_alias(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+{
+    const uint32_t other = alias_of(s, t);
+    const ingot_status status =
+        ingot_writer_alias(s->writer, t->name, t->name_bytes, other, s->error);
+    if (status != INGOT_OK) return status;
+    memcpy(s->written.tensors[index], s->written.tensors[other], 16);
+    s->kept[index] = s->kept[other];
+    receipt_alias(s->receipt, t, other);
+    conversion_tensor_done(s->c, t, "alias", 0, NULL);
     return INGOT_OK;
 }
 
@@ -124,10 +154,12 @@ static ingot_status write_tensors(struct ingot_sink *s)
         ingot_status status;
         model_tensor(s->c->model, i, &t);
         conversion_begin_part(s->c, t.stored_bytes);
-        if (encoding && encoding_applies(encoding, &t)) {
+        if (alias_of(s, &t) != INGOT_NONE) {
+            status = write_alias(s, i, &t);
+        } else if (encoding && encoding_applies(encoding, &t)) {
             status = encode(s, i, &t);
         } else {
-            status = t.raw ? keep_tensor(s, i, &t) : copy_terms(s, i, &t);
+            status = t.raw ? keep_tensor(s, i, &t) : copy_terms(s, &t);
         }
         if (status != INGOT_OK) return status;
         conversion_end_part(s->c);
@@ -240,7 +272,9 @@ static ingot_status begin(struct ingot_sink *s)
         s->attachment_blobs == NULL) {
         return ingot_fail_memory(s->error, n_tensors * 33 + n_attachments * 36, "hashes");
     }
-    return begin_receipt(s);
+    const ingot_status status = begin_receipt(s);
+    if (status != INGOT_OK || s->c->encoding == NULL) return status;
+    return ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
 }
 
 static ingot_status write_all(struct ingot_sink *s)
@@ -249,6 +283,7 @@ static ingot_status write_all(struct ingot_sink *s)
     uint64_t raw_bytes;
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
                                               NULL, &s->writer, s->error);
+    s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
     if (status == INGOT_OK) status = write_attachments(s);
     if (status == INGOT_OK) status = write_tensors(s);
     if (status == INGOT_OK) status = write_metadata(s);
@@ -266,7 +301,9 @@ ingot_status sink_ingot(struct conversion *c, ingot_error *error)
     struct ingot_sink s = {.c = c, .error = error};
     ingot_status status = begin(&s);
     if (status == INGOT_OK) status = write_all(&s);
+    coding_copies_release(&s.copies);
     ingot_writer_close(s.writer);
+    ingot_pool_close(s.pool);
     receipt_close(s.receipt);
     ingot_release(NULL, s.attachment_blobs);
     ingot_release(NULL, s.kept);

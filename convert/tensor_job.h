@@ -6,11 +6,13 @@
 #include "convert/encode_tensor.h"
 #include "convert/rows.h"
 #include "convert/streams.h"
+#include "format/pool.h"
 
 struct tensor_job {
     const struct encoding *encoding;
     const struct row_progress *progress;
     ingot_writer *writer;
+    struct ingot_pool *pool;
     struct row_reader reader;
     struct writer_tensor tensor; /* its name ends with a zero byte and is the job's */
     struct stack_shape stack;
