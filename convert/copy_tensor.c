@@ -17,7 +17,7 @@ struct copying {
     uint64_t all_rows;
     struct writer_tensor tensor;
     struct writer_term terms[MAX_COPIED_TERMS];
-    uint32_t first_streams[MAX_COPIED_TERMS]; /* of each term, in the file */
+    uint32_t first_streams[MAX_COPIED_TERMS + 1]; /* of each term, then the rescale, in the file */
     uint32_t stream_numbers[TENSOR_MAX_STREAMS];
     uint32_t n_streams;
     struct term_stream list[TENSOR_MAX_STREAMS];
@@ -31,11 +31,22 @@ static ingot_status fail_tensor(const struct copying *c, const char *what, ingot
                       "it is held with %s, which this build cannot copy", what);
 }
 
+/* What a ref term names; its coding is none. */
+static ingot_status take_ref(const struct copying *c, const struct file_term *t,
+                             struct writer_term *out, ingot_error *error)
+{
+    struct file_ref ref;
+    ingot_file_ref(c->file, t, &ref);
+    out->target = ref.target;
+    out->target_bytes = ref.target_bytes;
+    return ingot_writer_base(c->copies->writer, ref.content_id, ref.name, ref.name_bytes,
+                             &out->file, error);
+}
+
 /* One term for the writer; its name is set later. */
 static ingot_status take_term(struct copying *c, const struct file_term *t, struct writer_term *out,
                               ingot_error *error)
 {
-    if (t->kind == TERM_REF) return fail_tensor(c, "a reference to another file", error);
     *out = (struct writer_term){
         .kind = t->kind,
         .combine = t->combine,
@@ -47,6 +58,7 @@ static ingot_status take_term(struct copying *c, const struct file_term *t, stru
         .block_cols = t->block_cols,
         .n_kept = t->n_kept,
     };
+    if (t->kind == TERM_REF) return take_ref(c, t, out, error);
     ingot_status status = copy_coding(c->copies, t->coding, &out->coding, error);
     if (status == INGOT_OK) status = copy_coding(c->copies, t->coding_b, &out->coding_b, error);
     if (status == INGOT_OK) status = copy_coding(c->copies, t->magnitude, &out->magnitude, error);
@@ -58,7 +70,10 @@ static ingot_status list_terms(struct copying *c, uint32_t index, uint32_t n_ter
 {
     /* All names first, since the buffer moves while it grows. */
     uint64_t offsets[MAX_COPIED_TERMS];
-    if (ingot_file_rescaled(c->file, index)) return fail_tensor(c, "factors of its rows", error);
+    const struct ingot_coding *rescale =
+        ingot_file_rescale(c->file, index, &c->first_streams[n_terms]);
+    const ingot_status copied = copy_coding(c->copies, rescale, &c->tensor.rescale, error);
+    if (copied != INGOT_OK) return copied;
     for (uint32_t k = 0; k < n_terms; k++) {
         struct file_term t;
         ingot_file_term(c->file, index, k, &t);

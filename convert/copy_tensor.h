@@ -8,8 +8,8 @@
 #include "format/writer.h"
 
 /* Copies tensor `index` of the file to the writer that `copies` names. INGOT_UNSUPPORTED, naming
- * the tensor and what of it, when its like cannot be copied: a reference to another file, a
- * rescale, foreign bytes of a length that does not follow from the shape. */
+ * the tensor and what of it, when its like cannot be copied: foreign bytes of a length that does
+ * not follow from the shape. */
 ingot_status copy_tensor(struct coding_copies *copies, uint32_t index,
                          const struct row_progress *progress, ingot_error *error);
 

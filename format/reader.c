@@ -170,9 +170,24 @@ void ingot_file_term(const ingot_file *file, uint32_t tensor, uint32_t term, str
     term_at(file, tensor_at(file, tensor).first_term + term, out);
 }
 
-bool ingot_file_rescaled(const ingot_file *file, uint32_t tensor)
+const struct ingot_coding *ingot_file_rescale(const ingot_file *file, uint32_t tensor,
+                                              uint32_t *first_stream)
 {
-    return tensor_at(file, tensor).rescale_coding != INGOT_NONE;
+    const struct tensor_record t = tensor_at(file, tensor);
+    if (t.rescale_coding == INGOT_NONE) return NULL;
+    *first_stream = t.rescale_stream;
+    return &file->codings[t.rescale_coding];
+}
+
+void ingot_file_ref(const ingot_file *file, const struct file_term *term, struct file_ref *ref)
+{
+    struct term_record t;
+    struct file_record f;
+    term_read(record_at(file, SECTION_TERMS, term->number), &t);
+    const uint8_t *record = record_at(file, SECTION_FILES, t.file);
+    file_read(record, &f);
+    *ref = (struct file_ref){record + 8, string_at(file, f.name), f.name.n_bytes,
+                             string_at(file, t.target), t.target.n_bytes};
 }
 
 bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor)
@@ -218,6 +233,17 @@ static void say_term(struct text *text, const struct file_term *term)
     }
 }
 
+uint32_t rescale_n_streams(const struct ingot_file *file, const struct tensor_record *tensor)
+{
+    /* The number does not depend on the shape. */
+    const struct stack_shape any = {1, 1, 1};
+    struct stream_shape shapes[CODING_MAX_STREAMS];
+    uint32_t n = 0;
+    if (tensor->rescale_coding == INGOT_NONE) return 0;
+    coding_streams(&file->codings[tensor->rescale_coding], any, shapes, &n);
+    return n;
+}
+
 /* Raw and stored bytes of one stream. */
 static void add_stream_bytes(const struct ingot_file *file, uint32_t stream, ingot_tensor *t)
 {
@@ -257,6 +283,8 @@ void ingot_file_tensor(const ingot_file *file, uint32_t index, ingot_tensor *ten
             add_stream_bytes(file, term.first_stream + i, &t);
         }
     }
+    const uint32_t n_rescale = rescale_n_streams(file, &r);
+    for (uint32_t i = 0; i < n_rescale; i++) add_stream_bytes(file, r.rescale_stream + i, &t);
     *tensor = t;
 }
 

@@ -54,8 +54,20 @@ bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor);
  * or such a ref and an xor of the bits. */
 bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor);
 
-/* Whether each row of the tensor is multiplied by a factor after the sum of its terms. */
-bool ingot_file_rescaled(const ingot_file *file, uint32_t tensor);
+/* The coding of the factors that each row of the tensor is multiplied by after the sum of its
+ * terms, and its first stream; NULL when there are none. */
+const struct ingot_coding *ingot_file_rescale(const ingot_file *file, uint32_t tensor,
+                                              uint32_t *first_stream);
+
+/* What a ref term names. Pointers live as long as the file. */
+struct file_ref {
+    const uint8_t *content_id; /* algorithm 1: 16 bytes */
+    const char *name;          /* where the file may be found, beside this one */
+    uint32_t name_bytes;
+    const char *target; /* the tensor there */
+    uint32_t target_bytes;
+};
+void ingot_file_ref(const ingot_file *file, const struct file_term *term, struct file_ref *ref);
 
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */

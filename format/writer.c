@@ -16,6 +16,9 @@
 ingot_status ingot_writer_raw(ingot_writer *writer, const struct writer_tensor *tensor,
                               const struct byte_source *source, ingot_error *error)
 {
+    if (ingot_dtype_name(tensor->dtype) == NULL) {
+        return ingot_fail_rule(error, R_601, INGOT_NO_OFFSET, "dtype", "%d", (int)tensor->dtype);
+    }
     const struct ingot_coding coding = raw_coding(tensor->dtype);
     const struct writer_term term = {.kind = TERM_DENSE, .coding = &coding};
     struct raw_rows rows = {.allocator = writer->allocator, .source = source, .bits = coding.bits};
@@ -149,19 +152,23 @@ ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t
 }
 
 ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16], const char *name,
-                               uint32_t *number, ingot_error *error)
+                               uint32_t name_bytes, uint32_t *number, ingot_error *error)
 {
     struct index_tables *tables = &writer->tables;
     struct file_record r = {.content_algorithm = 1};
-    if (!safe_path(name, strlen(name))) {
+    if (!safe_path(name, name_bytes)) {
         return ingot_fail_rule(error, R_531, INGOT_NO_OFFSET, "base name",
-                               "\"%.100s\" is not a safe path", name);
+                               "\"%.*s\" is not a safe path", (int)min_u64(name_bytes, 100), name);
+    }
+    const uint32_t n = (uint32_t)(tables->files.n_bytes / FILE_BYTES);
+    for (*number = 0; *number < n; (*number)++) {
+        file_read(tables->files.data + (uint64_t)*number * FILE_BYTES, &r);
+        if (memcmp(r.content_id, content_id, HASH_BYTES) == 0) return INGOT_OK;
     }
     memcpy(r.content_id, content_id, HASH_BYTES);
-    r.name = tables_string(tables, name, (uint32_t)strlen(name));
+    r.name = tables_string(tables, name, name_bytes);
     uint8_t record[FILE_BYTES];
     file_write(&r, record);
-    *number = (uint32_t)(tables->files.n_bytes / FILE_BYTES);
     buffer_append(&tables->files, record, sizeof record);
     return tables_failed(tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
 }

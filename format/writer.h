@@ -89,9 +89,9 @@ ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t
                                 uint32_t alias_of, ingot_error *error);
 
 /* Names another file that ref terms may refer to, by its content id (algorithm 1) and a safe path
- * beside this file where it may be found. Sets *number. */
+ * beside this file where it may be found. Sets *number; the same file named again has the same. */
 ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16], const char *name,
-                               uint32_t *number, ingot_error *error);
+                               uint32_t name_bytes, uint32_t *number, ingot_error *error);
 
 /* A byte_source over memory. *span must outlive it. */
 struct byte_source memory_bytes(const struct span *span);

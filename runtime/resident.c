@@ -405,7 +405,8 @@ ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t mat
         .matrix_index = matrix_index,
     };
     ingot_file_tensor(file, tensor, &load.tensor);
-    if (ingot_file_rescaled(file, tensor)) {
+    uint32_t rescale_stream;
+    if (ingot_file_rescale(file, tensor, &rescale_stream)) {
         return refuse(&load, "a factor per row");
     }
     struct resident_matrix made = {.n_rows = load.stack.n_rows, .n_cols = load.stack.n_cols};
