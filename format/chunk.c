@@ -79,30 +79,50 @@ static bool holds(uint32_t first, uint32_t n, uint32_t stream)
     return stream >= first && stream - first < n;
 }
 
-void describe_stream(const struct ingot_file *file, uint32_t stream, char *text, size_t text_bytes)
+static bool is_of_tensor(const struct ingot_file *file, const struct tensor_record *t,
+                         uint32_t stream)
 {
-    for (uint32_t i = 0; i < file->sections[SECTION_TENSORS].n_records; i++) {
-        const struct tensor_record t = tensor_at(file, i);
-        for (uint32_t k = 0; k < t.n_terms; k++) {
-            struct term_record term;
-            term_read(record_at(file, SECTION_TERMS, t.first_term + k), &term);
-            if (!holds(term.first_stream, term.n_streams, stream)) continue;
-            snprintf(text, text_bytes, "tensor %.*s", (int)min_u64(t.name.n_bytes, 80),
-                     string_at(file, t.name));
-            return;
-        }
+    for (uint32_t k = 0; k < t->n_terms; k++) {
+        struct term_record term;
+        term_read(record_at(file, SECTION_TERMS, t->first_term + k), &term);
+        if (holds(term.first_stream, term.n_streams, stream)) return true;
     }
+    return holds(t->rescale_stream, rescale_n_streams(file, t), stream);
+}
+
+static bool describe_blob(const struct ingot_file *file, uint32_t stream, char *text,
+                          size_t text_bytes)
+{
+    static const char *const kinds[] = {"blob", "metadata", "source", "receipt", "attachment"};
     for (uint32_t i = 0; i < file->sections[SECTION_BLOBS].n_records; i++) {
         struct blob_record b;
         blob_read(record_at(file, SECTION_BLOBS, i), &b);
         if (b.stream != stream) continue;
-        static const char *const kinds[] = {"blob", "metadata", "source", "receipt", "attachment"};
         snprintf(text, text_bytes, "%s%s%.*s", kinds[b.kind <= INGOT_BLOB_ATTACHMENT ? b.kind : 0],
                  b.name.n_bytes ? " " : "", (int)min_u64(b.name.n_bytes, 80),
                  string_at(file, b.name));
+        return true;
+    }
+    return false;
+}
+
+void describe_stream(const struct ingot_file *file, uint32_t stream, char *text, size_t text_bytes)
+{
+    for (uint32_t i = 0; i < file->sections[SECTION_TENSORS].n_records; i++) {
+        const struct tensor_record t = tensor_at(file, i);
+        if (!is_of_tensor(file, &t, stream)) continue;
+        snprintf(text, text_bytes, "tensor %.*s", (int)min_u64(t.name.n_bytes, 80),
+                 string_at(file, t.name));
         return;
     }
-    snprintf(text, text_bytes, "stream %u", stream);
+    for (uint32_t i = 0; i < file->sections[SECTION_CODINGS].n_records; i++) {
+        if (file->codings[i].codebook_stream != stream) continue;
+        snprintf(text, text_bytes, "codebook of %s", file->codings[i].name);
+        return;
+    }
+    if (!describe_blob(file, stream, text, text_bytes)) {
+        snprintf(text, text_bytes, "stream %u", stream);
+    }
 }
 
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream)

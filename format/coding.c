@@ -170,7 +170,13 @@ bool coding_fits_table(const struct ingot_coding *coding)
                         coding->map == MAP_FLOAT ||
                         (coding->map == MAP_CODEBOOK && coding->n_entries <= 256);
     const struct coding_slot *post = &coding->slots[SLOT_POST];
-    return scalar && coding->index_bits == 0 && !post->has_table && !post->has_constant;
+    bool nests = false;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        if (!coding->slots[i].has_table) continue;
+        const struct ingot_coding *table = coding->slots[i].table;
+        for (uint32_t k = 0; k < N_SLOTS; k++) nests |= table->slots[k].has_table;
+    }
+    return scalar && coding->index_bits == 0 && !post->has_table && !post->has_constant && !nests;
 }
 
 bool coding_is_raw(const struct ingot_coding *coding)

@@ -102,8 +102,8 @@ bool coding_streams_over(const struct ingot_coding *coding, struct stack_shape c
                          bool codes_by_rows, struct stack_shape stack,
                          struct stream_shape streams[CODING_MAX_STREAMS], uint32_t *n_streams);
 
-/* Whether a table may be written by a coding, its own tables aside: a scalar map of at most 256
- * codebook entries, no column index, no post [6.3]. */
+/* Whether a coding is one that a table may use: a scalar map of at most 256 codebook entries, no
+ * column index, no post, and no tables in its tables [6.3]. */
 bool coding_fits_table(const struct ingot_coding *coding);
 
 /* True when decoding is copying: an integer or float map, no codebook, no slot. */

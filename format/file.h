@@ -116,7 +116,10 @@ ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_reco
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error);
 
-/* Which tensor or blob a stream belongs to, in words, for messages. */
+/* How many streams the rescale of a tensor has; 0 when there is none. */
+uint32_t rescale_n_streams(const struct ingot_file *file, const struct tensor_record *tensor);
+
+/* Which tensor, codebook or blob a stream belongs to, in words, for messages. */
 void describe_stream(const struct ingot_file *file, uint32_t stream, char *text, size_t text_bytes);
 
 /* Bytes of a file for the decoder; its buffers live until file_bytes_release. */

@@ -28,6 +28,7 @@ struct output {
     bool finished;
     uint64_t offset;
     char *path;
+    char *folder;
     char *temporary;
 };
 
@@ -52,25 +53,28 @@ static ingot_status descriptor_write(struct output *output, const void *bytes, u
     return INGOT_OK;
 }
 
-static ingot_status sync_folder(const struct output *output, ingot_error *error)
+/* The folder that a path is in; NULL when there is no memory. */
+static char *folder_of(const char *path, const ingot_allocator *allocator)
 {
-    char *folder = ingot_allocate(output->allocator, strlen(output->path) + 2);
-    if (folder == NULL) return ingot_fail_memory(error, strlen(output->path), "folder name");
-    strcpy(folder, output->path);
+    char *folder = ingot_allocate(allocator, strlen(path) + 2);
+    if (folder == NULL) return NULL;
+    strcpy(folder, path);
     char *slash = strrchr(folder, '/');
     if (slash == NULL) {
         strcpy(folder, ".");
     } else {
         slash[slash == folder ? 1 : 0] = '\0';
     }
+    return folder;
+}
+
+/* Some file systems cannot sync a folder; the rename has happened all the same. */
+static void sync_folder(const char *folder)
+{
     const int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ingot_release(output->allocator, folder);
-    /* Some file systems cannot sync a folder; the rename has happened all the same. */
-    if (descriptor >= 0) {
-        (void)fsync(descriptor);
-        (void)close(descriptor);
-    }
-    return INGOT_OK;
+    if (descriptor < 0) return;
+    (void)fsync(descriptor);
+    (void)close(descriptor);
 }
 
 static ingot_status file_finish(struct output *output, ingot_error *error)
@@ -98,7 +102,8 @@ static ingot_status file_finish(struct output *output, ingot_error *error)
         }
     }
     output->finished = true;
-    return sync_folder(output, error);
+    sync_folder(output->folder);
+    return INGOT_OK;
 }
 
 static void file_abandon(struct output *output)
@@ -174,7 +179,8 @@ ingot_status output_create(const char *path, bool replace, const ingot_allocator
         goto done;
     }
     o->path = ingot_allocate(allocator, strlen(path) + 1);
-    if (o->path == NULL) {
+    o->folder = folder_of(path, allocator);
+    if (o->path == NULL || o->folder == NULL) {
         status = ingot_fail_memory(error, strlen(path) + 1, "output name");
         goto done;
     }
@@ -227,6 +233,7 @@ void output_close(struct output *output)
     if (output == NULL) return;
     output->kind->abandon(output);
     ingot_release(output->allocator, output->temporary);
+    ingot_release(output->allocator, output->folder);
     ingot_release(output->allocator, output->path);
     ingot_release(output->allocator, output);
 }

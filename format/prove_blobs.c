@@ -150,11 +150,8 @@ static ingot_status mark_rescales(const struct use *use)
 {
     for (uint32_t i = 0; i < use->file->sections[SECTION_TENSORS].n_records; i++) {
         const struct tensor_record t = tensor_at(use->file, i);
-        struct stream_shape shapes[CODING_MAX_STREAMS];
-        struct stack_shape stack = {1, 1, 1};
-        uint32_t n = 0;
         if (t.rescale_coding == INGOT_NONE || t.alias_of != INGOT_NONE) continue;
-        coding_streams(&use->file->codings[t.rescale_coding], stack, shapes, &n);
+        const uint32_t n = rescale_n_streams(use->file, &t);
         const ingot_status status = mark(use, t.rescale_stream, n, USED_RESCALE);
         if (status != INGOT_OK) return status;
     }

@@ -28,7 +28,6 @@ struct proof {
     struct ingot_file *file;
     const struct coding_record *record;
     uint32_t index;
-    uint8_t *depths; /* tables below each coding so far */
     ingot_error *error;
 };
 
@@ -52,10 +51,15 @@ static ingot_status prove_map(const struct proof *p)
     }
     const struct map_row *map = &maps[r->map];
     const bool float_format = r->format >= INGOT_F64 && r->format <= INGOT_F8_E5M2FNUZ;
+    if (r->map == MAP_FLOAT && float_format &&
+        ingot_dtype_bits((ingot_dtype)r->format) != r->bits) {
+        return ingot_fail_rule(p->error, R_401, at(p, 1), "coding.bits",
+                               "coding %u: %u bits of a format of %u", p->index, r->bits,
+                               ingot_dtype_bits((ingot_dtype)r->format));
+    }
     const bool format_fits = map->has_codebook ? entry_format(r->format)
-                             : map->has_format
-                                 ? float_format && ingot_dtype_bits(r->format) == r->bits
-                                 : r->format == 0;
+                             : map->has_format ? float_format
+                                               : r->format == 0;
     if (!format_fits) {
         return ingot_fail_rule(p->error, R_402, at(p, 2), "coding.format", "coding %u: %u",
                                p->index, r->format);
@@ -137,18 +141,11 @@ static ingot_status prove_slot_table(struct proof *p, uint32_t i, uint64_t offse
     const bool has_table = s->form & FORM_TABLE;
     bool fits = s->table == INGOT_NONE;
     if (has_table) {
-        fits = s->table < p->index;
-        if (fits) {
-            fits = coding_fits_table(&p->file->codings[s->table]) &&
-                   p->depths[s->table] < CODING_MAX_DEPTH;
-        }
+        fits = s->table < p->index && coding_fits_table(&p->file->codings[s->table]);
     }
     if (!fits) {
         return ingot_fail_rule(p->error, R_422, offset + 8, "slot.table",
                                "coding %u, slot %u: table %u", p->index, i, s->table);
-    }
-    if (has_table && p->depths[s->table] + 1 > p->depths[p->index]) {
-        p->depths[p->index] = (uint8_t)(p->depths[s->table] + 1);
     }
     return INGOT_OK;
 }
@@ -224,16 +221,15 @@ static void resolve(const struct proof *p, struct ingot_coding *c)
 ingot_status prove_codings(struct ingot_file *file, ingot_error *error)
 {
     const uint32_t n = file->sections[SECTION_CODINGS].n_records;
-    uint8_t *depths = ingot_allocate_zeroed(file->allocator, n, 1);
     file->codings = ingot_allocate_zeroed(file->allocator, n, sizeof *file->codings);
     ingot_status status = INGOT_OK;
-    if (depths == NULL || file->codings == NULL) {
+    if (file->codings == NULL) {
         status = ingot_fail_memory(error, (uint64_t)n * sizeof *file->codings, "codings");
     }
     for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
         struct coding_record record;
         coding_read(record_at(file, SECTION_CODINGS, i), &record);
-        struct proof proof = {file, &record, i, depths, error};
+        struct proof proof = {file, &record, i, error};
         status = prove_map(&proof);
         if (status == INGOT_OK) status = prove_codebook(&proof);
         if (status == INGOT_OK) status = prove_label(&proof);
@@ -243,6 +239,5 @@ ingot_status prove_codings(struct ingot_file *file, ingot_error *error)
         if (status == INGOT_OK) status = prove_index_use(&proof);
         if (status == INGOT_OK) resolve(&proof, &file->codings[i]);
     }
-    ingot_release(file->allocator, depths);
     return status;
 }

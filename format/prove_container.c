@@ -8,9 +8,6 @@ static ingot_status prove_header(struct ingot_file *file, ingot_error *error)
 {
     const uint8_t *p = file->bytes.data;
     struct header_record *h = &file->header;
-    if (memcmp(p, header_magic, sizeof header_magic) != 0) {
-        return ingot_fail_rule(error, R_101, 0, "header.magic", "this is not an Ingot file");
-    }
     header_read(p, h);
     if (h->checksum != checksum_of(p, 56)) {
         return ingot_fail_rule(error, R_104, 56, "header.checksum", "the header is damaged");
@@ -109,6 +106,10 @@ static ingot_status prove_section(struct ingot_file *file, uint32_t i,
         return ingot_fail_rule(error, R_206, entry_offset + 4, "section.flags", "0x%x", s->flags);
     }
     if (i >= N_SECTIONS) {
+        if (s->kind >= SECTION_STRINGS && s->kind <= N_SECTIONS) {
+            return ingot_fail_rule(error, R_203, entry_offset, "section.kind",
+                                   "section %u is there twice", s->kind);
+        }
         if (s->kind < SECTION_FIRST_OTHER || (s->flags & SECTION_MUST)) {
             return ingot_fail_rule(error, R_205, entry_offset, "section.kind",
                                    "section %u is not known here and must be understood", s->kind);

@@ -261,6 +261,22 @@ static ingot_status prove_rescale(const struct ingot_file *file, uint32_t i,
     return INGOT_OK;
 }
 
+/* Complex values have no f32 form, so that their terms must leave their bits alone. */
+static ingot_status prove_complex(const struct ingot_file *file, uint32_t i,
+                                  const struct tensor_record *t, ingot_error *error)
+{
+    if (t->dtype != INGOT_C64 || ingot_file_held_raw(file, i)) return INGOT_OK;
+    struct term_record first, last;
+    term_read(record_at(file, SECTION_TERMS, t->first_term), &first);
+    term_read(record_at(file, SECTION_TERMS, t->first_term + t->n_terms - 1), &last);
+    if (first.kind == TERM_REF && t->rescale_coding == INGOT_NONE &&
+        (t->n_terms == 1 || last.combine == COMBINE_XOR)) {
+        return INGOT_OK;
+    }
+    return ingot_fail_rule(error, R_601, record_offset(file, SECTION_TENSORS, i, 8), "tensor.dtype",
+                           "tensor %u is c64 and not held raw", i);
+}
+
 static ingot_status prove_alias(const struct ingot_file *file, uint32_t i,
                                 const struct tensor_record *t, ingot_error *error)
 {
@@ -350,6 +366,7 @@ ingot_status prove_tensors(const struct ingot_file *file, ingot_error *error)
         } else {
             status = prove_terms(file, i, &t, stack, &next_term, error);
             if (status == INGOT_OK) status = prove_rescale(file, i, &t, stack, error);
+            if (status == INGOT_OK) status = prove_complex(file, i, &t, error);
         }
         if (status != INGOT_OK) return status;
     }

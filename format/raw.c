@@ -108,8 +108,7 @@ static bool is_patched(const ingot_file *file, uint32_t tensor)
     if (t.n_terms > 2 || t.rescale_coding != INGOT_NONE) return false;
     ingot_file_term(file, tensor, 0, &first);
     ingot_file_term(file, tensor, t.n_terms - 1, &second);
-    const bool patches = second.combine == COMBINE_XOR && !second.optional;
-    return first.kind == TERM_REF && (t.n_terms == 1 || patches);
+    return first.kind == TERM_REF && (t.n_terms == 1 || second.combine == COMBINE_XOR);
 }
 
 bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor)

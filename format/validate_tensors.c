@@ -13,6 +13,8 @@ enum { BATCH_BYTES = 1 << 20, BATCH_WEIGHTS = 1 << 18 };
 /* One term of one tensor. */
 struct subject {
     struct validation *v;
+    uint32_t tensor;
+    bool patched; /* its last term is an xor */
     struct stack_shape stack;
     struct file_term term;
     ingot_error *error;
@@ -119,10 +121,17 @@ static ingot_status check_codes(const struct subject *s, const struct ingot_codi
     return status;
 }
 
-static ingot_status check_nothing(const struct subject *s)
+/* A ref whose file is at hand. */
+static ingot_status check_ref(const struct subject *s)
 {
-    (void)s;
-    return INGOT_OK;
+    const ingot_file *base;
+    uint32_t target;
+    const ingot_status status =
+        bases_find(s->v->file, s->tensor, s->term.number, &base, &target, s->error);
+    if (status == INGOT_NOT_FOUND) return INGOT_OK;
+    if (status != INGOT_OK || !s->patched || ingot_file_has_raw(base, target)) return status;
+    return ingot_fail_rule(s->error, R_502, INGOT_NO_OFFSET, "term.combine",
+                           "xor with a tensor that has no exact bits");
 }
 
 static ingot_status check_dense(const struct subject *s)
@@ -201,7 +210,7 @@ static ingot_status check_term(const struct subject *s)
         [TERM_DENSE] = check_dense,
         [TERM_SPARSE] = check_sparse,
         [TERM_LOWRANK] = check_lowrank,
-        [TERM_REF] = check_nothing,
+        [TERM_REF] = check_ref,
     };
     struct stream_shape shapes[TERM_MAX_STREAMS];
     uint32_t n = 0;
@@ -244,10 +253,13 @@ ingot_status validate_tensors(struct validation *v)
 {
     ingot_error error = {0};
     for (uint32_t i = 0; i < ingot_file_n_tensors(v->file); i++) {
-        struct subject s = {v, ingot_file_layout(v->file, i).shape, {0}, &error};
+        struct subject s = {.v = v, .tensor = i, .error = &error};
         ingot_tensor t;
         ingot_file_tensor(v->file, i, &t);
         if (t.alias_of != INGOT_NONE) continue;
+        s.stack = ingot_file_layout(v->file, i).shape;
+        ingot_file_term(v->file, i, t.n_terms - 1, &s.term);
+        s.patched = s.term.combine == COMBINE_XOR;
         for (uint32_t k = 0; k <= t.n_terms; k++) {
             const bool is_term = k < t.n_terms;
             if (is_term) ingot_file_term(v->file, i, k, &s.term);

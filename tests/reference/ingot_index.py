@@ -14,9 +14,6 @@ import xxhash
 NONE = 0xFFFFFFFF
 
 
-NONE = 0xFFFFFFFF
-
-
 class RuleError(Exception):
     """A broken rule of chapter 11.
 
@@ -99,6 +96,8 @@ DTYPES = {
     10: ("f8_e8m0", 8), 11: ("f8_e4m3fnuz", 8), 12: ("f8_e5m2fnuz", 8), 16: ("i8", 8),
     17: ("i16", 16), 18: ("i32", 32), 19: ("i64", 64), 20: ("u8", 8), 21: ("u16", 16),
     22: ("u32", 32), 23: ("u64", 64), 24: ("bool", 8), 25: ("c64", 64)}
+C64 = 25
+C64 = 25
 
 # Float formats that have a table of values (6.6): sign bits, exponent bits, fraction bits, bias,
 # and what is special: "ieee" infinity and NaN, or the codes that are NaN.
@@ -192,8 +191,7 @@ class Index:
         self._check_tensors()
         for i, tensor in enumerate(self.tensors):
             if tensor.alias_of == NONE:
-                for n in range(tensor.n_terms):
-                    self._check_term(i, n, tensor.first_term + n)
+                self._check_terms(i, tensor)
             self._check_rescale(i, tensor)
         self._check_blobs()
         for i, user in enumerate(self.users):
@@ -202,7 +200,8 @@ class Index:
     # --- header, trailer and sections (chapters 2 and 3) ---
 
     def _open_header(self):
-        need(self.data[:8] == b"\x89IGT\r\n\x1a\n", "R-101", 0, "this is not an Ingot file")
+        need(self.data[:8] == b"\x89IGT\r\n\x1a\n" or len(self.data) < 8, "R-101", 0,
+             "this is not an Ingot file")
         need(len(self.data) >= 160, "R-121", 0, "the file is too short")
         self.header = header = Header.unpack(self.data[:64])
         need((header.major, header.minor) == (0, 1), "R-102", 8,
@@ -266,7 +265,8 @@ class Index:
         return self.trailer.index_offset + section.offset + i * section.record_bytes + field
 
     def _string(self, at, n_bytes, where):
-        need(at + n_bytes <= len(self.strings), "R-210", where, "a string leaves its section")
+        need(at + n_bytes <= len(self.strings) and (n_bytes or at == 0), "R-210", where,
+             "a string leaves its section, or an empty one has an offset")
         need(n_bytes <= 65536, "R-211", where, "a string is too long")
         return self.strings[at:at + n_bytes]
 
@@ -307,6 +307,9 @@ class Index:
             n = ceil_div(stream.n_bytes, stream.chunk_bytes)
             need(stream.first_chunk + (n - 1) * stream.chunk_step < len(self.chunks), "R-320", at,
                  "a chunk of the stream is missing")
+            single = (stream.n_bytes, 1, 0)
+            need(n > 1 or (stream.chunk_bytes, stream.chunk_step, stream.stride) == single, "R-320",
+                 at, "a stream of one chunk has one spelling")
             for k, c in enumerate(self.chunks_of(stream)):
                 chunk = self.chunks[c]
                 need(self.raw_bytes[c] is None, "R-312", self._at(CHUNKS, c),
@@ -363,25 +366,22 @@ class Index:
         need(len(name) <= 31, "R-406", at + 16, "the name of a coding is too long")
         if k.map == OPAQUE:
             need(name and not any(s.form for s in slots), "R-406", at, "bad opaque coding")
+            need((k.block_weights > 0) == (k.block_bytes > 0), "R-406", at + 24, "half a block")
         else:
             need(k.block_weights == k.block_bytes == 0, "R-406", at + 24, "no blocks here")
         need(k.reserved == 0, "R-407", at + 6, "a reserved field is set")
         depth = 0
         for n, slot in enumerate(slots):
             depth = max(depth, self._check_slot(i, SLOTS[n], slot, at + 32 + 32 * n))
-        need(depth <= 2, "R-422", at, "tables nest too deep")
         need((k.index_bits > 0) == any(s.group == COLUMN_INDEX for s in slots), "R-424", at + 5,
              "a column index without use, or missing")
         self.depths.append(depth)
 
     def _check_slot(self, i, name, slot, at):
         """Check a slot of coding i; return how deep its tables nest."""
-        need(slot.form <= 3 and slot.inverse <= (0 if name == "zero" else 3), "R-420", at,
-             "unknown form or inverse")
-        if slot.form == 0:
-            need(slot == Slot(0, 0, 0, 0, 0, NONE, 0, 0, 0), "R-420", at, "an absent slot is not")
-            return 0
-        need(slot.reserved == slot.reserved2 == 0, "R-407", at, "a reserved field is set")
+        allowed = 0 if name == "zero" else slot.form
+        need(slot.form <= 3 and not slot.inverse & ~allowed, "R-420", at, "bad form or inverse")
+        need(slot.reserved == slot.reserved2 == 0, "R-420", at, "a reserved field is set")
         need(finite(slot.constant) if slot.form & 1 else slot.constant == 0, "R-423", at + 4,
              "bad constant")
         if not slot.form & 2:
@@ -393,11 +393,14 @@ class Index:
                 RUN: slot.group_rows == 0 < slot.group_cols, COLUMN_INDEX: slot.group_cols > 0}
         need(fits.get(slot.group), "R-421", at, "bad group")
         need(slot.table < i, "R-422", at + 8, "the table's coding is not an earlier one")
-        table = self.codings[slot.table]
-        need(table.map in (UINT, INT, FLOAT, CODEBOOK) and table.n_entries <= 256
-             and table.post.form == 0 and table.index_bits == 0, "R-422", at + 8,
-             "the coding is none for tables")
+        need(self._fits_table(slot.table), "R-422", at + 8, "the coding is none for tables")
         return 1 + self.depths[slot.table]
+
+    def _fits_table(self, coding):
+        """Whether a table may use a coding (6.3), which magnitudes and rescales need as well."""
+        k = self.codings[coding]
+        return (k.map in (UINT, INT, FLOAT, CODEBOOK) and k.n_entries <= 256
+                and k.post.form == 0 and k.index_bits == 0 and self.depths[coding] <= 1)
 
     def lengths(self, coding, stack, codes=None):
         """The lengths of the streams of a coding (6.5), None for any.
@@ -457,25 +460,39 @@ class Index:
                  > self.names[self.tensors[i - 1].by_name]), "R-606", self._at(TENSORS, i, 28),
                  "names are not in ascending order")
 
+    def _check_terms(self, tensor, of):
+        magnitudes = 0  # of terms that are not optional
+        for n in range(of.n_terms):
+            i = of.first_term + n
+            self._check_term(tensor, n, i)
+            magnitudes += self.terms[i].magnitude != NONE and not self.terms[i].flags
+            need(magnitudes <= 1, "R-521", self._at(TERMS, i, 56), "two magnitudes always apply")
+        first = self.terms[of.first_term]
+        alone = of.n_terms == 1 and of.rescale_coding == NONE and (
+            first.kind == REF or first.kind == DENSE and self.is_raw(first.coding, of.dtype))
+        need(of.dtype != C64 or alone or self._is_patch(of), "R-601", self._at(TENSORS, tensor, 8),
+             "c64 is not held raw")
+
     def _check_term(self, tensor, n, i):
         """Check term i, which is term n of that tensor."""
         t, at, stack = self.terms[i], self._at(TERMS, i), self.stacks[tensor]
         need(t.kind in (DENSE, SPARSE, LOWRANK, REF), "R-501", at, "unknown kind of term")
         need(t.combine <= XOR and (t.combine == FIRST) == (n == 0), "R-502", at + 1, "bad combine")
+        need(n or not t.flags & 1, "R-502", at + 2, "the first term is optional")
         name = self._string(t.name_at, t.name_bytes, at + 20)
         need(t.flags <= 1 and (name or not t.flags), "R-503", at + 2, "bad flags, or no name")
         need(not any(t.reserved) and t.reserved2 == 0, "R-505", at, "a reserved field is set")
         exists = (t.coding < len(self.codings)) if t.kind != REF else t.coding == NONE
         exists_b = (t.coding_b < len(self.codings)) if t.kind == LOWRANK else t.coding_b == NONE
         need(exists and exists_b, "R-505", at + 4, "a coding is missing or not used")
-        if t.combine == XOR:
-            pair, dtype = (self.terms[i - 1], t), self.tensors[tensor].dtype
-            need(n == 1 and self._is_xor(*pair, dtype), "R-502", at + 1,
-                 "xor combines a reference and a raw term")
+        self._check_opaque(t, self.tensors[tensor], at + 4)
+        need(t.combine != XOR or self._is_patch(self.tensors[tensor]), "R-502", at + 1,
+             "xor is for a dense raw term on a reference alone")
         if t.kind == LOWRANK:
             need(1 <= t.rank <= 65536 and finite(t.multiplier), "R-520", at + 28, "bad low rank")
-            need(t.magnitude == NONE or t.magnitude < len(self.codings), "R-521", at + 56,
-                 "the coding of magnitudes does not exist")
+            need(t.magnitude == NONE or (t.magnitude < len(self.codings)
+                 and self._fits_table(t.magnitude)), "R-521", at + 56,
+                 "the coding of magnitudes does not exist or is none for tables")
         else:
             need(t.multiplier == 0, "R-505", at + 28, "no multiplier here")
             need(t.rank == 0, "R-520", at + 32, "no rank here")
@@ -494,10 +511,19 @@ class Index:
             lengths = [n for part in self._parts(t, stack) for n in self.lengths(*part)]
         self._check_term_streams(t, lengths, at + 12)
 
-    def _is_xor(self, a, b, dtype):
-        """Whether terms are a reference and a dense raw term, in either order."""
-        dense = a if a.kind == DENSE else b
-        return ({a.kind, b.kind} == {REF, DENSE}) and self.is_raw(dense.coding, dtype)
+    def _check_opaque(self, t, tensor, at):
+        """6.2: an opaque coding is that of a dense term with nothing beside it."""
+        opaque = [k for k in (t.coding, t.coding_b) if k != NONE and self.codings[k].map == OPAQUE]
+        alone = tensor.n_terms == 1 and tensor.rescale_coding == tensor.rescale_stream == NONE
+        need(not opaque or (t.kind == DENSE and alone), "R-505", at, "opaque bytes are not alone")
+
+    def _is_patch(self, tensor):
+        """Whether a tensor is a reference xor a dense raw term that always applies (7.2)."""
+        if tensor.n_terms != 2 or (tensor.rescale_coding, tensor.rescale_stream) != (NONE, NONE):
+            return False
+        ref, dense = self.terms[tensor.first_term:tensor.first_term + 2]
+        return (ref.kind == REF and dense.kind == DENSE and dense.combine == XOR
+                and not dense.flags and self.is_raw(dense.coding, tensor.dtype))
 
     def _parts(self, t, stack):
         """The codings of a dense or lowrank term with the stacks they are over (7.2)."""
@@ -522,7 +548,8 @@ class Index:
         if NONE in (tensor.rescale_coding, tensor.rescale_stream):
             need(tensor.rescale_coding == tensor.rescale_stream, "R-608", at, "half a rescale")
             return
-        need(tensor.rescale_coding < len(self.codings), "R-608", at, "the coding does not exist")
+        need(tensor.rescale_coding < len(self.codings) and self._fits_table(tensor.rescale_coding),
+             "R-608", at, "the coding does not exist or is none for tables")
         lengths = self.lengths(tensor.rescale_coding, self.stacks[i]._replace(cols=1))
         streams = range(tensor.rescale_stream, tensor.rescale_stream + len(lengths))
         need(streams.stop <= len(self.streams), "R-608", at + 4, "a stream does not exist")
@@ -574,10 +601,10 @@ class Index:
                  "unknown kind of blob, or unknown flag")
             name = self._string(blob.name_at, blob.name_bytes, at + 8)
             self._string(blob.media_at, blob.media_bytes, at + 16)
-            need(safe_path(name) if blob.kind == ATTACHMENT else not name, "R-702", at + 8,
-                 "bad name")
-            need(not 1 <= blob.kind <= 4 or (blob.kind, name) not in seen, "R-702", at,
-                 "a blob stands twice")
+            if blob.kind in (METADATA, SOURCE, RECEIPT, ATTACHMENT):
+                need(safe_path(name) if blob.kind == ATTACHMENT else not name, "R-702", at + 8,
+                     "bad name")
+                need((blob.kind, name) not in seen, "R-702", at, "a blob stands twice")
             need(blob.stream < len(self.streams) and blob.reserved == 0, "R-703", at + 24,
                  "the stream does not exist, or a reserved field is set")
             self._use(blob.stream, "blob")
@@ -588,8 +615,8 @@ class Index:
         for i, file in enumerate(self.files):
             at = self._at(FILES, i)
             name = self._string(file.name_at, file.name_bytes, at + 40)
-            need(file.algorithm == 1 and not any(file.reserved) and safe_path(name), "R-531", at,
-                 "bad file record")
+            need(file.algorithm == 1 and not any(file.reserved + file.content_id[16:])
+                 and safe_path(name), "R-531", at, "bad file record")
 
     # --- content id (chapter 10) ---
 
@@ -601,10 +628,12 @@ class Index:
                           + struct.pack(f"<{t.rank}QI", *t.dims[:t.rank], t.n_terms))
             for term in self.terms[t.first_term:t.first_term + t.n_terms]:
                 digest.update(self._term_content(term))
-            if t.rescale_coding != NONE:
-                n = len(self.lengths(t.rescale_coding, self.stacks[i]._replace(cols=1)))
-                digest.update(self._coding_content(t.rescale_coding)
-                              + self._streams_content(t.rescale_stream, n))
+            if t.rescale_coding == NONE:
+                digest.update(b"\0")
+                continue
+            n = len(self.lengths(t.rescale_coding, self.stacks[i]._replace(cols=1)))
+            digest.update(b"\1" + self._coding_content(t.rescale_coding)
+                          + self._streams_content(t.rescale_stream, n))
         blob = next((b for b in self.blobs if b.kind == METADATA), None)
         digest.update(self._stream_content(blob.stream) if blob else bytes(8))
         return digest.digest() + bytes(16)

@@ -11,8 +11,10 @@ be compared. Needs Python 3.11, numpy, zstandard and xxhash.
     ingot_reader.py --restore DIR FILE  write the source files again
     ingot_reader.py --hash FILE         print NAME <tab> XXH3-128 of every tensor
 
-A tensor held raw is given as its bits, any other as f32 values; both little-endian, row by row.
-Every NaN among f32 values is given as 7FC00000, since the format leaves its bits free (6.6).
+A tensor that has exact bits is given as its logical bytes (5.3): one held raw, or a reference to
+one with or without a lossless patch. Any other is given as f32 values, little-endian, row by row;
+every NaN among them is 7FC00000 (6.6). Files that a reference names are looked for where their
+names say, from the folder of the file that names them.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import os
 import struct
 import sys
 from collections import deque
+from functools import cache
 from math import prod
 from pathlib import Path
 from urllib.parse import quote
@@ -31,16 +34,17 @@ import xxhash
 import zstandard
 
 from ingot_index import (
-    ADD, ATTACHMENT, BITMAP, BLOCKS, CODEBOOK, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES, FLOAT,
-    FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE, STREAMS,
-    TERMS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile, ceil_div, grid,
+    ADD, ATTACHMENT, BITMAP, BLOCKS, C64, CODEBOOK, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES,
+    FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE,
+    STREAMS, TERMS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile, ceil_div, grid,
     group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
 
 F32 = np.float32
 
 
 class Undecodable(Exception):
-    """What is asked for is not in this file: a foreign encoding, a reference, an unknown form."""
+    """What is asked for cannot be given, and the file is not at fault: a foreign encoding, an
+    unknown form, a file that is not here, values of c64, two magnitudes at once."""
 
 
 # ---------------------------------------------------------------------------------------------
@@ -67,6 +71,7 @@ def unpack_plane(raw, stack, width, where):
     return out
 
 
+@cache
 def float_table(dtype):
     """The values of all codes of a float format of at most 16 bits (6.6)."""
     sign_bits, exponent_bits, k, bias, special = FLOATS[dtype]
@@ -127,15 +132,21 @@ def f32_from_bits(bits):
 
 
 class Cursor:
-    """Reads the fields of a blob; running past its end breaks `rule`."""
+    """Reads the fields of a blob, or of a part of it; running past its end breaks `rule`."""
 
-    def __init__(self, data, rule):
-        self.data, self.rule, self.at = bytes(data), rule, 0
+    def __init__(self, data, rule, begin=0, end=None):
+        self.data, self.rule, self.at = data, rule, begin
+        self.end = len(data) if end is None else end
 
     def take(self, n):
-        need(n <= len(self.data) - self.at, self.rule, self.at, "the blob ends within a field")
+        need(n <= self.end - self.at, self.rule, self.at, "the blob ends within a field")
         self.at += n
         return self.data[self.at - n:self.at]
+
+    def part(self, n, rule):
+        """A cursor over the next n bytes, which this one skips."""
+        self.take(n)
+        return Cursor(self.data, rule, self.at - n, self.at)
 
     def number(self, layout):
         return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)))[0]
@@ -145,7 +156,14 @@ class Cursor:
 
 
 class IngotFile(Index):
-    """An open file. validate() proves the rules marked "data" in chapter 11."""
+    """An open file. validate() proves the rules marked "data" in chapter 11.
+
+    `find` gives the IngotFile that lies where a name of section 8 says, or None.
+    """
+
+    def __init__(self, data, find=lambda name: None):
+        super().__init__(data)
+        self._find = find
 
     # --- data: the bytes of streams (chapter 4) ---
 
@@ -158,6 +176,7 @@ class IngotFile(Index):
         try:
             about = zstandard.get_frame_parameters(stored)
             whole = (stored[:4] == b"\x28\xb5\x2f\xfd" and about.dict_id == 0
+                     and about.window_size <= 1 << 27
                      and frame_bytes(stored, about.has_checksum) == len(stored)
                      and about.content_size in (raw_bytes, zstandard.CONTENTSIZE_UNKNOWN))
             raw = whole and zstandard.ZstdDecompressor().decompress(stored, raw_bytes)
@@ -225,16 +244,17 @@ class IngotFile(Index):
                 v = np.where(self._signs(k, stack, take), -v, v)
         else:
             v = self._map(k, self._codes(take, codes_stack or stack, k.bits), where)
-        if at is None:
-            at = np.ix_(*(np.arange(n) for n in stack))
-        else:
+        if at is not None:
             v = v.reshape(-1)
+        elif v.size:  # an empty stack may have one extent that is too large to number
+            at = np.ix_(*(np.arange(n) for n in stack))
         for name in SLOTS:
             slot = getattr(k, name)
             if slot.form & 2:
                 table = self._values(slot.table, grid(slot, stack), take)
-                entries = entries_at(slot, table, stack, at, index)
-                v = apply_step(name, v, entries, slot.inverse & 2)
+                if v.size:
+                    entries = entries_at(slot, table, stack, at, index)
+                    v = apply_step(name, v, entries, slot.inverse & 2)
             if slot.form & 1:
                 v = apply_step(name, v, f32_from_bits(slot.constant), slot.inverse & 1)
         assert v.dtype == F32
@@ -323,32 +343,41 @@ class IngotFile(Index):
             total = total + v[:, :, c] * v[:, :, c]
         return magnitude * (v / np.sqrt(total)[..., None])
 
-    def _target(self, t, tensor, resolver, depth):
-        """The file and the number of the tensor that a ref term names."""
-        record = self.files[t.file]
-        name = self._string(record.name_at, record.name_bytes, 0)
-        if resolver is None:
-            raise Undecodable(f"a tensor of the file {name.decode(errors='replace')}")
-        need(depth < 8, "R-530", self._at(FILES, t.file), "the chain of files is too long")
-        other = resolver(name, record.content_id)
-        need(other.trailer.content_id == record.content_id, "R-530", self._at(FILES, t.file),
-             "the file has another content id")
-        i = other.find(self._string(t.target_at, t.target_bytes, 0))
-        need(i is not None and other.tensors[i].dims == tensor.dims
-             and other.tensors[i].rank == tensor.rank, "R-530", self._at(FILES, t.file),
-             "the file has no such tensor of this shape")
-        return other, i
+    def _target(self, t, i, depth):
+        """The file and the number of the tensor that a ref term of tensor i names.
 
-    def _xor_bits(self, i, resolver, depth):
-        """The bits of a tensor that is a reference xor a raw term (7.2)."""
-        tensor = self.tensors[i]
-        pair = self.terms[tensor.first_term:tensor.first_term + 2]
-        ref, dense = pair if pair[0].kind == REF else pair[::-1]
-        other, j = self._target(ref, tensor, resolver, depth)
-        theirs = other.bits(j, resolver, depth + 1)
-        need(theirs is not None and other.tensors[j].dtype == tensor.dtype, "R-502",
-             self._at(TERMS, tensor.first_term), "xor needs a target held raw, of the same dtype")
-        codes = self._codes(streams_of(dense), self.stacks[i], DTYPES[tensor.dtype][1])
+        `depth` counts the files of the chain up to this one.
+        """
+        record, at = self.files[t.file], self._at(FILES, t.file)
+        name = self._string(record.name_at, record.name_bytes, 0)
+        need(depth < 8, "R-530", at, "the chain of files is too long")
+        other = self._find(name)
+        if other is None or other.trailer.content_id != record.content_id:
+            raise Undecodable(f"no file {name.decode(errors='replace')} of that content id")
+        j = other.find(self._string(t.target_at, t.target_bytes, 0))
+        need(j is not None and other.tensors[j].dtype == self.tensors[i].dtype
+             and other.stacks[j] == self.stacks[i], "R-530", at,
+             "the file has no such tensor of this type and shape")
+        return other, j
+
+    def _prove_target(self, t, i, depth=1):
+        """R-530 for a ref term, and for the chain that it begins."""
+        other, j = self._target(t, i, depth)
+        for term in other.terms_of(other.tensors[j]):
+            if term.kind == REF and not term.flags & 1:
+                other._prove_target(term, j, depth + 1)
+
+    def terms_of(self, tensor):
+        return self.terms[tensor.first_term:tensor.first_term + tensor.n_terms]
+
+    def _patched_bits(self, i, depth):
+        """The bits of a tensor that is a reference and a lossless patch (7.2)."""
+        ref, dense = self.terms_of(self.tensors[i])
+        other, j = self._target(ref, i, depth)
+        theirs = other.bits(j, depth + 1)
+        need(theirs is not None, "R-502", self._at(TERMS, self.tensors[i].first_term),
+             "xor needs a target that has exact bits")
+        codes = self._codes(streams_of(dense), self.stacks[i], DTYPES[self.tensors[i].dtype][1])
         return codes.reshape(-1) ^ theirs
 
     def held_raw(self, i):
@@ -357,28 +386,29 @@ class IngotFile(Index):
         return (t.n_terms == 1 and term.kind == DENSE and t.rescale_coding == NONE
                 and self.is_raw(term.coding, t.dtype))
 
-    def bits(self, i, resolver=None, depth=1):
+    def bits(self, i, depth=1):
         """The bits of a tensor that has exact ones, flat, as unsigned integers; else None."""
-        t = self.tensors[i]
-        term = self.terms[t.first_term]
+        t, first = self.tensors[i], self.terms[self.tensors[i].first_term]
         if self.held_raw(i):
-            return self._codes(streams_of(term), self.stacks[i], DTYPES[t.dtype][1]).reshape(-1)
-        last = self.terms[t.first_term + t.n_terms - 1]
-        if t.n_terms == 2 and last.combine == XOR and t.rescale_coding == NONE:
-            return self._xor_bits(i, resolver, depth)
+            return self._codes(streams_of(first), self.stacks[i], DTYPES[t.dtype][1]).reshape(-1)
+        if self._is_patch(t):
+            return self._patched_bits(i, depth)
+        if first.kind == REF and t.n_terms == 1 and t.rescale_coding == NONE:
+            other, j = self._target(first, i, depth)
+            return other.bits(j, depth + 1)
         return None
 
-    def values(self, i, optional=(), resolver=None, depth=1):
+    def values(self, i, optional=(), depth=1):
         """The values of a tensor as f32 in its shape (7.2).
 
-        Optional terms apply when their name is in `optional`. `resolver(name, content_id)` gives
-        the IngotFile that holds the target of a ref.
+        Optional terms apply when their name is in `optional`.
         """
         tensor, stack = self.tensors[i], self.stacks[i]
+        if tensor.dtype == C64:
+            raise Undecodable("c64 has no values in f32")
         v, dora = np.zeros(stack, F32), 0
         with np.errstate(all="ignore"):
-            for n in range(tensor.first_term, tensor.first_term + tensor.n_terms):
-                t = self.terms[n]
+            for t in self.terms_of(tensor):
                 if t.flags & 1 and self._string(t.name_at, t.name_bytes, 0) not in optional:
                     continue
                 if t.kind == SPARSE:
@@ -386,18 +416,19 @@ class IngotFile(Index):
                     v[at] = v[at] + x if t.combine == ADD else x
                     continue
                 if t.combine == XOR:
-                    bits = self._xor_bits(i, resolver, depth)
+                    bits = self._patched_bits(i, depth)
                     x = (float_values(bits, tensor.dtype) if tensor.dtype <= 12 else integer_values(
                         bits, DTYPES[tensor.dtype][1], tensor.dtype <= 19)).reshape(stack)
                 elif t.kind == REF:
-                    other, j = self._target(t, tensor, resolver, depth)
-                    x = other.values(j, (), resolver, depth + 1).reshape(stack)
+                    other, j = self._target(t, i, depth)
+                    x = other.values(j, (), depth + 1).reshape(stack)
                 else:
                     parts = self._term_parts(t, stack)
                     x = parts[0] if t.kind == DENSE else self._product(t, *parts[:2])
                 v = v + x if t.combine == ADD else x
                 if t.magnitude != NONE:
-                    need(dora == 0, "R-521", self._at(TERMS, n), "two magnitudes are active")
+                    if dora:
+                        raise Undecodable("two magnitudes are active")
                     dora, v = 1, self._with_magnitude(v, parts[2])
             if tensor.rescale_coding != NONE:
                 v = v * self._rescale(i)
@@ -452,7 +483,7 @@ class IngotFile(Index):
             need(key not in out, "R-711", at, "a key stands twice")
             kind = cursor.number("I")
             out[key] = kind, metadata_value(cursor, kind, 0)
-        need(cursor.at == len(cursor.data), "R-710", cursor.at, "bytes after the last entry")
+        need(cursor.at == cursor.end, "R-710", cursor.at, "bytes after the last entry")
         return out
 
     def receipt(self):
@@ -460,7 +491,9 @@ class IngotFile(Index):
         if blob is None:
             return {}
         try:
-            out = json.loads(blob.decode(), parse_constant=no_constant)
+            out = json.loads(blob.decode(), parse_constant=no_constant,
+                             object_pairs_hook=unique_keys, parse_int=whole, parse_float=finite)
+            json.dumps(out, ensure_ascii=False).encode()  # no lone surrogates
         except (ValueError, RecursionError) as error:
             raise RuleError("R-730", 0, f"the receipt is not JSON: {error}") from error
         need(isinstance(out, dict), "R-730", 0, "the receipt is not an object")
@@ -481,7 +514,7 @@ class IngotFile(Index):
             out.append(SourceFile(name, n_bytes, digest, segments))
             lengths = [self._segment_bytes(s) for s in segments]
             need(None in lengths or sum(lengths) == n_bytes, "R-722", at, "the length differs")
-        need(cursor.at == len(cursor.data), "R-720", cursor.at, "bytes after the last file")
+        need(cursor.at == cursor.end, "R-720", cursor.at, "bytes after the last file")
         return out
 
     def _segment(self, cursor):
@@ -533,9 +566,14 @@ class IngotFile(Index):
             if tensor.alias_of != NONE:
                 continue
             with np.errstate(all="ignore"):
-                for t in self.terms[tensor.first_term:tensor.first_term + tensor.n_terms]:
-                    self._prove(remarks, self._sparse if t.kind == SPARSE else self._term_parts,
-                                t, self.stacks[i])
+                for t in self.terms_of(tensor):
+                    if t.kind == REF:
+                        self._prove(remarks, self._prove_target, t, i)
+                    else:
+                        self._prove(remarks, self._sparse if t.kind == SPARSE else
+                                    self._term_parts, t, self.stacks[i])
+                if self._is_patch(tensor):
+                    self._prove(remarks, self.bits, i)
                 if tensor.rescale_coding != NONE:
                     self._prove(remarks, self._rescale, i)
         self.metadata()
@@ -580,6 +618,25 @@ def no_constant(word):
     raise ValueError(f"{word} is no JSON")  # json.loads takes NaN and Infinity
 
 
+def whole(word):
+    if len(word) > 20 or not -2**63 <= int(word) < 2**63:
+        raise ValueError(f"{word[:30]} is not within i64")
+    return int(word)
+
+
+def finite(word):
+    if not np.isfinite(float(word)):
+        raise ValueError(f"{word[:30]} is not within f64")
+    return float(word)
+
+
+def unique_keys(pairs):
+    """A JSON object; json.loads by itself takes the last of equal keys."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return dict(pairs)
+
+
 METADATA_TYPES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q",
                   12: "d"}
 
@@ -592,15 +649,15 @@ def metadata_value(cursor, kind, depth):
     if kind != 9:
         need(kind in METADATA_TYPES, "R-710", at, f"unknown type {kind}")
         value = cursor.number(METADATA_TYPES[kind])
-        need(kind != 7 or value <= 1, "R-710", at, "a bool is neither 0 nor 1")
+        need(kind != 7 or value <= 1, "R-712" if depth else "R-710", at, "a bool is neither 0 nor 1")
         return bool(value) if kind == 7 else value
     need(depth < 4, "R-712", at, "arrays nest too deep")
     element, count, n_bytes = cursor.number("I"), cursor.number("Q"), cursor.number("Q")
-    need(element in METADATA_TYPES or element in (8, 9), "R-710", at, f"unknown type {element}")
-    inner = Cursor(cursor.take(n_bytes), "R-712")
+    need(element in METADATA_TYPES or element in (8, 9), "R-712", at, f"unknown type {element}")
+    inner = cursor.part(n_bytes, "R-712")
     need(count <= n_bytes, "R-712", at, "an array has more elements than bytes")
     values = [metadata_value(inner, element, depth + 1) for _ in range(count)]
-    need(inner.at == n_bytes, "R-712", at, "an array is not as long as it says")
+    need(inner.at == inner.end, "R-712", at, "an array is not as long as it says")
     return element, values
 
 
@@ -608,10 +665,22 @@ def metadata_value(cursor, kind, depth):
 # Command line
 
 
+def open_file(path):
+    with open(path, "rb") as handle:
+        empty = os.fstat(handle.fileno()).st_size == 0
+        data = b"" if empty else mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ)
+
+    def find(name):
+        try:
+            return open_file(path.parent / os.fsdecode(name))
+        except (OSError, RuleError):
+            return None
+    return IngotFile(data, find)
+
+
 def list_contents(file):
     for i, t in enumerate(file.tensors):
-        kinds = [("dense", "sparse", "lowrank", "ref")[term.kind - 1] for term in
-                 file.terms[t.first_term:t.first_term + t.n_terms]]
+        kinds = [("dense", "sparse", "lowrank", "ref")[term.kind - 1] for term in file.terms_of(t)]
         held = "raw" if file.held_raw(i) else "+".join(kinds)
         alias = "" if t.alias_of == NONE else f" = tensor {t.alias_of}"
         print(file.names[i].decode(errors="replace"), DTYPES[t.dtype][0],
@@ -669,9 +738,7 @@ def main(arguments=None):
     parser.add_argument("file", metavar="FILE", type=Path)
     options = parser.parse_args(arguments)
     try:
-        with open(options.file, "rb") as handle:
-            empty = os.fstat(handle.fileno()).st_size == 0
-            file = IngotFile(b"" if empty else mmap.mmap(handle.fileno(), 0, prot=mmap.PROT_READ))
+        file = open_file(options.file)
         if options.validate:
             for remark in file.validate():
                 print(remark, file=sys.stderr)

@@ -55,7 +55,7 @@ void value_hashes(const ingot_file *file, struct byte_buffer *out)
         ingot_file_tensor(file, i, &t);
         buffer_append(out, t.name, t.name_bytes);
         buffer_u8(out, '\t');
-        if (ingot_file_held_raw(file, i)) {
+        if (ingot_file_has_raw(file, i)) {
             put_raw(file, i, &t, out);
         } else {
             put_values(file, i, &t, out);

@@ -1,5 +1,5 @@
 /* One line a tensor, for comparing readers: name, tab, XXH3-128 in hexadecimal of the tensor's
- * logical bytes when it is held raw, else of its f32 values in little-endian with every NaN as
+ * logical bytes when it has exact bits, else of its f32 values in little-endian with every NaN as
  * 7FC00000; "-" when it has no values (opaque codes, or a ref whose file is not at hand). */
 #ifndef INGOT_TESTS_SUPPORT_VALUE_HASHES_H
 #define INGOT_TESTS_SUPPORT_VALUE_HASHES_H
