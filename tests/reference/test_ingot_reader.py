@@ -1199,7 +1199,7 @@ class Blobs(ReaderTest):
         w.blob(1, metadata((b"key", 9, array(9, array(7, b"\1", b"\2")))))
         with self.assertRaises(RuleError) as caught:
             IngotFile(w.finish()).validate()
-        self.assertEqual((caught.exception.rule, caught.exception.offset), ("R-710", 8 + 11 + 20 + 20 + 1))
+        self.assertEqual((caught.exception.rule, caught.exception.offset), ("R-712", 8 + 11 + 20 + 20 + 1))
 
     def test_receipt(self):
         w = Writer()

@@ -56,4 +56,14 @@ for file in "$golden"/*.ingot; do
         fail "$file: the hashes differ"
 done
 
+# Files that break one rule each: this reader must name the same one.
+for file in fixtures/bad/*.ingot; do
+    rule=${file##*/}
+    said=$(reader --validate "$file" 2>"$folder/log") || :
+    case $said in
+    "${rule%.ingot} "*) ;;
+    *) fail "$file: $said $(cat "$folder/log")" ;;
+    esac
+done
+
 [ "$failures" -eq 0 ]
