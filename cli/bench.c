@@ -164,8 +164,8 @@ static int print_report(const struct bench *b, int status)
         putchar('\n');
     }
     const double bits = t->n_weights > 0 ? (double)t->resident_bytes * 8 / (double)t->n_weights : 0;
-    printf("%s matrices, %s resident (%.2f bits per weight)\n", text_count(t->n_matrices).at,
-           text_bytes(t->resident_bytes).at, bits);
+    printf("%s %s, %s resident (%.2f bits per weight)\n", text_count(t->n_matrices).at,
+           t->n_matrices == 1 ? "matrix" : "matrices", text_bytes(t->resident_bytes).at, bits);
     printf("one pass over all, by medians: %s, %.2f GB/s, %.2f GFLOP/s\n",
            text_seconds(t->seconds).at, per_nanosecond(t->resident_bytes, t->seconds),
            per_nanosecond(t->n_flops, t->seconds));
@@ -174,9 +174,9 @@ static int print_report(const struct bench *b, int status)
     } else if (t->n_wrong == 0) {
         printf("results are right: the largest error is %.2g of the bound\n", t->bound_share);
     } else {
-        printf(
-            "results are WRONG: %s matrices are outside of the bound, by a factor of up to %.3g\n",
-            text_count(t->n_wrong).at, t->bound_share);
+        printf("results are WRONG: %s %s outside of the bound, by a factor of up to %.3g\n",
+               text_count(t->n_wrong).at, t->n_wrong == 1 ? "matrix is" : "matrices are",
+               t->bound_share);
     }
     return status;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/dry_run.h"
 #include "cli/json.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
@@ -11,6 +12,7 @@
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "convert/presets.h"
+#include "convert/select.h"
 
 enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096 };
 
@@ -18,6 +20,9 @@ struct convert_values {
     const char *target;
     const char *encode;
     const struct choice *compress;
+    struct texts include;
+    struct texts exclude;
+    bool dry_run;
     bool keep;
     bool force;
     bool list_encodings;
@@ -34,6 +39,7 @@ struct conversion {
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
+    struct left_out left_out;
     struct convert_result result;
 };
 
@@ -149,22 +155,43 @@ static int print_json(const struct conversion *c)
     json_put(root, "target_bytes", json_count(r->target_bytes), &failed);
     json_put(root, "coded_bits_per_weight", json_number(notes_bits_per_weight(&c->notes)), &failed);
     json_put(root, "n_attachments_lost", json_count(r->n_attachments_lost), &failed);
+    json_put(root, "n_tensors_left_out", json_count(c->left_out.n_tensors), &failed);
+    json_put(root, "n_attachments_left_out", json_count(c->left_out.n_attachments), &failed);
     json_put(root, "restorable", json_boolean(r->restorable), &failed);
     json_put(root, "tensors", notes_json(&c->notes, &failed), &failed);
     return json_print(root, failed, EXITS_DONE);
 }
 
+static const char *plural(uint32_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void print_restorable(const struct conversion *c)
 {
-    const uint32_t n = c->result.n_encoded;
+    const struct {
+        const char *what;
+        uint32_t n;
+        const char *became;
+    } reasons[] = {
+        {"tensor", c->result.n_encoded, "re-encoded"},
+        {"tensor", c->left_out.n_tensors, "left out"},
+        {"attached file", c->left_out.n_attachments, "left out"},
+    };
     if (c->result.restorable) {
         fputs("the source files can be restored from it, byte for byte\n", c->out);
-    } else {
-        fputs("the source files cannot be restored from it", c->out);
-        if (n > 0)
-            fprintf(c->out, ": %u tensor%s re-encoded", (unsigned)n, n == 1 ? " was" : "s were");
-        fputc('\n', c->out);
+        return;
     }
+    fputs("the source files cannot be restored from it", c->out);
+    const char *separator = ": ";
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++) {
+        const uint32_t n = reasons[i].n;
+        if (n == 0) continue;
+        fprintf(c->out, "%s%u %s%s %s %s", separator, (unsigned)n, reasons[i].what, plural(n),
+                n == 1 ? "was" : "were", reasons[i].became);
+        separator = ", ";
+    }
+    fputc('\n', c->out);
 }
 
 static int print_summary(const struct conversion *c)
@@ -178,15 +205,15 @@ static int print_summary(const struct conversion *c)
     }
     const double share =
         r->source_bytes > 0 ? 100 * (double)r->target_bytes / (double)r->source_bytes : 100;
-    fprintf(c->out, "%s: %s tensors, %s re-encoded\n", target, text_count(r->n_tensors).at,
-            r->n_encoded > 0 ? text_count(r->n_encoded).at : "none");
+    fprintf(c->out, "%s: %s tensor%s, %s re-encoded\n", target, text_count(r->n_tensors).at,
+            plural(r->n_tensors), r->n_encoded > 0 ? text_count(r->n_encoded).at : "none");
     fprintf(c->out, "%s -> %s (%.1f %%); %.2f bits per weight before lossless compression\n",
             text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
             notes_bits_per_weight(&c->notes));
     if (r->n_encoded > 0 && !notes_print_worst(&c->notes, N_WORST, c->out)) goto failed;
     if (r->n_attachments_lost > 0) {
         fprintf(c->out, "left out, as the target has no place for them: %u attached file%s\n",
-                (unsigned)r->n_attachments_lost, r->n_attachments_lost == 1 ? "" : "s");
+                (unsigned)r->n_attachments_lost, plural(r->n_attachments_lost));
     }
     print_restorable(c);
     free(target);
@@ -212,6 +239,11 @@ static int convert(struct conversion *c, const struct model *model)
     };
     ingot_error error = {0};
     if (!v->quiet) report_model_notes(c->sources[0], model);
+    if (v->dry_run) {
+        const struct dry_run plan = {model, c->sources[0], v->target, &options, v->json, v->quiet};
+        return dry_run(&plan);
+    }
+    c->left_out = model_left_out(model);
     const ingot_status status = convert_model(model, v->target, &options, &c->result, &error);
     progress_bar_erase(&c->bar);
     if (status == INGOT_EXISTS) {
@@ -221,6 +253,18 @@ static int convert(struct conversion *c, const struct model *model)
     if (c->notes.failed) return report_no_memory();
     if (v->json) return print_json(c);
     return v->quiet ? EXITS_DONE : print_summary(c);
+}
+
+/* Opens the sources, and of them what was asked for. *model is to be closed also after a failure.
+ */
+static ingot_status open_source(const struct conversion *c, struct model **model,
+                                ingot_error *error)
+{
+    const struct convert_values *v = c->values;
+    const struct selection selection = {v->include.at, v->include.n, v->exclude.at, v->exclude.n};
+    const ingot_status status = model_open(c->sources, c->n_sources, NULL, model, error);
+    if (status != INGOT_OK || v->include.n + v->exclude.n == 0) return status;
+    return model_select(*model, &selection, NULL, model, error);
 }
 
 static int run(const void *values, struct operands operands)
@@ -246,7 +290,7 @@ static int run(const void *values, struct operands operands)
     };
     struct model *model = NULL;
     ingot_error error = {0};
-    if (model_open(operands.at, operands.n, NULL, &model, &error) == INGOT_OK) {
+    if (open_source(&c, &model, &error) == INGOT_OK) {
         status = convert(&c, model);
     } else {
         status = report_error(operands.n == 1 ? operands.at[0] : NULL, &error);
@@ -269,6 +313,15 @@ static const struct option options[] = {
     {"compress", 0, OPTION_CHOICE, AT(compress), .value_name = "none|fast|max",
      .choices = compressions,
      .help = "lossless compression of what is written; the default is fast"},
+    {"include", 0, OPTION_TEXTS, AT(include), .value_name = "PATTERN",
+     .help = "take only tensors whose name matches, as '*.mlp.*' does; may be given again for "
+             "more. Attached files are all taken"},
+    {"exclude", 0, OPTION_TEXTS, AT(exclude), .value_name = "PATTERN",
+     .help = "leave out tensors and attached files whose name matches; may be given again, and "
+             "comes before --include"},
+    {"dry-run", 0, OPTION_FLAG, AT(dry_run),
+     .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
+             "with --compress none and upper bounds without"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},
     {"list-encodings", 0, OPTION_FLAG, .alone = true, AT(list_encodings),
      .help = "list the presets of --encode and do nothing else"},
@@ -285,14 +338,19 @@ const struct verb verb_convert = {
     .min_operands = 1,
     .max_operands = UINT32_MAX,
     .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
-             "files, or an .ingot file. Unless --encode is given, nothing is lost: \"ingot "
-             "restore\" gives the same source files again, byte for byte. The target gets its name "
-             "only when it is whole.",
+             "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), or an .ingot file. "
+             "Unless --encode, --include or --exclude is given, nothing is lost: \"ingot restore\" "
+             "gives the same source files again, byte for byte. The target gets its name only when "
+             "it is whole. In a pattern * stands for any characters, also dots and slashes, ? for "
+             "one, [a-c] for one of those.",
     .examples = "  ingot convert model/ -o model.ingot\n"
+                "  ingot convert checkpoint.tar.gz -o model.ingot\n"
                 "  ingot convert a.safetensors b.safetensors -o model.ingot --compress none\n"
                 "  ingot convert model/ -o small.ingot --encode int4 -v\n"
                 "  ingot convert model/ -o better.ingot --encode int4+lowrank16\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
+                "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
+                "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"
                 "  ingot convert --list-encodings\n",
     .options = options,
     .values_bytes = sizeof(struct convert_values),

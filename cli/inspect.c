@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/describe.h"
+#include "cli/lookup.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -192,37 +193,15 @@ static int print_tensor(const struct model *model, uint32_t index)
 
 /* ------------------------------------------------------------------ the verb */
 
-static int no_such_tensor(const struct model *model, const char *path, const char *name)
-{
-    struct nearest nearest = {.word = name};
-    char *best = NULL;
-    for (uint32_t i = 0; i < model_n_tensors(model); i++) {
-        struct model_tensor t;
-        model_tensor(model, i, &t);
-        char *candidate = text_safe(t.name, t.name_bytes);
-        if (candidate) nearest_offer(&nearest, candidate);
-        if (candidate && nearest.best == candidate) {
-            free(best);
-            best = candidate;
-        } else {
-            free(candidate);
-        }
-    }
-    const int status =
-        best ? report_refusal(path, "there is no tensor \"%s\"; did you mean \"%s\"?", name, best)
-             : report_refusal(path, "there is no tensor \"%s\"", name);
-    free(best);
-    return status;
-}
-
 static int inspect(const struct model *model, const char *path, const struct inspect_values *v)
 {
     if (!v->tensor) {
         return v->json ? inspect_json(model, path) : print_model(model, path, v);
     }
-    uint32_t index = 0;
-    if (model_find(model, v->tensor, strlen(v->tensor), &index) != INGOT_OK) {
-        return no_such_tensor(model, path, v->tensor);
+    const uint32_t index = lookup_tensor(model, v->tensor);
+    if (index == INGOT_NONE) {
+        const struct lookup_kinds kinds = {"tensor", true, false};
+        return lookup_failed(model, path, v->tensor, kinds);
     }
     return v->json ? inspect_tensor_json(model, index) : print_tensor(model, index);
 }
@@ -258,7 +237,8 @@ const struct verb verb_inspect = {
     .min_operands = 1,
     .max_operands = 1,
     .about = "Prints format, totals, tensors, attachments and metadata of an .ingot file, a "
-             ".safetensors file or a checkpoint folder. Only the index is read; \"ingot validate\" "
+             ".safetensors file, or a checkpoint in a folder or an archive. Only the index is "
+             "read; \"ingot validate\" "
              "checks the rest.",
     .examples = "  ingot inspect model.ingot\n"
                 "  ingot inspect model/ -q\n"

@@ -52,6 +52,19 @@ static bool set_text(struct parser *p, const struct option *option, const char *
     return true;
 }
 
+static bool add_text(struct parser *p, const struct option *option, const char *word)
+{
+    struct texts *texts = (struct texts *)(void *)(p->values + option->offset);
+    if (word[0] == 0 || texts->n == MAX_TEXTS) {
+        report_usage(p->verb->name,
+                     word[0] == 0 ? "--%s is given an empty %s" : "--%s is given too many %ss",
+                     option->name, option->value_name);
+        return false;
+    }
+    texts->at[texts->n++] = word;
+    return true;
+}
+
 static bool set_count(struct parser *p, const struct option *option, const char *word)
 {
     char *end = NULL;
@@ -81,10 +94,8 @@ static bool set_choice(struct parser *p, const struct option *option, const char
 }
 
 static bool (*const setters[])(struct parser *, const struct option *, const char *) = {
-    [OPTION_FLAG] = set_flag,
-    [OPTION_TEXT] = set_text,
-    [OPTION_COUNT] = set_count,
-    [OPTION_CHOICE] = set_choice,
+    [OPTION_FLAG] = set_flag,   [OPTION_TEXT] = set_text,     [OPTION_TEXTS] = add_text,
+    [OPTION_COUNT] = set_count, [OPTION_CHOICE] = set_choice,
 };
 
 /* `word` is the option's value, or NULL when none came with it. */
@@ -104,7 +115,8 @@ static bool take_option(struct parser *p, const struct option *option, const cha
         }
         word = p->words[p->at++];
     }
-    if (!is_flag && (p->seen & bit)) {
+    const bool repeats = is_flag || option->kind == OPTION_TEXTS;
+    if (!repeats && (p->seen & bit)) {
         report_usage(p->verb->name, "--%s is given twice", option->name);
         return false;
     }

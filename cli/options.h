@@ -17,8 +17,16 @@ struct choice {
 enum option_kind {
     OPTION_FLAG,  /* bool */
     OPTION_TEXT,  /* const char * */
+    OPTION_TEXTS, /* struct texts: may be given again and again */
     OPTION_COUNT, /* uint32_t from 1 on */
     OPTION_CHOICE /* const struct choice * */
+};
+
+/* All values of an option that may be given more than once. */
+enum { MAX_TEXTS = 64 };
+struct texts {
+    uint32_t n;
+    const char *at[MAX_TEXTS];
 };
 
 /* Where nothing is given, the value stays zero. Tables end with a row without name. */

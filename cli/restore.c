@@ -66,7 +66,7 @@ static int run(const void *values, struct operands operands)
 static const struct option options[] = {
     {"output", 'o', OPTION_TEXT, .required = true, AT(target), .value_name = "DST",
      .help = "the folder to write the files into (made, or empty); the file itself when the source "
-             "was a single file"},
+             "was a single file; an archive when DST ends in .zip, .tar, .tar.gz or .tar.zst"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace files that exist"},
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print nothing but errors"},
@@ -83,6 +83,7 @@ const struct verb verb_restore = {
              "hash of its original before it gets its name. A file whose tensors were re-encoded "
              "cannot be restored; \"ingot inspect\" tells whether one can.",
     .examples = "  ingot restore model.ingot -o model/\n"
+                "  ingot restore model.ingot -o model.tar.zst\n"
                 "  ingot restore weights.ingot -o weights.safetensors --force\n",
     .options = options,
     .values_bytes = sizeof(struct restore_values),

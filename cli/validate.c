@@ -180,8 +180,9 @@ static int check_file(struct validation *v)
         json_put(v->root, "n_bytes", json_count(n_bytes), &v->failed);
     } else if (v->n_violations == 0 && !v->values->quiet) {
         char *path = text_safe(v->path, strlen(v->path));
-        printf("%s: valid: %s tensors, %s blobs, %s checked\n", path ? path : "",
-               text_count(n_tensors).at, text_count(n_blobs).at, text_bytes(n_bytes).at);
+        printf("%s: valid: %s tensor%s, %s blob%s, %s checked\n", path ? path : "",
+               text_count(n_tensors).at, n_tensors == 1 ? "" : "s", text_count(n_blobs).at,
+               n_blobs == 1 ? "" : "s", text_bytes(n_bytes).at);
         free(path);
     }
     return EXITS_DONE;

@@ -13,10 +13,11 @@
 static const struct sink {
     const char *suffix; /* or the whole name */
     ingot_status (*write)(struct conversion *c, ingot_error *error);
+    ingot_status (*plan)(struct conversion *c, struct convert_plan *plan, ingot_error *error);
 } sinks[] = {
-    {".ingot", sink_ingot},
-    {".safetensors", sink_safetensors},
-    {"-", sink_ingot},
+    {".ingot", sink_ingot, plan_ingot},
+    {".safetensors", sink_safetensors, plan_safetensors},
+    {"-", sink_ingot, plan_ingot},
 };
 enum { N_SINKS = sizeof sinks / sizeof *sinks };
 
@@ -60,6 +61,18 @@ static uint64_t all_bytes(const struct model *model)
     return n_bytes;
 }
 
+/* The sink and the encoding of a conversion. */
+static ingot_status begin(struct conversion *c, struct encoding *encoding, const struct sink **sink,
+                          ingot_error *error)
+{
+    *sink = sink_of(c->target);
+    if (*sink == NULL) return fail_unknown(c->target, error);
+    c->total_bytes = all_bytes(c->model);
+    if (c->options->encode == NULL) return INGOT_OK;
+    c->encoding = encoding;
+    return encoding_parse(c->options->encode, encoding, error);
+}
+
 ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error)
@@ -68,17 +81,34 @@ ingot_status convert_model(const struct model *model, const char *target,
     struct convert_result r = {.n_tensors = model_n_tensors(model),
                                .source_bytes = model_source_bytes(model)};
     struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
-    const struct sink *sink = sink_of(target);
-    if (sink == NULL) return fail_unknown(target, error);
-    if (options->encode) {
-        const ingot_status status = encoding_parse(options->encode, &encoding, error);
-        if (status != INGOT_OK) return status;
-        c.encoding = &encoding;
-    }
-    c.total_bytes = all_bytes(model);
-    const ingot_status status = sink->write(&c, error);
+    const struct sink *sink;
+    ingot_status status = begin(&c, &encoding, &sink, error);
+    if (status == INGOT_OK) status = sink->write(&c, error);
     if (status == INGOT_OK) *result = r;
     return status;
+}
+
+ingot_status convert_plan(const struct model *model, const char *target,
+                          const struct convert_options *options, struct convert_plan *plan,
+                          ingot_error *error)
+{
+    struct encoding encoding;
+    struct convert_result r = {0};
+    struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
+    const struct sink *sink;
+    const ingot_status status = begin(&c, &encoding, &sink, error);
+    if (status != INGOT_OK) return status;
+    plan->n_tensors = model_n_tensors(model);
+    plan->source_bytes = model_source_bytes(model);
+    return sink->plan(&c, plan, error);
+}
+
+void plan_tensor(struct convert_plan *plan, const struct model_tensor *tensor, const char *encoding,
+                 uint64_t coded_bytes, bool encoded)
+{
+    plan->tensor_bytes += coded_bytes;
+    plan->n_encoded += encoded;
+    if (plan->tensor) plan->tensor(plan->context, tensor, encoding, coded_bytes, encoded);
 }
 
 /* ------------------------------------------------------------------ what sinks share */

@@ -41,6 +41,30 @@ ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error);
 
+/* What convert_model would write: found without reading a tensor or writing anything. What only the
+ * values decide (that one is too large for its new type) shows when they are read. */
+struct convert_plan {
+    uint32_t n_tensors;
+    uint32_t n_encoded;
+    uint64_t source_bytes;
+    uint64_t tensor_bytes;     /* codes, tables and masks, before lossless compression */
+    uint64_t attachment_bytes; /* of those that are carried */
+    uint64_t target_bytes;     /* the whole file; 0 when that shows only when it is written */
+    bool at_most;              /* lossless compression will make it less */
+    bool restorable;
+    uint32_t n_attachments_lost;
+    /* Called once a tensor, in the order that it would be written in; `encoded` tells that it would
+     * not be kept as it is. */
+    void *context;
+    void (*tensor)(void *context, const struct model_tensor *tensor, const char *encoding,
+                   uint64_t coded_bytes, bool encoded);
+};
+/* Fills in a plan that begins with context and tensor (which may be NULL) set. Fails where
+ * convert_model would because the target cannot hold a tensor. */
+ingot_status convert_plan(const struct model *model, const char *target,
+                          const struct convert_options *options, struct convert_plan *plan,
+                          ingot_error *error);
+
 /* Writes the source files of `file` again: into the archive `target` when its name ends as one's
  * does (see bundle_writer.h); else under the folder `target` (created; it must be empty or absent
  * unless replace), or as the file `target` when the source was a single file. Everything is checked

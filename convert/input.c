@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ struct input {
     char *name;
     int descriptor; /* -1: opened for each read */
     struct stat at_open;
+    uint64_t n_bytes;
+    struct byte_source bytes; /* of an input over somebody else's bytes; read is NULL in others */
 };
 
 static ingot_status fail_system(const char *name, const char *doing, ingot_error *error)
@@ -69,6 +72,7 @@ static ingot_status new_input(const char *path, const char *name, int flags,
         goto done;
     }
     status = open_regular(path, name, flags, &in->descriptor, &in->at_open, error);
+    in->n_bytes = (uint64_t)in->at_open.st_size;
 done:
     if (status != INGOT_OK) {
         input_close(in);
@@ -94,6 +98,22 @@ ingot_status input_note(const char *path, const char *name, const ingot_allocato
     return INGOT_OK;
 }
 
+ingot_status input_over(const struct byte_source *bytes, uint64_t n_bytes, const char *name,
+                        const ingot_allocator *allocator, struct input **input, ingot_error *error)
+{
+    struct input *in = ingot_allocate_zeroed(allocator, 1, sizeof *in);
+    if (in == NULL) return ingot_fail_memory(error, sizeof *in, "input");
+    *in = (struct input){
+        .allocator = allocator, .descriptor = -1, .n_bytes = n_bytes, .bytes = *bytes};
+    in->name = copy_text(name, allocator);
+    if (in->name == NULL) {
+        input_close(in);
+        return ingot_fail_memory(error, strlen(name) + 1, "input name");
+    }
+    *input = in;
+    return INGOT_OK;
+}
+
 void input_close(struct input *input)
 {
     if (input == NULL) return;
@@ -110,7 +130,7 @@ const char *input_name(const struct input *input)
 
 uint64_t input_bytes(const struct input *input)
 {
-    return (uint64_t)input->at_open.st_size;
+    return input->n_bytes;
 }
 
 static ingot_status check_same(const struct input *input, const struct stat *now,
@@ -160,6 +180,9 @@ ingot_status input_read(const struct input *input, uint64_t offset, uint64_t n_b
                           "%llu bytes are wanted from here, past its end",
                           (unsigned long long)n_bytes);
     }
+    if (input->bytes.read) {
+        return input->bytes.read(input->bytes.context, offset, n_bytes, dst, error);
+    }
     if (input->descriptor >= 0) {
         return read_from(input, input->descriptor, offset, n_bytes, dst, error);
     }
@@ -175,6 +198,7 @@ ingot_status input_read(const struct input *input, uint64_t offset, uint64_t n_b
 ingot_status input_unchanged(const struct input *input, ingot_error *error)
 {
     struct stat now;
+    if (input->bytes.read) return INGOT_OK;
     if (stat(input->path, &now) != 0) return fail_system(input->name, "cannot look at it", error);
     return check_same(input, &now, error);
 }

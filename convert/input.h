@@ -5,6 +5,7 @@
 #define INGOT_CONVERT_INPUT_H
 
 #include "format/ingot.h"
+#include "format/writer.h"
 
 struct input;
 
@@ -15,6 +16,10 @@ ingot_status input_open(const char *path, const char *name, const ingot_allocato
  * one. For folders of many files. A symbolic link is refused. */
 ingot_status input_note(const char *path, const char *name, const ingot_allocator *allocator,
                         struct input **input, ingot_error *error);
+/* Bytes that somebody else reads, and whose changes are that one's to see: a file in an archive.
+ * What `bytes` points to must outlive the input. */
+ingot_status input_over(const struct byte_source *bytes, uint64_t n_bytes, const char *name,
+                        const ingot_allocator *allocator, struct input **input, ingot_error *error);
 /* Takes NULL. */
 void input_close(struct input *input);
 

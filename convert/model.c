@@ -20,7 +20,7 @@
 /* What is known of a path before it is opened as anything. */
 struct path_facts {
     bool folder;
-    const char *suffix; /* with its dot, or "" */
+    const char *path;
     uint32_t head_bytes;
     uint8_t head[16];
 };
@@ -55,15 +55,18 @@ static const struct format {
     {"a folder", NULL, 1, head_is_unknown, safetensors_open_folder},
     {".ingot", ".ingot", 1, head_is_ingot, ingot_open_container},
     {".safetensors", ".safetensors", UINT32_MAX, head_is_safetensors, safetensors_open_files},
+    {".zip", ".zip", 1, head_is_unknown, safetensors_open_archive},
+    {".tar", ".tar", 1, head_is_unknown, safetensors_open_archive},
+    {".tar.gz", ".tar.gz", 1, head_is_unknown, safetensors_open_archive},
+    {".tgz", ".tgz", 1, head_is_unknown, safetensors_open_archive},
+    {".tar.zst", ".tar.zst", 1, head_is_unknown, safetensors_open_archive},
 };
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
 static ingot_status look_at(const char *path, struct path_facts *facts, ingot_error *error)
 {
     struct stat found;
-    const char *slash = strrchr(path, '/');
-    const char *dot = strrchr(slash ? slash : path, '.');
-    *facts = (struct path_facts){.suffix = dot ? dot : ""};
+    *facts = (struct path_facts){.path = path};
     if (stat(path, &found) != 0) {
         const ingot_status status = errno == ENOENT ? INGOT_NOT_FOUND : INGOT_IO;
         return ingot_fail(error, status, INGOT_NO_OFFSET, path, "cannot open: %s", strerror(errno));
@@ -81,13 +84,20 @@ static ingot_status look_at(const char *path, struct path_facts *facts, ingot_er
     return INGOT_OK;
 }
 
+static bool ends_with(const char *path, const char *suffix)
+{
+    const size_t n_path = strlen(path);
+    const size_t n_suffix = strlen(suffix);
+    return n_path >= n_suffix && strcmp(path + n_path - n_suffix, suffix) == 0;
+}
+
 /* The row of a path: by its suffix, else by its first bytes. */
 static const struct format *format_of(const struct path_facts *facts)
 {
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         const bool folder = formats[i].suffix == NULL;
         if (folder != facts->folder) continue;
-        if (folder || strcmp(formats[i].suffix, facts->suffix) == 0) return &formats[i];
+        if (folder || ends_with(facts->path, formats[i].suffix)) return &formats[i];
     }
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         if (!facts->folder && formats[i].head(facts)) return &formats[i];
@@ -195,6 +205,21 @@ ingot_status model_find(const struct model *model, const char *name, size_t name
                         uint32_t *index)
 {
     return model->kind->find(model, name, name_bytes, index);
+}
+
+uint32_t model_alias_of(const struct model *model, uint32_t index)
+{
+    const ingot_file *file = model_container(model);
+    struct model_tensor tensor;
+    ingot_tensor t;
+    uint32_t other;
+    if (file == NULL) return INGOT_NONE;
+    model_tensor(model, index, &tensor);
+    ingot_file_tensor(file, tensor.number, &t);
+    if (t.alias_of == INGOT_NONE) return INGOT_NONE;
+    ingot_file_tensor(file, t.alias_of, &t);
+    const ingot_status status = model_find(model, t.name, t.name_bytes, &other);
+    return status == INGOT_OK ? other : INGOT_NONE;
 }
 
 ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,

@@ -19,6 +19,7 @@ struct progress {
 struct model_tensor {
     const char *name;
     uint32_t name_bytes;
+    uint32_t number; /* in the source: differs from the index where some were left out */
     ingot_dtype dtype;
     uint32_t rank;
     uint64_t dims[INGOT_MAX_RANK];
@@ -36,7 +37,8 @@ struct model_attachment {
     uint64_t n_bytes;
 };
 
-/* Opens one or more paths as one model: an .ingot file, safetensors files, or a folder. */
+/* Opens one or more paths as one model: an .ingot file, safetensors files, a folder, or an archive
+ * that holds one. */
 ingot_status model_open(const char *const *paths, uint32_t n_paths,
                         const ingot_allocator *allocator, struct model **model, ingot_error *error);
 void model_close(struct model *model);
@@ -48,6 +50,8 @@ uint32_t model_n_tensors(const struct model *model);
 void model_tensor(const struct model *model, uint32_t index, struct model_tensor *tensor);
 ingot_status model_find(const struct model *model, const char *name, size_t name_bytes,
                         uint32_t *index);
+/* The tensor that this one is another name of; INGOT_NONE when there is none, or it is left out. */
+uint32_t model_alias_of(const struct model *model, uint32_t index);
 /* Rows of the stack as f32. */
 ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
                               uint64_t n_rows, float *dst, ingot_error *error);

@@ -3,6 +3,7 @@
 #include "convert/raw_values.h"
 
 #include "format/decode.h"
+#include "format/dense_bits.h"
 #include "format/fail.h"
 #include "format/floats.h"
 #include "format/writer.h"
@@ -66,4 +67,23 @@ ingot_status raw_values_f32(ingot_dtype dtype, const uint8_t *bytes, uint64_t n,
     const struct stream_provider provider = memory_provider(&streams, NULL);
     const struct stack_part part = {0, 1, 0, n};
     return coding_decode(&coding, (struct stack_shape){1, 1, n}, 0, &provider, part, dst, error);
+}
+
+struct raw_extent raw_extent(ingot_dtype dtype, uint64_t first, uint64_t n)
+{
+    const uint64_t bits = ingot_dtype_bits(dtype);
+    const uint64_t begin = first * bits;
+    const uint64_t end = begin + n * bits;
+    return (struct raw_extent){begin / 8, ceil_div(end, 8) - begin / 8, (uint32_t)(begin % 8)};
+}
+
+ingot_status raw_values_at(ingot_dtype dtype, const uint8_t *bytes, uint32_t first_bit, uint64_t n,
+                           float *dst, ingot_error *error)
+{
+    const uint8_t bits = (uint8_t)ingot_dtype_bits(dtype);
+    if (dtype_bytes(dtype) > 0) return raw_values_f32(dtype, bytes, n, dst, error);
+    for (uint64_t i = 0; i < n; i++) {
+        dst[i] = ingot_float_decode(dtype, dense_load(bytes, first_bit + i * bits, bits));
+    }
+    return INGOT_OK;
 }

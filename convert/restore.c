@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <dirent.h>
 
+#include "convert/bundle_writer.h"
 #include "convert/convert.h"
 #include "convert/names.h"
 #include "convert/source_blob.h"
@@ -19,6 +20,7 @@ struct restoring {
     const struct progress *progress;
     struct source_blob blob;
     struct output *output;
+    struct bundle_writer *bundle;
     uint64_t done_bytes;
     ingot_error *error;
 };
@@ -30,14 +32,18 @@ static ingot_status fail_system(const struct restoring *r, const char *path, con
 
 /* ------------------------------------------------------------------ one file */
 
+static void report(struct restoring *r, uint64_t n_bytes)
+{
+    r->done_bytes += n_bytes;
+    if (r->progress == NULL) return;
+    r->progress->report(r->progress->context, "restoring", r->done_bytes, r->blob.total_bytes);
+}
+
 static ingot_status put(void *context, const void *bytes, uint64_t n_bytes, ingot_error *error)
 {
     struct restoring *r = context;
     const ingot_status status = output_write(r->output, bytes, n_bytes, error);
-    r->done_bytes += n_bytes;
-    if (status == INGOT_OK && r->progress) {
-        r->progress->report(r->progress->context, "restoring", r->done_bytes, r->blob.total_bytes);
-    }
+    if (status == INGOT_OK) report(r, n_bytes);
     return status;
 }
 
@@ -119,6 +125,47 @@ static ingot_status restore_folder(struct restoring *r, const char *target)
     return status == INGOT_END ? INGOT_OK : status;
 }
 
+/* ------------------------------------------------------------------ an archive */
+
+static ingot_status put_packed(void *context, const void *bytes, uint64_t n_bytes,
+                               ingot_error *error)
+{
+    struct restoring *r = context;
+    const ingot_status status = bundle_put(r->bundle, bytes, n_bytes, error);
+    if (status == INGOT_OK) report(r, n_bytes);
+    return status;
+}
+
+/* All files in the order of the source blob. The archive gets its name when every hash was right.
+ */
+static ingot_status restore_archive(struct restoring *r, const char *target)
+{
+    const struct byte_sink sink = {r, put_packed};
+    ingot_status status = bundle_create(target, r->replace, NULL, &r->bundle, r->error);
+    while (status == INGOT_OK) {
+        struct source_file source;
+        status = source_next_file(&r->blob.walk, &source, r->error);
+        if (status != INGOT_OK) break;
+        status =
+            bundle_begin_file(r->bundle, source.name, source.name_bytes, source.n_bytes, r->error);
+        if (status == INGOT_OK) {
+            status = source_file_bytes(r->file, &r->blob.walk, &source, &sink, r->error);
+        }
+    }
+    if (status == INGOT_END) status = bundle_finish(r->bundle, r->error);
+    bundle_writer_close(r->bundle);
+    return status;
+}
+
+/* ------------------------------------------------------------------ a single file */
+
+static ingot_status restore_single(struct restoring *r, const char *target)
+{
+    struct source_file source;
+    const ingot_status status = source_next_file(&r->blob.walk, &source, r->error);
+    return status == INGOT_OK ? restore_file(r, &source, target) : status;
+}
+
 /* ------------------------------------------------------------------ the whole */
 
 /* Says why there is no source blob: the first tensor that is not held raw. */
@@ -137,9 +184,10 @@ static ingot_status explain(const ingot_file *file, ingot_error *error)
     }
     ingot_file_tensor(file, first, &t);
     return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "source",
-                      "the source files cannot be restored: %u tensors were re-encoded, the first "
+                      "the source files cannot be restored: %u tensor%s re-encoded, the first "
                       "being '%s', held as %.60s",
-                      n, name_shown(t.name, t.name_bytes).text, t.encoding);
+                      n, n == 1 ? " was" : "s were", name_shown(t.name, t.name_bytes).text,
+                      t.encoding);
 }
 
 static bool is_folder(const char *target)
@@ -155,17 +203,17 @@ ingot_status restore_model(const ingot_file *file, const char *target, bool repl
                            ingot_error *error)
 {
     struct restoring r = {.file = file, .replace = replace, .progress = progress, .error = error};
-    struct source_file source;
     if (ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0) == INGOT_NONE) {
         return explain(file, error);
     }
     ingot_status status = source_blob_open(file, NULL, &r.blob, error);
     if (status != INGOT_OK) return status;
-    if (r.blob.n_files != 1 || is_folder(target)) {
+    if (!is_folder(target) && bundle_is_named(target)) {
+        status = restore_archive(&r, target);
+    } else if (r.blob.n_files != 1 || is_folder(target)) {
         status = restore_folder(&r, target);
     } else {
-        status = source_next_file(&r.blob.walk, &source, error);
-        if (status == INGOT_OK) status = restore_file(&r, &source, target);
+        status = restore_single(&r, target);
     }
     if (status == INGOT_OK) *result = (struct restore_result){r.blob.n_files, r.done_bytes};
     source_blob_close(&r.blob);

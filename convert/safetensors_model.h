@@ -2,6 +2,7 @@
 #ifndef INGOT_CONVERT_SAFETENSORS_MODEL_H
 #define INGOT_CONVERT_SAFETENSORS_MODEL_H
 
+#include "convert/bundle.h"
 #include "convert/input.h"
 #include "convert/model_kind.h"
 #include "convert/names.h"
@@ -26,7 +27,14 @@ struct safetensors_model {
     struct input **attachments;
     struct name_ref *by_name; /* all tensors */
     struct byte_buffer metadata;
+    struct bundle *bundle; /* of an archive, else NULL */
 };
+
+extern const struct model_kind safetensors_kind;
+
+/* The file that holds a tensor. */
+const struct safetensors_shard *safetensors_shard_of(const struct safetensors_model *m,
+                                                     uint32_t index);
 
 /* The metadata of all files in one blob: entries in the order of files, each key once. Where two
  * files differ, the first is kept and a note says so. */

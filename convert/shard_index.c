@@ -12,6 +12,7 @@ struct checker {
     const ingot_allocator *allocator;
     shard_holds_function *holds;
     const void *context;
+    struct shard_index_total *total;
     ingot_error *error;
 };
 
@@ -69,29 +70,60 @@ static ingot_status check_map(struct checker *c)
     }
 }
 
-ingot_status shard_index_check(struct span text, const ingot_allocator *allocator,
-                               shard_holds_function *holds, const void *context, ingot_error *error)
+static ingot_status skip_value(struct checker *c, struct json_event *value)
 {
-    struct checker c = {json_pull_open(text, 0, SHARD_INDEX_NAME), allocator, holds, context,
-                        error};
+    const ingot_status status = json_pull_next(&c->pull, value, c->error);
+    return status == INGOT_OK ? json_pull_skip(&c->pull, value, c->error) : status;
+}
+
+static ingot_status read_metadata(struct checker *c)
+{
+    struct json_event key, value;
+    ingot_status status = json_pull_next(&c->pull, &value, c->error);
+    if (status != INGOT_OK) return status;
+    if (value.kind != JSON_KIND_OBJECT) return json_pull_skip(&c->pull, &value, c->error);
+    for (;;) {
+        status = json_pull_next(&c->pull, &key, c->error);
+        if (status != INGOT_OK || key.kind == JSON_KIND_OBJECT_END) return status;
+        status = skip_value(c, &value);
+        if (status != INGOT_OK) return status;
+        if (!json_event_is(&key, "total_size") || value.kind != JSON_KIND_NUMBER) continue;
+        c->total->found = json_event_u64(&value, &c->total->n_bytes);
+    }
+}
+
+static ingot_status check_object(struct checker *c)
+{
+    for (;;) {
+        struct json_event event;
+        ingot_status status = json_pull_next(&c->pull, &event, c->error);
+        if (status != INGOT_OK || event.kind == JSON_KIND_OBJECT_END) return status;
+        if (json_event_is(&event, "weight_map")) {
+            status = check_map(c);
+        } else if (json_event_is(&event, "metadata")) {
+            status = read_metadata(c);
+        } else {
+            status = skip_value(c, &event);
+        }
+        if (status != INGOT_OK) return status;
+    }
+}
+
+ingot_status shard_index_check(struct span text, const ingot_allocator *allocator,
+                               shard_holds_function *holds, const void *context,
+                               struct shard_index_total *total, ingot_error *error)
+{
+    struct shard_index_total found = {0};
+    struct checker c = {
+        json_pull_open(text, 0, SHARD_INDEX_NAME), allocator, holds, context, &found, error};
     struct json_event event;
     ingot_status status = json_pull_next(&c.pull, &event, error);
     if (status != INGOT_OK) return status;
     if (event.kind != JSON_KIND_OBJECT) {
         return ingot_fail(error, INGOT_INVALID, event.offset, SHARD_INDEX_NAME, "not an object");
     }
-    for (;;) {
-        status = json_pull_next(&c.pull, &event, error);
-        if (status != INGOT_OK) return status;
-        if (event.kind == JSON_KIND_OBJECT_END) break;
-        if (json_event_is(&event, "weight_map")) {
-            status = check_map(&c);
-        } else {
-            status = json_pull_next(&c.pull, &event, error);
-            if (status == INGOT_OK) status = json_pull_skip(&c.pull, &event, error);
-        }
-        if (status != INGOT_OK) return status;
-    }
-    status = json_pull_next(&c.pull, &event, error);
+    status = check_object(&c);
+    if (status == INGOT_OK) status = json_pull_next(&c.pull, &event, error);
+    if (status == INGOT_END) *total = found;
     return status == INGOT_END ? INGOT_OK : status;
 }

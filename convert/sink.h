@@ -46,5 +46,11 @@ struct byte_source passing_source(struct passing_bytes *passing);
 /* The targets: one row each in convert.c. */
 ingot_status sink_ingot(struct conversion *c, ingot_error *error);
 ingot_status sink_safetensors(struct conversion *c, ingot_error *error);
+/* What they would write. Of the plan, n_tensors and source_bytes are filled in. */
+ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error);
+ingot_status plan_safetensors(struct conversion *c, struct convert_plan *plan, ingot_error *error);
+/* Adds a tensor to a plan. */
+void plan_tensor(struct convert_plan *plan, const struct model_tensor *tensor, const char *encoding,
+                 uint64_t coded_bytes, bool encoded);
 
 #endif

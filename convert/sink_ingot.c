@@ -117,25 +117,11 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
     return INGOT_OK;
 }
 
-/* The tensor that this one is another name of, as the model counts; INGOT_NONE when there is none,
- * or when that one is left out. */
-static uint32_t alias_of(const struct ingot_sink *s, const struct model_tensor *t)
-{
-    ingot_tensor named;
-    uint32_t index;
-    if (s->copies.file == NULL) return INGOT_NONE;
-    ingot_file_tensor(s->copies.file, t->number, &named);
-    if (named.alias_of == INGOT_NONE) return INGOT_NONE;
-    ingot_file_tensor(s->copies.file, named.alias_of, &named);
-    const ingot_status status = model_find(s->c->model, named.name, named.name_bytes, &index);
-    return status == INGOT_OK ? index : INGOT_NONE;
-}
-
 /* Another name of a tensor stays one, whatever became of that tensor: what becomes of a tensor does
  * not depend on its name. */
 static ingot_status write_alias(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
 {
-    const uint32_t other = alias_of(s, t);
+    const uint32_t other = model_alias_of(s->c->model, index);
     const ingot_status status =
         ingot_writer_alias(s->writer, t->name, t->name_bytes, other, s->error);
     if (status != INGOT_OK) return status;
@@ -154,7 +140,7 @@ static ingot_status write_tensors(struct ingot_sink *s)
         ingot_status status;
         model_tensor(s->c->model, i, &t);
         conversion_begin_part(s->c, t.stored_bytes);
-        if (alias_of(s, &t) != INGOT_NONE) {
+        if (model_alias_of(s->c->model, i) != INGOT_NONE) {
             status = write_alias(s, i, &t);
         } else if (encoding && encoding_applies(encoding, &t)) {
             status = encode(s, i, &t);

@@ -321,26 +321,55 @@ static ingot_status write_file(struct safetensors_sink *s)
     return status;
 }
 
-ingot_status sink_safetensors(struct conversion *c, ingot_error *error)
+/* Places every tensor and makes the header. To be ended with end_sink. */
+static ingot_status begin_sink(struct safetensors_sink *s)
 {
-    struct safetensors_sink s = {.c = c, .error = error};
+    const struct conversion *c = s->c;
     const uint32_t n = model_n_tensors(c->model);
     ingot_status status = INGOT_OK;
     if (c->encoding && !c->encoding->cast) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
+        return ingot_fail(s->error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
                           "safetensors holds plain types: it takes the encodings f32, f16 and "
                           "bf16, and not '%s'",
                           c->options->encode);
     }
-    s.placed = ingot_allocate_zeroed(NULL, n, sizeof *s.placed);
-    if (s.placed == NULL) return ingot_fail_memory(error, n * sizeof *s.placed, "tensors");
-    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) status = place_tensor(&s, i);
-    if (n > 1) qsort(s.placed, s.n_placed, sizeof *s.placed, compare_placed);
-    if (status == INGOT_OK) status = make_header(&s);
+    s->placed = ingot_allocate_zeroed(NULL, n, sizeof *s->placed);
+    if (s->placed == NULL) return ingot_fail_memory(s->error, n * sizeof *s->placed, "tensors");
+    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) status = place_tensor(s, i);
+    if (n > 1) qsort(s->placed, s->n_placed, sizeof *s->placed, compare_placed);
+    return status == INGOT_OK ? make_header(s) : status;
+}
+
+static void end_sink(struct safetensors_sink *s)
+{
+    output_close(s->output);
+    buffer_release(&s->header);
+    ingot_release(NULL, s->placed);
+}
+
+ingot_status sink_safetensors(struct conversion *c, ingot_error *error)
+{
+    struct safetensors_sink s = {.c = c, .error = error};
+    ingot_status status = begin_sink(&s);
     if (status == INGOT_OK) status = write_file(&s);
     if (status == INGOT_OK) c->result->n_attachments_lost = model_n_attachments(c->model);
-    output_close(s.output);
-    buffer_release(&s.header);
-    ingot_release(NULL, s.placed);
+    end_sink(&s);
+    return status;
+}
+
+ingot_status plan_safetensors(struct conversion *c, struct convert_plan *plan, ingot_error *error)
+{
+    struct safetensors_sink s = {.c = c, .error = error};
+    const ingot_status status = begin_sink(&s);
+    for (uint32_t i = 0; i < s.n_placed && status == INGOT_OK; i++) {
+        const struct placed *p = &s.placed[i];
+        struct model_tensor t;
+        model_tensor(c->model, p->index, &t);
+        const bool raw = t.raw && t.dtype == p->dtype;
+        plan_tensor(plan, &t, ingot_dtype_name(p->dtype), p->n_bytes, !raw);
+    }
+    plan->target_bytes = c->result->target_bytes;
+    plan->n_attachments_lost = model_n_attachments(c->model);
+    end_sink(&s);
     return status;
 }

@@ -59,6 +59,7 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
     struct model_tensor out = {
         .name = t.name,
         .name_bytes = t.name_bytes,
+        .number = index,
         .dtype = t.dtype,
         .rank = t.rank,
         .stack = layout.stack,

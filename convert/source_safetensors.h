@@ -1,4 +1,4 @@
-/* Opens safetensors files, alone or as the shards of a checkpoint folder, as a model. */
+/* Opens safetensors files, alone or as the shards of a checkpoint, as a model. */
 #ifndef INGOT_CONVERT_SOURCE_SAFETENSORS_H
 #define INGOT_CONVERT_SOURCE_SAFETENSORS_H
 
@@ -13,5 +13,11 @@ ingot_status safetensors_open_files(const char *const *paths, uint32_t n_paths,
 ingot_status safetensors_open_folder(const char *const *paths, uint32_t n_paths,
                                      const ingot_allocator *allocator, struct model **model,
                                      ingot_error *error);
+
+/* An archive that holds such a folder or its files: their names are their paths in the archive.
+ * Tensors are in the order of their bytes in it, files in that of the archive. n_paths is 1. */
+ingot_status safetensors_open_archive(const char *const *paths, uint32_t n_paths,
+                                      const ingot_allocator *allocator, struct model **model,
+                                      ingot_error *error);
 
 #endif

@@ -9,6 +9,8 @@
 #include "format/source.h"
 #include "format/validate.h"
 
+enum { MAX_RECEIPT_DEPTH = 1000 };
+
 /* A blob in memory. */
 struct subject {
     const ingot_file *file;
@@ -88,11 +90,31 @@ static ingot_status check_source(const struct subject *s)
     return status == INGOT_END ? INGOT_OK : status;
 }
 
+/* How deep arrays and objects nest in JSON text, the outermost counted. */
+static uint32_t json_depth(struct span text)
+{
+    uint32_t depth = 0, deepest = 0;
+    bool in_string = false;
+    for (uint64_t i = 0; i < text.n_bytes; i++) {
+        const uint8_t c = text.data[i];
+        if (c == '"') in_string = !in_string;
+        if (in_string && c == '\\') i++; /* what follows ends no string */
+        if (in_string) continue;
+        if (c == '[' || c == '{') depth++;
+        if ((c == ']' || c == '}') && depth > 0) depth--;
+        if (depth > deepest) deepest = depth;
+    }
+    return deepest;
+}
+
 static ingot_status check_receipt(const struct subject *s)
 {
     json_error_t found;
+    if (json_depth(s->bytes) > MAX_RECEIPT_DEPTH) {
+        return ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "nests too deep");
+    }
     json_t *json = json_loadb((const char *)s->bytes.data, (size_t)s->bytes.n_bytes,
-                              JSON_REJECT_DUPLICATES, &found);
+                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &found);
     const bool fits = json_is_object(json);
     if (json == NULL) {
         ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "%s at byte %d", found.text,

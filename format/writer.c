@@ -102,6 +102,9 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
 {
     struct index_tables *tables = &writer->tables;
     struct blob_record r = {.kind = kind, .flags = BLOB_COPY};
+    if (media_type && strlen(media_type) > MAX_STRING_BYTES) {
+        return ingot_fail_rule(error, R_211, INGOT_NO_OFFSET, "media type", "too long");
+    }
     const ingot_status status = tables_check_blob(tables, kind, name, error);
     if (status != INGOT_OK) return status;
     const ingot_status written = write_blob_stream(writer, n_bytes, source, &r.stream, error);

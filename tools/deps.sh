@@ -20,6 +20,7 @@ needed   | sanitizers                        | -        | gcc            | libas
 needed   | header zstd.h                     | libzstd  | libzstd-dev    | libzstd-devel              | zstd       | lossless compression
 needed   | header xxhash.h                   | libxxhash | libxxhash-dev | xxhash-devel               | xxhash     | checksums
 needed   | header jansson.h                  | jansson  | libjansson-dev | jansson-devel              | jansson    | JSON
+needed   | header archive.h                  | libarchive | libarchive-dev | libarchive-devel          | libarchive | checkpoints in zip and tar archives
 needed   | header lapacke.h                  | lapacke  | liblapacke-dev | lapack-devel               | lapacke    | factorizations
 needed   | header cblas.h                    | openblas | libopenblas-dev | openblas-devel            | openblas   | matrix products
 needed   | header cmocka.h                   | (cmocka) | libcmocka-dev  | libcmocka-devel            | cmocka     | the tests

@@ -2,7 +2,7 @@
 # The command line: helps, hints and exit statuses that do not depend on any model.
 . tests/cli/common.sh
 
-verbs='convert restore inspect validate compare devices bench'
+verbs='convert restore extract inspect validate compare devices bench'
 
 expect 0 "$INGOT" --version
 prints 'ingot 0.'

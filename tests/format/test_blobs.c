@@ -114,6 +114,52 @@ static void test_names_of_blobs(void **state)
     assert_false(safe_path("a\0b", 3));
 }
 
+static void test_long_media_type(void **state)
+{
+    (void)state;
+    static char text[65538];
+    const struct span span = {(const uint8_t *)"x", 1};
+    const struct byte_source source = memory_bytes(&span);
+    struct written w;
+    ingot_error error;
+    memset(text, 'x', sizeof text - 1);
+    written_begin(&w, INGOT_COMPRESS_NONE);
+    assert_int_equal(
+        ingot_writer_blob(w.writer, INGOT_BLOB_ATTACHMENT, "a", text, 1, &source, NULL, &error),
+        INGOT_INVALID);
+    assert_int_equal(error.rule, 211);
+    add_blob(&w, INGOT_BLOB_ATTACHMENT, "a", text + 1, "x", 1);
+    ingot_file_close(open_written(&w));
+    written_release(&w);
+}
+
+/* ---- receipts ---- */
+
+/* JSON that is unusual and right. */
+static void test_odd_receipts(void **state)
+{
+    (void)state;
+    static char deep[2100] = "{\"a\":";
+    static const char *const receipts[] = {
+        "{}",
+        " \n{ \"ingot\" : null }\t",
+        "{\"notes\":[\"\\u0000\",\"\\ud83d\\ude00\",\"}]\\\"{[\"]}",
+        "{\"unknown\":{\"a\":1},\"a\":{\"a\":-9223372036854775808,\"b\":1e300}}",
+        deep,
+    };
+    size_t n = strlen(deep);
+    for (int i = 0; i < 999; i++) deep[n++] = '[';
+    for (int i = 0; i < 999; i++) deep[n++] = ']';
+    deep[n] = '}';
+    for (size_t i = 0; i < sizeof receipts / sizeof *receipts; i++) {
+        struct written w;
+        written_begin(&w, INGOT_COMPRESS_NONE);
+        add_blob(&w, INGOT_BLOB_RECEIPT, NULL, NULL, receipts[i], strlen(receipts[i]));
+        ingot_file_close(open_written(&w));
+        written_release(&w);
+    }
+}
+
 /* ---- metadata ---- */
 
 static void put_key(struct byte_buffer *b, const char *key, uint32_t type)
@@ -353,9 +399,10 @@ static void test_unknown_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_attachments),  cmocka_unit_test(test_names_of_blobs),
-        cmocka_unit_test(test_metadata),     cmocka_unit_test(test_metadata_cut_short),
-        cmocka_unit_test(test_source_bytes), cmocka_unit_test(test_unknown_form),
+        cmocka_unit_test(test_attachments),     cmocka_unit_test(test_names_of_blobs),
+        cmocka_unit_test(test_long_media_type), cmocka_unit_test(test_odd_receipts),
+        cmocka_unit_test(test_metadata),        cmocka_unit_test(test_metadata_cut_short),
+        cmocka_unit_test(test_source_bytes),    cmocka_unit_test(test_unknown_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

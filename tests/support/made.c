@@ -107,7 +107,7 @@ const struct ingot_coding *made_coding(struct made *made, struct random *random,
     random_map(made, random, c, limits->codebooks, limits->vectors);
     const int n_slots = limits->as_table ? SLOT_POST : N_SLOTS;
     for (int i = 0; i < n_slots; i++) {
-        random_slot(made, random, c, i, stack, limits->as_table, 0);
+        random_slot(made, random, c, i, stack, limits->as_table, limits->as_table ? 1 : 0);
     }
     return c;
 }
@@ -126,9 +126,14 @@ uint8_t *made_stream(struct made *made, uint64_t n_bytes)
 
 void made_put(uint8_t *data, uint64_t first_bit, uint64_t n_bits, uint64_t value)
 {
-    for (uint64_t i = 0; i < n_bits; i++) {
-        const uint64_t bit = first_bit + i;
-        data[bit / 8] = (uint8_t)(data[bit / 8] | (value >> i & 1) << (bit % 8));
+    /* As many bits at a time as end in the same byte. */
+    for (uint64_t done = 0; done < n_bits;) {
+        const uint64_t bit = first_bit + done;
+        const uint64_t left = n_bits - done, room = 8 - bit % 8;
+        const uint64_t n = left < room ? left : room;
+        const uint64_t part = value >> done & ((1u << n) - 1);
+        data[bit / 8] = (uint8_t)(data[bit / 8] | part << (bit % 8));
+        done += n;
     }
 }
 
@@ -137,21 +142,22 @@ static void fill_planes(struct made *made, struct random *random, uint32_t bits,
                         struct stack_shape codes)
 {
     uint8_t *planes[7];
-    uint32_t n = 0;
+    uint32_t widths[7], n = 0;
+    uint64_t row_bits[7];
     for (uint32_t width = 64; width >= 1; width /= 2) {
-        if (bits & width) planes[n++] = made_stream(made, naive_plane_bytes(width, codes));
+        if (!(bits & width)) continue;
+        planes[n] = made_stream(made, naive_plane_bytes(width, codes));
+        row_bits[n] = naive_row_bits(width, codes.n_cols);
+        widths[n++] = width;
     }
     const uint64_t n_rows = codes.n_matrices * codes.n_rows;
     for (uint64_t row = 0; row < n_rows; row++) {
         for (uint64_t col = 0; col < codes.n_cols; col++) {
             uint64_t code = random_bits(random);
             if (limit) code %= limit;
-            n = 0;
-            for (uint32_t width = 64; width >= 1; width /= 2) {
-                if (!(bits & width)) continue;
-                const uint64_t row_bits = naive_row_bits(width, codes.n_cols);
-                made_put(planes[n++], row * row_bits + col * width, width, code);
-                code = width == 64 ? 0 : code >> width;
+            for (uint32_t i = 0; i < n; i++) {
+                made_put(planes[i], row * row_bits[i] + col * widths[i], widths[i], code);
+                code = widths[i] == 64 ? 0 : code >> widths[i];
             }
         }
     }

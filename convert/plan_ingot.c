@@ -1,0 +1,100 @@
+/* What an .ingot file of a model would hold: sizes from the encodings' plans alone. */
+#include <stdio.h>
+#include <string.h>
+
+#include "convert/encode.h"
+#include "convert/names.h"
+#include "convert/select.h"
+#include "convert/sink.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+
+struct planned {
+    char label[96]; /* "int4 + lowrank16" */
+    uint64_t coded_bytes;
+};
+
+/* A tensor's streams in an encoding, as the writer would have them. */
+static ingot_status plan_encoding(const struct encoding *encoding, const struct model_tensor *t,
+                                  struct planned *planned, ingot_error *error)
+{
+    struct term_plan plans[ENCODING_MAX_TERMS];
+    struct writer_term terms[ENCODING_MAX_TERMS];
+    struct stack_shape stack;
+    uint32_t n_streams;
+    struct writer_tensor tensor = {.name = "tensor",
+                                   .name_bytes = 6,
+                                   .dtype = encoding->cast ? encoding->cast : t->dtype,
+                                   .rank = t->rank,
+                                   .stack = t->stack,
+                                   .split = t->split,
+                                   .n_terms = encoding->n_terms,
+                                   .terms = terms};
+    memcpy(tensor.dims, t->dims, sizeof t->dims);
+    *planned = (struct planned){.coded_bytes = 0};
+    if (!stack_of(t->rank, t->dims, t->stack, t->split, &stack)) {
+        return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET,
+                          name_shown(t->name, t->name_bytes).text, "too large a shape");
+    }
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        const struct preset *preset = encoding->presets[k];
+        const size_t n = strlen(planned->label);
+        preset->plan(preset, t->dtype, stack, &plans[k]);
+        plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;
+        terms[k] = plans[k].term;
+        snprintf(planned->label + n, sizeof planned->label - n, "%s%s", k ? " + " : "",
+                 preset->name);
+    }
+    struct term_stream *streams = ingot_allocate(NULL, TENSOR_MAX_STREAMS * sizeof *streams);
+    if (streams == NULL) return ingot_fail_memory(error, sizeof *streams, "streams");
+    const ingot_status status = writer_streams(&tensor, streams, &n_streams, error);
+    for (uint32_t i = 0; status == INGOT_OK && i < n_streams; i++) {
+        planned->coded_bytes += streams[i].shape.n_bytes;
+    }
+    ingot_release(NULL, streams);
+    return status;
+}
+
+/* What a tensor that is kept takes: its logical bytes, or its terms as they are. */
+static uint64_t kept_bytes(const struct model *model, const struct model_tensor *t)
+{
+    const ingot_file *file = model_container(model);
+    ingot_tensor described;
+    if (file == NULL) return t->stored_bytes;
+    ingot_file_tensor(file, t->number, &described);
+    return described.coded_bytes;
+}
+
+static bool is_restorable(const struct model *model)
+{
+    const ingot_file *file = model_container(model);
+    const struct left_out left = model_left_out(model);
+    if (left.n_tensors + left.n_attachments > 0) return false;
+    return file == NULL || ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0) != INGOT_NONE;
+}
+
+ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error)
+{
+    for (uint32_t i = 0; i < plan->n_tensors; i++) {
+        struct model_tensor t;
+        struct planned planned;
+        model_tensor(c->model, i, &t);
+        if (model_alias_of(c->model, i) != INGOT_NONE) {
+            plan_tensor(plan, &t, "alias", 0, false);
+        } else if (c->encoding && encoding_applies(c->encoding, &t)) {
+            const ingot_status status = plan_encoding(c->encoding, &t, &planned, error);
+            if (status != INGOT_OK) return status;
+            plan_tensor(plan, &t, planned.label, planned.coded_bytes, true);
+        } else {
+            plan_tensor(plan, &t, t.encoding, kept_bytes(c->model, &t), false);
+        }
+    }
+    for (uint32_t i = 0; i < model_n_attachments(c->model); i++) {
+        struct model_attachment a;
+        model_attachment(c->model, i, &a);
+        plan->attachment_bytes += a.n_bytes;
+    }
+    plan->at_most = c->options->compression != INGOT_COMPRESS_NONE;
+    plan->restorable = plan->n_encoded == 0 && is_restorable(c->model);
+    return INGOT_OK;
+}

@@ -1,0 +1,283 @@
+/* Parts of models: calls pass to the whole model with other numbers. */
+#include "convert/select.h"
+
+#include <string.h>
+
+#include "convert/glob.h"
+#include "convert/model_kind.h"
+#include "convert/names.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+
+struct selected_model {
+    struct model model;
+    struct model_kind kind; /* with the name of the format of all */
+    struct model *all;
+    uint32_t n_tensors;
+    uint32_t n_attachments;
+    uint32_t *tensors;     /* their numbers in all, ascending */
+    uint32_t *attachments; /* likewise */
+    bool owns;             /* all is closed with this */
+};
+
+static const struct selected_model *self(const struct model *model)
+{
+    return (const struct selected_model *)model;
+}
+
+/* ------------------------------------------------------------------ calls */
+
+static const ingot_file *container(const struct model *model)
+{
+    return model_container(self(model)->all);
+}
+
+static uint32_t n_tensors(const struct model *model)
+{
+    return self(model)->n_tensors;
+}
+
+static void tensor_of(const struct model *model, uint32_t index, struct model_tensor *tensor)
+{
+    model_tensor(self(model)->all, self(model)->tensors[index], tensor);
+}
+
+static bool find_number(const uint32_t *numbers, uint32_t n, uint32_t number, uint32_t *index)
+{
+    uint32_t low = 0;
+    uint32_t high = n;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (numbers[middle] < number) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == n || numbers[low] != number) return false;
+    *index = low;
+    return true;
+}
+
+static ingot_status find(const struct model *model, const char *name, size_t name_bytes,
+                         uint32_t *index)
+{
+    const struct selected_model *m = self(model);
+    uint32_t number;
+    const ingot_status status = model_find(m->all, name, name_bytes, &number);
+    if (status != INGOT_OK) return status;
+    return find_number(m->tensors, m->n_tensors, number, index) ? INGOT_OK : INGOT_NOT_FOUND;
+}
+
+static ingot_status decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
+                               uint64_t n_rows, float *dst, ingot_error *error)
+{
+    const struct selected_model *m = self(model);
+    return model_decode_f32(m->all, m->tensors[index], first_row, n_rows, dst, error);
+}
+
+static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t offset,
+                             uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    const struct selected_model *m = self(model);
+    return model_read_raw(m->all, m->tensors[index], offset, n_bytes, dst, error);
+}
+
+static struct span metadata(const struct model *model)
+{
+    return model_metadata(self(model)->all);
+}
+
+static uint32_t n_attachments(const struct model *model)
+{
+    return self(model)->n_attachments;
+}
+
+static void attachment_of(const struct model *model, uint32_t index,
+                          struct model_attachment *attachment)
+{
+    model_attachment(self(model)->all, self(model)->attachments[index], attachment);
+}
+
+static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
+                                    uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    const struct selected_model *m = self(model);
+    return model_read_attachment(m->all, m->attachments[index], offset, n_bytes, dst, error);
+}
+
+static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
+                                const struct progress *progress, struct byte_buffer *out,
+                                struct model_hashes *hashes, ingot_error *error)
+{
+    const struct left_out left = model_left_out(model);
+    if (left.n_tensors + left.n_attachments > 0) {
+        return ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "source",
+                          "parts of the source files are left out");
+    }
+    return model_source_blob(self(model)->all, attachment_blobs, progress, out, hashes, error);
+}
+
+static ingot_status unchanged(const struct model *model, ingot_error *error)
+{
+    return model_unchanged(self(model)->all, error);
+}
+
+static uint64_t source_bytes(const struct model *model)
+{
+    return model_source_bytes(self(model)->all);
+}
+
+static void close_model(struct model *model)
+{
+    struct selected_model *m = (struct selected_model *)model;
+    const ingot_allocator *allocator = model->allocator;
+    if (m->owns) model_close(m->all);
+    ingot_release(allocator, m->attachments);
+    ingot_release(allocator, m->tensors);
+    ingot_release(allocator, m);
+}
+
+static const struct model_kind selected_kind = {
+    .close = close_model,
+    .container = container,
+    .n_tensors = n_tensors,
+    .tensor = tensor_of,
+    .find = find,
+    .decode_f32 = decode_f32,
+    .read_raw = read_raw,
+    .metadata = metadata,
+    .n_attachments = n_attachments,
+    .attachment = attachment_of,
+    .read_attachment = read_attachment,
+    .source_blob = source_blob,
+    .unchanged = unchanged,
+    .source_bytes = source_bytes,
+};
+
+struct left_out model_left_out(const struct model *model)
+{
+    if (model->kind->close != close_model) return (struct left_out){0, 0};
+    const struct selected_model *m = self(model);
+    return (struct left_out){model_n_tensors(m->all) - m->n_tensors,
+                             model_n_attachments(m->all) - m->n_attachments};
+}
+
+/* ------------------------------------------------------------------ selecting */
+
+struct selecting {
+    const struct selection *selection;
+    bool *used; /* one a pattern: includes, then excludes */
+};
+
+/* Whether any of the patterns matches; all that do are marked. */
+static bool matches_any(const char *const *patterns, uint32_t n, const char *name,
+                        uint64_t name_bytes, bool *used)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!glob_matches(patterns[i], name, name_bytes)) continue;
+        found = true;
+        used[i] = true;
+    }
+    return found;
+}
+
+static bool is_excluded(const struct selecting *s, const char *name, uint64_t name_bytes)
+{
+    return matches_any(s->selection->excludes, s->selection->n_excludes, name, name_bytes,
+                       s->used + s->selection->n_includes);
+}
+
+static bool keeps_tensor(const struct selecting *s, const struct model_tensor *t)
+{
+    const struct selection *p = s->selection;
+    const bool included = p->n_includes == 0 ||
+                          matches_any(p->includes, p->n_includes, t->name, t->name_bytes, s->used);
+    const bool excluded = is_excluded(s, t->name, t->name_bytes);
+    return included && !excluded;
+}
+
+static void choose(struct selected_model *m, const struct selecting *s)
+{
+    for (uint32_t i = 0; i < model_n_tensors(m->all); i++) {
+        struct model_tensor t;
+        model_tensor(m->all, i, &t);
+        if (keeps_tensor(s, &t)) m->tensors[m->n_tensors++] = i;
+    }
+    for (uint32_t i = 0; i < model_n_attachments(m->all); i++) {
+        struct model_attachment a;
+        model_attachment(m->all, i, &a);
+        if (!is_excluded(s, a.name, strlen(a.name))) m->attachments[m->n_attachments++] = i;
+    }
+}
+
+static ingot_status check_used(const struct selecting *s, ingot_error *error)
+{
+    const struct selection *p = s->selection;
+    for (uint32_t i = 0; i < p->n_includes + p->n_excludes; i++) {
+        if (s->used[i]) continue;
+        const bool is_include = i < p->n_includes;
+        const char *pattern = is_include ? p->includes[i] : p->excludes[i - p->n_includes];
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, is_include ? "include" : "exclude",
+                          "'%s' matches no tensor%s", name_shown(pattern, strlen(pattern)).text,
+                          is_include ? "" : " and no attached file");
+    }
+    return INGOT_OK;
+}
+
+static ingot_status add_notes(struct selected_model *m, ingot_error *error)
+{
+    const struct left_out left = model_left_out(&m->model);
+    for (uint32_t i = 0; i < model_n_notes(m->all); i++) {
+        model_add_note(&m->model, "%s", model_note(m->all, i));
+    }
+    if (left.n_tensors + left.n_attachments > 0) {
+        model_add_note(&m->model,
+                       "%u tensor%s and %u attached file%s were left out, as was asked: the source "
+                       "files cannot be restored from what is kept",
+                       (unsigned)left.n_tensors, left.n_tensors == 1 ? "" : "s",
+                       (unsigned)left.n_attachments, left.n_attachments == 1 ? "" : "s");
+    }
+    if (!m->model.notes.failed) return INGOT_OK;
+    return ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
+}
+
+ingot_status model_select(struct model *all, const struct selection *selection,
+                          const ingot_allocator *allocator, struct model **model,
+                          ingot_error *error)
+{
+    const uint64_t n_patterns = (uint64_t)selection->n_includes + selection->n_excludes;
+    struct selecting s = {selection, ingot_allocate_zeroed(allocator, n_patterns, sizeof(bool))};
+    struct selected_model *m = ingot_allocate_zeroed(allocator, 1, sizeof *m);
+    ingot_status status = INGOT_OK;
+    if (m == NULL || s.used == NULL) {
+        ingot_release(allocator, m);
+        m = NULL;
+        status = ingot_fail_memory(error, sizeof *m, "selection");
+        goto done;
+    }
+    m->kind = selected_kind;
+    m->kind.format = model_format(all);
+    m->model = (struct model){&m->kind, allocator, 0, {.allocator = allocator}};
+    m->all = all;
+    m->tensors = ingot_allocate_zeroed(allocator, model_n_tensors(all), sizeof *m->tensors);
+    m->attachments =
+        ingot_allocate_zeroed(allocator, model_n_attachments(all), sizeof *m->attachments);
+    if (m->tensors == NULL || m->attachments == NULL) {
+        status = ingot_fail_memory(error, model_n_tensors(all) * sizeof *m->tensors, "selection");
+        goto done;
+    }
+    choose(m, &s);
+    status = check_used(&s, error);
+    if (status == INGOT_OK) status = add_notes(m, error);
+done:
+    ingot_release(allocator, s.used);
+    if (status != INGOT_OK) {
+        if (m) model_close(&m->model);
+        return status;
+    }
+    m->owns = true;
+    *model = &m->model;
+    return INGOT_OK;
+}
