@@ -12,6 +12,8 @@
 #include "format/bytes.h"
 #include "format/fail.h"
 
+enum { WRITEBACK_BYTES = 8 << 20 };
+
 struct output_kind {
     ingot_status (*write)(struct output *output, const void *bytes, uint64_t n_bytes,
                           ingot_error *error);
@@ -27,6 +29,7 @@ struct output {
     bool replace;
     bool finished;
     uint64_t offset;
+    uint64_t given_to_disk; /* bytes before this offset are on their way */
     char *path;
     char *folder;
     char *temporary;
@@ -36,6 +39,16 @@ static ingot_status fail_system(const struct output *output, const char *doing, 
 {
     return ingot_fail(error, INGOT_IO, output->offset, output->path ? output->path : "output",
                       "%s: %s", doing, strerror(errno));
+}
+
+/* Has the disk begin with what was written, so that the sync at the end finds little left. */
+static void start_writeback(struct output *output)
+{
+    const uint64_t n_bytes = output->offset - output->given_to_disk;
+    if (n_bytes < WRITEBACK_BYTES || output->temporary == NULL) return;
+    (void)sync_file_range(output->descriptor, (off_t)output->given_to_disk, (off_t)n_bytes,
+                          SYNC_FILE_RANGE_WRITE);
+    output->given_to_disk = output->offset;
 }
 
 static ingot_status descriptor_write(struct output *output, const void *bytes, uint64_t n_bytes,
@@ -50,6 +63,7 @@ static ingot_status descriptor_write(struct output *output, const void *bytes, u
         n_bytes -= (uint64_t)n;
         output->offset += (uint64_t)n;
     }
+    start_writeback(output);
     return INGOT_OK;
 }
 

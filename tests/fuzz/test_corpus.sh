@@ -6,7 +6,7 @@ for target in tests/fuzz/fuzz_*.c; do
     name=${target#tests/fuzz/fuzz_}
     name=${name%.c}
     set -- "tests/fuzz/corpus/$name"
-    [ "$name" = ingot ] && set -- "$@" fixtures/golden
+    if [ "$name" = ingot ]; then set -- "$@" fixtures/golden fixtures/bad; fi
     printf '%s: ' "$name"
     "$BUILD/tests/fuzz/replay_$name" "$@"
 done
