@@ -104,7 +104,51 @@ static void make_chunks(struct byte_buffer *file)
     free(values);
 }
 
+/* The worked example of the specification's chapter 12: one tensor, "w", of 2 x 4 weights in 8-bit
+ * integers with one f32 scale a row. */
+static ingot_status worked_rows(void *context, uint64_t first_row, uint64_t n_rows,
+                                uint8_t *const *dst, ingot_error *error)
+{
+    static const uint8_t codes[2][4] = {{0x01, 0x02, 0x7f, 0x81}, {0x00, 0xff, 0x10, 0xf0}};
+    static const float scales[2] = {0.5f, -2.0f};
+    (void)context;
+    (void)error;
+    for (uint64_t r = 0; r < n_rows; r++) {
+        memcpy(dst[0] + 4 * r, codes[first_row + r], 4);
+        memcpy(dst[1] + 4 * r, &scales[first_row + r], 4);
+    }
+    return INGOT_OK;
+}
+
+static void make_worked(struct byte_buffer *file)
+{
+    const struct ingot_coding scale = {.map = MAP_FLOAT,
+                                       .bits = 32,
+                                       .format = INGOT_F32,
+                                       .codebook_stream = INGOT_NONE,
+                                       .name = "f32"};
+    struct ingot_coding coding = {
+        .map = MAP_INT, .bits = 8, .codebook_stream = INGOT_NONE, .name = "int8-row"};
+    coding.slots[SLOT_SCALE] = (struct coding_slot){
+        .has_table = true, .group = GROUP_BLOCK, .group_rows = 1, .table = &scale};
+    const struct writer_term term = {.kind = TERM_DENSE, .coding = &coding};
+    const struct writer_tensor tensor = {.name = "w",
+                                         .name_bytes = 1,
+                                         .dtype = INGOT_BF16,
+                                         .rank = 2,
+                                         .dims = {2, 4},
+                                         .split = 1,
+                                         .n_terms = 1,
+                                         .terms = &term};
+    const struct writer_source source = {.rows = worked_rows};
+    ingot_writer *writer = begin(file, INGOT_COMPRESS_NONE);
+    ingot_error error;
+    check(ingot_writer_tensor(writer, &tensor, &source, &error), &error);
+    end(writer);
+}
+
 const struct golden golden_files[] = {
+    {"worked", make_worked},
     {"every-feature", make_every_feature},
     {"raw", make_raw},
     {"chunks", make_chunks},
