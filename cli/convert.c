@@ -317,8 +317,8 @@ static const struct option options[] = {
      .help = "take only tensors whose name matches, as '*.mlp.*' does; may be given again for "
              "more. Attached files are all taken"},
     {"exclude", 0, OPTION_TEXTS, AT(exclude), .value_name = "PATTERN",
-     .help = "leave out tensors and attached files whose name matches; may be given again, and "
-             "comes before --include"},
+     .help = "leave out tensors and attached files whose name matches, also those that --include "
+             "takes; may be given again"},
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
      .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
              "with --compress none and upper bounds without"},

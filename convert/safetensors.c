@@ -322,6 +322,8 @@ static ingot_status read_metadata(struct parser *p, const struct json_event *nam
     if (value.kind != JSON_KIND_OBJECT) {
         return ingot_fail(p->error, INGOT_INVALID, value.offset, "__metadata__", "not an object");
     }
+    /* As much as the text that is left: growing step by step would hold the half twice. */
+    buffer_reserve(&p->st->metadata, p->pull.text.n_bytes - p->pull.at);
     for (;;) {
         status = json_pull_next(&p->pull, &key, p->error);
         if (status != INGOT_OK) return status;

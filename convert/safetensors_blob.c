@@ -8,15 +8,16 @@
 #include "format/source.h"
 
 /* Bytes between tensors go into the blob, which is held in memory: so there is a limit. */
-enum { MAX_GAP_BYTES = 64 << 20 };
+enum { MAX_GAP_BYTES = 64 << 20, SEGMENT_ROOM_BYTES = 64 };
 
 /* One reading of one file. */
 struct reading {
     const struct input *input;
     XXH3_state_t *file_hash;
     XXH3_state_t *part_hash;
-    uint8_t *piece; /* PIECE_BYTES */
-    struct byte_buffer segments;
+    uint8_t *piece;          /* PIECE_BYTES */
+    struct byte_buffer *out; /* the blob */
+    uint64_t record;         /* where that of this file begins in it */
     uint32_t n_segments;
     uint64_t offset;
     uint64_t gap_bytes;
@@ -54,14 +55,9 @@ static ingot_status read_part(struct reading *r, uint64_t n_bytes, struct byte_b
 /* Reads n_bytes that are no tensor's into a literal segment. */
 static ingot_status read_literal(struct reading *r, uint64_t n_bytes, uint8_t hash[16])
 {
-    struct byte_buffer bytes = {.allocator = r->segments.allocator};
-    const ingot_status status = read_part(r, n_bytes, &bytes, hash);
-    if (status == INGOT_OK) {
-        source_put_literal(&r->segments, bytes.data, bytes.n_bytes);
-        r->n_segments++;
-    }
-    buffer_release(&bytes);
-    return status;
+    source_begin_literal(r->out, n_bytes);
+    r->n_segments++;
+    return read_part(r, n_bytes, r->out, hash);
 }
 
 static ingot_status read_gap(struct reading *r, uint64_t n_bytes)
@@ -81,11 +77,13 @@ static ingot_status read_shard(struct reading *r, const struct safetensors_shard
 {
     const struct safetensors *header = &shard->header;
     uint8_t hash[16];
+    /* A header may be 100 MB: room for all of this file's segments at once, rather than growing to
+     * it in steps that hold it twice. */
+    buffer_reserve(r->out, shard->data_offset + (uint64_t)header->n_ordered * SEGMENT_ROOM_BYTES);
     ingot_status status = read_literal(r, shard->data_offset, hash);
     if (status != INGOT_OK) return status;
     /* The segment ends with the header. */
-    hash_of(r->segments.data + r->segments.n_bytes - shard->header_bytes, shard->header_bytes,
-            hash);
+    hash_of(r->out->data + r->out->n_bytes - shard->header_bytes, shard->header_bytes, hash);
     if (memcmp(hash, shard->header_hash, sizeof hash) != 0) {
         return ingot_fail(r->error, INGOT_REFUSED, SAFETENSORS_LENGTH_BYTES, input_name(r->input),
                           "the source changed while it was read: its header is another");
@@ -101,58 +99,61 @@ static ingot_status read_shard(struct reading *r, const struct safetensors_shard
         if (status != INGOT_OK) break;
         status = read_part(r, entry->end - entry->begin, NULL, hashes->tensors[tensor]);
         if (status != INGOT_OK) break;
-        source_put_tensor(&r->segments, tensor, "");
+        source_put_tensor(r->out, tensor, "");
         r->n_segments++;
     }
     return status;
 }
 
-/* Puts the record of the file that was read, and its segments, and makes ready for the next. */
-static ingot_status put_file(struct reading *r, struct byte_buffer *out)
+static struct source_file file_of(const struct input *input)
 {
-    struct source_file file = {
-        .name = input_name(r->input),
-        .name_bytes = (uint32_t)strlen(input_name(r->input)),
-        .n_bytes = input_bytes(r->input),
-        .n_segments = r->n_segments,
+    return (struct source_file){
+        .name = input_name(input),
+        .name_bytes = (uint32_t)strlen(input_name(input)),
+        .n_bytes = input_bytes(input),
     };
-    hash_digest(r->file_hash, file.hash);
-    source_put_file(out, &file);
-    if (r->segments.n_bytes) buffer_append(out, r->segments.data, r->segments.n_bytes);
-    if (out->failed || r->segments.failed) {
-        return ingot_fail_memory(r->error, out->n_bytes + r->segments.n_bytes, "source");
-    }
-    buffer_release(&r->segments);
-    return INGOT_OK;
 }
 
+/* Puts the record of a file, before its segments. */
 static void begin_file(struct reading *r, const struct input *input)
 {
+    const struct source_file file = file_of(input);
     r->input = input;
     r->offset = 0;
     r->gap_bytes = 0;
     r->n_segments = 0;
+    r->record = r->out->n_bytes;
     XXH3_128bits_reset(r->file_hash);
+    source_put_file(r->out, &file);
+}
+
+/* Completes the record with what the reading showed. */
+static ingot_status end_file(struct reading *r)
+{
+    struct source_file file = file_of(r->input);
+    file.n_segments = r->n_segments;
+    hash_digest(r->file_hash, file.hash);
+    source_patch_file(r->out, r->record, &file);
+    return r->out->failed ? ingot_fail_memory(r->error, r->out->n_bytes, "source") : INGOT_OK;
 }
 
 static ingot_status read_files(struct reading *r, const struct safetensors_model *m,
-                               const uint32_t *attachment_blobs, struct byte_buffer *out,
-                               struct model_hashes *hashes)
+                               const uint32_t *attachment_blobs, struct model_hashes *hashes)
 {
     ingot_status status = INGOT_OK;
-    source_begin(out, m->n_shards + m->n_attachments);
+    source_begin(r->out, m->n_shards + m->n_attachments);
     for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
         begin_file(r, m->shards[i].input);
         status = read_shard(r, &m->shards[i], hashes);
-        if (status == INGOT_OK) status = put_file(r, out);
+        if (status == INGOT_OK) status = end_file(r);
     }
     for (uint32_t i = 0; i < m->n_attachments && status == INGOT_OK; i++) {
         begin_file(r, m->attachments[i]);
         status = read_part(r, input_bytes(r->input), NULL, hashes->attachments[i]);
         if (status != INGOT_OK) break;
-        source_put_attachment(&r->segments, attachment_blobs[i]);
+        source_put_attachment(r->out, attachment_blobs[i]);
         r->n_segments++;
-        status = put_file(r, out);
+        status = end_file(r);
     }
     return status;
 }
@@ -163,7 +164,7 @@ ingot_status safetensors_source_blob(const struct safetensors_model *m,
                                      struct model_hashes *hashes, ingot_error *error)
 {
     const ingot_allocator *allocator = m->model.allocator;
-    struct reading r = {.segments = {.allocator = allocator}, .progress = progress, .error = error};
+    struct reading r = {.out = out, .progress = progress, .error = error};
     ingot_status status = INGOT_OK;
     r.file_hash = XXH3_createState();
     r.part_hash = XXH3_createState();
@@ -174,9 +175,8 @@ ingot_status safetensors_source_blob(const struct safetensors_model *m,
     }
     for (uint32_t i = 0; i < m->n_shards; i++) r.total_bytes += input_bytes(m->shards[i].input);
     for (uint32_t i = 0; i < m->n_attachments; i++) r.total_bytes += input_bytes(m->attachments[i]);
-    status = read_files(&r, m, attachment_blobs, out, hashes);
+    status = read_files(&r, m, attachment_blobs, hashes);
 done:
-    buffer_release(&r.segments);
     ingot_release(allocator, r.piece);
     XXH3_freeState(r.part_hash);
     XXH3_freeState(r.file_hash);

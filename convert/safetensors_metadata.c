@@ -63,6 +63,14 @@ ingot_status safetensors_merge_metadata(struct safetensors_model *m, ingot_error
     ingot_status status = INGOT_OK;
     uint64_t n = 0;
     uint64_t n_taken = 0;
+    if (m->n_shards == 1) {
+        /* Keys of one file differ already. */
+        struct byte_buffer *only = &m->shards[0].header.metadata;
+        if (load_u64(only->data) == 0) return INGOT_OK;
+        m->metadata = *only;
+        *only = (struct byte_buffer){.allocator = only->allocator};
+        return INGOT_OK;
+    }
     for (uint32_t i = 0; i < m->n_shards; i++) n += load_u64(m->shards[i].header.metadata.data);
     struct name_ref *keys = ingot_allocate_zeroed(allocator, n, sizeof *keys);
     struct name_ref *sorted = ingot_allocate_zeroed(allocator, n, sizeof *sorted);

@@ -25,6 +25,11 @@ static bool reserve(struct byte_buffer *buffer, uint64_t n_bytes)
     return true;
 }
 
+void buffer_reserve(struct byte_buffer *buffer, uint64_t n_bytes)
+{
+    (void)reserve(buffer, n_bytes);
+}
+
 void buffer_append(struct byte_buffer *buffer, const void *bytes, uint64_t n_bytes)
 {
     if (!reserve(buffer, n_bytes) || n_bytes == 0) return;

@@ -18,6 +18,8 @@ void buffer_u8(struct byte_buffer *buffer, uint8_t v);
 void buffer_u16(struct byte_buffer *buffer, uint16_t v);
 void buffer_u32(struct byte_buffer *buffer, uint32_t v);
 void buffer_u64(struct byte_buffer *buffer, uint64_t v);
+/* Makes room for n_bytes more. Room that is never filled costs no memory on most systems. */
+void buffer_reserve(struct byte_buffer *buffer, uint64_t n_bytes);
 /* Appends zeros up to a multiple of `alignment`. */
 void buffer_align(struct byte_buffer *buffer, uint64_t alignment);
 void buffer_release(struct byte_buffer *buffer);

@@ -22,10 +22,24 @@ void source_put_file(struct byte_buffer *out, const struct source_file *file)
     buffer_u32(out, file->n_segments);
 }
 
-void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes)
+void source_patch_file(struct byte_buffer *out, uint64_t record, const struct source_file *file)
+{
+    if (out->failed) return;
+    uint8_t *p = out->data + record + 4 + file->name_bytes;
+    store_u64(p, file->n_bytes);
+    memcpy(p + 8, file->hash, HASH_BYTES);
+    store_u32(p + 8 + HASH_BYTES, file->n_segments);
+}
+
+void source_begin_literal(struct byte_buffer *out, uint64_t n_bytes)
 {
     buffer_u8(out, SEGMENT_LITERAL);
     buffer_u64(out, n_bytes);
+}
+
+void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes)
+{
+    source_begin_literal(out, n_bytes);
     buffer_append(out, bytes, n_bytes);
 }
 

@@ -27,6 +27,11 @@ struct source_file {
 /* Building: begin, then for each file source_put_file and exactly n_segments puts. */
 void source_begin(struct byte_buffer *out, uint32_t n_files);
 void source_put_file(struct byte_buffer *out, const struct source_file *file);
+/* Begins a literal segment, whose n_bytes bytes are appended next. */
+void source_begin_literal(struct byte_buffer *out, uint64_t n_bytes);
+/* Sets what is known of a file only after its segments were put; `record` is where source_put_file
+ * began. */
+void source_patch_file(struct byte_buffer *out, uint64_t record, const struct source_file *file);
 void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes);
 void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form);
 void source_put_attachment(struct byte_buffer *out, uint32_t blob);

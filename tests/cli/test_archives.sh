@@ -57,6 +57,11 @@ expect 1 "$INGOT" convert "$scratch/cut.tar.gz" -o "$scratch/never.ingot"
 says 'cut.tar.gz'
 is_absent "$scratch/never.ingot"
 
+if (cd "$fixture" && zip -qP secret "$scratch/locked.zip" config.json) >/dev/null 2>&1; then
+    expect 1 "$INGOT" convert "$scratch/locked.zip" -o "$scratch/never.ingot"
+    says 'config.json: it is encrypted'
+fi
+
 # A single file into an archive; an archive's suffix on a folder that is there means the folder.
 real=../shared/data
 expect 0 "$INGOT" convert "$fixture/model-00001-of-00002.safetensors" -o "$scratch/one.ingot" -q

@@ -87,7 +87,7 @@ static inline void pack(const char *path, const struct packing *packing, const s
     archive_write_free(archive);
 }
 
-/* A safetensors file in memory, of static storage: header and data. */
+/* A safetensors file in memory. */
 struct made_file {
     uint8_t bytes[1024];
     size_t n_bytes;
@@ -104,6 +104,53 @@ static inline struct made_file made_safetensors(const char *header, const void *
     if (n_bytes) memcpy(file.bytes + 8 + header_bytes, data, n_bytes);
     file.n_bytes = 8 + header_bytes + n_bytes;
     return file;
+}
+
+static const char packed_index[] =
+    "{\"metadata\":{\"total_size\":20},\"weight_map\":{\"a\":\"m-1.safetensors\",\"b\":"
+    "\"m-2.safetensors\"}}";
+
+/* The files of a checkpoint under a folder's name (which may be empty), in no good order. */
+enum { N_FILES = 6 };
+struct checkpoint {
+    struct made_file one, two;
+    char names[N_FILES][256];
+    struct packed files[N_FILES];
+};
+
+static inline void make(struct checkpoint *c, const char *prefix)
+{
+    static const uint8_t data[12] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    static const char *const names[N_FILES] = {
+        "config.json",     "m-2.safetensors", "sub/deep/notes.safetensors",
+        "m-1.safetensors", "empty.txt",       "model.safetensors.index.json"};
+    c->one = made_safetensors("{\"a\":{\"dtype\":\"U8\",\"shape\":[2,3],\"data_offsets\":[0,6]}}",
+                              data, 6);
+    /* No order, a gap, and a tensor without bytes. */
+    c->two = made_safetensors("{\"z\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[8,12]},"
+                              "\"n\":{\"dtype\":\"F16\",\"shape\":[0],\"data_offsets\":[0,0]},"
+                              "\"b\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[0,6]}}",
+                              data, 12);
+    const struct packed files[N_FILES] = {
+        {.bytes = "{}\n", .n_bytes = 3},
+        {.bytes = c->two.bytes, .n_bytes = c->two.n_bytes},
+        {.bytes = "not a model", .n_bytes = 11},
+        {.bytes = c->one.bytes, .n_bytes = c->one.n_bytes},
+        {.bytes = "", .n_bytes = 0},
+        {.bytes = packed_index, .n_bytes = sizeof packed_index - 1},
+    };
+    memcpy(c->files, files, sizeof files);
+    for (size_t i = 0; i < N_FILES; i++) {
+        snprintf(c->names[i], sizeof c->names[i], "%s%s", prefix, names[i]);
+        c->files[i].name = c->names[i];
+    }
+}
+
+static inline char *suffixed_path(void **state, const char *name, const char *suffix)
+{
+    char whole[64];
+    snprintf(whole, sizeof whole, "%s%s", name, suffix);
+    return scratch_path(state, whole);
 }
 
 #endif
