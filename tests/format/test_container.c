@@ -21,6 +21,39 @@ static const ingot_dtype dtypes[] = {
 };
 enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
 
+/* The table of [5.3]. */
+static void test_dtypes(void **state)
+{
+    (void)state;
+    static const struct {
+        int id;
+        const char *name;
+        uint32_t bits;
+    } rows[] = {
+        {1, "f64", 64},    {2, "f32", 32},     {3, "f16", 16},         {4, "bf16", 16},
+        {5, "f8_e5m2", 8}, {6, "f8_e4m3", 8},  {7, "f6_e3m2", 6},      {8, "f6_e2m3", 6},
+        {9, "f4_e2m1", 4}, {10, "f8_e8m0", 8}, {11, "f8_e4m3fnuz", 8}, {12, "f8_e5m2fnuz", 8},
+        {16, "i8", 8},     {17, "i16", 16},    {18, "i32", 32},        {19, "i64", 64},
+        {20, "u8", 8},     {21, "u16", 16},    {22, "u32", 32},        {23, "u64", 64},
+        {24, "bool", 8},   {25, "c64", 64},
+    };
+    size_t i = 0;
+    for (int id = 0; id < 300; id++) {
+        if (i < sizeof rows / sizeof *rows && rows[i].id == id) {
+            assert_string_equal(ingot_dtype_name((ingot_dtype)id), rows[i].name);
+            assert_int_equal(ingot_dtype_bits((ingot_dtype)id), rows[i].bits);
+            i++;
+        } else {
+            assert_null(ingot_dtype_name((ingot_dtype)id));
+            assert_int_equal(ingot_dtype_bits((ingot_dtype)id), 0);
+        }
+    }
+    assert_int_equal(ingot_raw_bytes(INGOT_F6_E3M2, 5), 4);
+    assert_int_equal(ingot_raw_bytes(INGOT_F4_E2M1, 3), 2);
+    assert_int_equal(ingot_raw_bytes(INGOT_C64, 3), 24);
+    assert_int_equal(ingot_raw_bytes(INGOT_F64, 0), 0);
+}
+
 /* n_bytes random bytes, to be freed; those past the last element's bits are zero. */
 static uint8_t *random_elements(struct random *random, ingot_dtype dtype, uint64_t n)
 {
@@ -238,6 +271,34 @@ static void test_refused_tensors(void **state)
     }
 }
 
+static void test_aliases(void **state)
+{
+    (void)state;
+    const uint64_t dims[2] = {2, 2};
+    struct written w;
+    ingot_error error;
+    ingot_tensor t;
+    uint8_t found[4];
+    written_begin(&w, INGOT_COMPRESS_NONE);
+    assert_int_equal(ingot_writer_alias(w.writer, "none", 4, 0, &error), INGOT_INVALID);
+    assert_int_equal(error.rule, 605);
+    add(&w, "first", INGOT_U8, 2, dims, "abcd");
+    assert_int_equal(ingot_writer_alias(w.writer, "second", 6, 0, &error), INGOT_OK);
+    assert_int_equal(ingot_writer_alias(w.writer, "third", 5, 1, &error), INGOT_OK);
+    assert_int_equal(ingot_writer_alias(w.writer, "fourth", 6, 3, &error), INGOT_INVALID);
+    ingot_file *file = open_written(&w);
+    assert_int_equal(ingot_file_n_tensors(file), 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        ingot_file_tensor(file, i, &t);
+        assert_int_equal(t.alias_of, i == 0 ? INGOT_NONE : 0);
+        assert_int_equal(t.coded_bytes, 4);
+        assert_int_equal(ingot_file_read_raw(file, i, 0, 4, found, &error), INGOT_OK);
+        assert_memory_equal(found, "abcd", 4);
+    }
+    ingot_file_close(file);
+    written_release(&w);
+}
+
 /* ---- many, long, equal ---- */
 
 static void test_many_tensors(void **state)
@@ -286,6 +347,7 @@ static void check_long_rows(ingot_compression compression, uint64_t n_rows, uint
     check_raw(file, 0, data, n_bytes, &random);
     float *row = malloc(n_cols * sizeof *row);
     ingot_error error;
+    assert_int_equal(ingot_file_decode_f32(file, 0, n_rows, 1, row, &error), INGOT_INVALID);
     assert_int_equal(ingot_file_decode_f32(file, 0, n_rows - 1, 1, row, &error), INGOT_OK);
     for (uint64_t i = 0; i < n_cols; i += 997) {
         assert_true(same_f32(row[i], element_value(dtype, data, (n_rows - 1) * n_cols + i)));
@@ -409,10 +471,11 @@ static void test_same_bytes_twice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_types_and_ranks), cmocka_unit_test(test_odd_names),
-        cmocka_unit_test(test_refused_tensors), cmocka_unit_test(test_many_tensors),
-        cmocka_unit_test(test_long_rows),       cmocka_unit_test(test_equal_once),
-        cmocka_unit_test(test_compression),     cmocka_unit_test(test_same_bytes_twice),
+        cmocka_unit_test(test_dtypes),      cmocka_unit_test(test_types_and_ranks),
+        cmocka_unit_test(test_odd_names),   cmocka_unit_test(test_refused_tensors),
+        cmocka_unit_test(test_aliases),     cmocka_unit_test(test_many_tensors),
+        cmocka_unit_test(test_long_rows),   cmocka_unit_test(test_equal_once),
+        cmocka_unit_test(test_compression), cmocka_unit_test(test_same_bytes_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

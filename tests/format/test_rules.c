@@ -2,7 +2,8 @@
  * library names that rule and no other. */
 #include "tests/support/unit.h"
 
-#include <string.h>
+#include <stdlib.h>
+#include <zstd.h>
 
 #include "format/coding.h"
 #include "format/reader.h"
@@ -122,6 +123,46 @@ static void test_allowed_edits(void **state)
     }
 }
 
+/* Complex values that are left as bits: a lone ref, and a ref with a patch. */
+static void test_complex_refs(void **state)
+{
+    (void)state;
+    struct draft d;
+    specimen_begin(&d);
+    const uint32_t raw = draft_coding(&d, MAP_UINT, 64, 0, "c64");
+    for (uint32_t n_terms = 1; n_terms <= 2; n_terms++) {
+        const uint32_t ref = draft_term(&d, TERM_REF, COMBINE_FIRST, UINT32_MAX, 0, 0);
+        draft_set(&d, DRAFT_TERMS, ref, 60, 4, 0);
+        draft_set_string(&d, DRAFT_TERMS, ref, 64, "complex", 7);
+        if (n_terms == 2) {
+            draft_term(&d, TERM_DENSE, COMBINE_XOR, raw, draft_stream(&d, "8 bytes.", 8, 8), 1);
+        }
+        draft_tensor(&d, n_terms == 1 ? "lone" : "patched", INGOT_C64, n_terms, 1, 1, 1);
+    }
+    draft_seal(&d);
+    judge_good(d.file.data, d.file.n_bytes);
+    draft_release(&d);
+}
+
+/* A chunk of 64 MiB is allowed. */
+static void test_largest_chunk(void **state)
+{
+    (void)state;
+    enum { N_BYTES = 67108864, ROOM = 65536 };
+    uint8_t *zeros = calloc(1, N_BYTES), *packed = malloc(ROOM);
+    const size_t n = ZSTD_compress(packed, ROOM, zeros, N_BYTES, 1);
+    struct draft d;
+    assert_false(ZSTD_isError(n));
+    draft_begin(&d);
+    draft_blob(&d, INGOT_BLOB_ATTACHMENT, "zeros",
+               draft_packed_stream(&d, zeros, N_BYTES, packed, (uint32_t)n));
+    draft_seal(&d);
+    judge_good(d.file.data, d.file.n_bytes);
+    draft_release(&d);
+    free(packed);
+    free(zeros);
+}
+
 /* ---- completeness ---- */
 
 /* Rules that no file can break alone, and why. */
@@ -154,8 +195,16 @@ static void test_every_rule_has_a_case(void **state)
 #include "rules.inc"
 #undef RULE
     };
+    static const char *const texts[] = {
+#define RULE(number, text) text,
+#include "rules.inc"
+#undef RULE
+    };
     uint32_t n_missing = 0;
+    assert_null(ingot_rule_text(0));
+    assert_null(ingot_rule_text(999));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        assert_string_equal(ingot_rule_text(rules[i]), texts[i]);
         if (has_case(rules[i])) continue;
         print_message("R-%u has no case: %s\n", rules[i], ingot_rule_text(rules[i]));
         n_missing++;
@@ -174,6 +223,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_specimen_is_good),
         cmocka_unit_test(test_allowed_edits),
+        cmocka_unit_test(test_complex_refs),
+        cmocka_unit_test(test_largest_chunk),
         cmocka_unit_test(test_edits),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_every_rule_has_a_case),

@@ -170,6 +170,27 @@ static void test_long_coded_rows(void **state)
     check_coding(&coding, (struct stack_shape){1, 2, 1100003}, 2);
 }
 
+/* Rows that no chunk can hold are refused before anything is asked for. */
+static void test_rows_too_long(void **state)
+{
+    (void)state;
+    const struct ingot_coding coding = scalar(MAP_UINT, 8, 0);
+    const struct writer_term term = {.kind = TERM_DENSE, .coding = &coding};
+    const struct writer_tensor tensor = {.name = "long",
+                                         .name_bytes = 4,
+                                         .dtype = INGOT_BF16,
+                                         .rank = 1,
+                                         .dims = {67108865},
+                                         .n_terms = 1,
+                                         .terms = &term};
+    const struct writer_source none = {NULL, NULL, NULL};
+    struct written w;
+    ingot_error error;
+    written_begin(&w, INGOT_COMPRESS_NONE);
+    assert_int_equal(ingot_writer_tensor(w.writer, &tensor, &none, &error), INGOT_REFUSED);
+    written_release(&w);
+}
+
 /* ---- runs ---- */
 
 /* Whether a stored tensor held raw may be mapped as a whole. */
@@ -212,11 +233,9 @@ static void test_stored_tensors_are_runs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables),
-        cmocka_unit_test(test_flat_planes),
-        cmocka_unit_test(test_narrow_tables),
-        cmocka_unit_test(test_long_coded_rows),
-        cmocka_unit_test(test_stored_tensors_are_runs),
+        cmocka_unit_test(test_tables),        cmocka_unit_test(test_flat_planes),
+        cmocka_unit_test(test_narrow_tables), cmocka_unit_test(test_long_coded_rows),
+        cmocka_unit_test(test_rows_too_long), cmocka_unit_test(test_stored_tensors_are_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

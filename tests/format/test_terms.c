@@ -241,6 +241,55 @@ static void test_specimen_values(void **state)
     draft_release(&d);
 }
 
+/* A scalar that is the sum of n terms of 3; the status of writing it. */
+static ingot_status write_sum(uint32_t n, struct written *w, ingot_error *error)
+{
+    static struct term_stream streams[TENSOR_MAX_STREAMS];
+    static const uint8_t three[1] = {3};
+    const struct ingot_coding coding = raw_coding(INGOT_U8);
+    struct writer_term terms[65];
+    const uint8_t *data[65];
+    for (uint32_t i = 0; i < 65; i++) {
+        terms[i] = (struct writer_term){
+            .kind = TERM_DENSE, .combine = i ? COMBINE_ADD : COMBINE_FIRST, .coding = &coding};
+        data[i] = three;
+    }
+    const struct writer_tensor tensor = {
+        .name = "w", .name_bytes = 1, .dtype = INGOT_F32, .n_terms = n, .terms = terms};
+    struct stream_source source = {streams, 0, data};
+    const struct writer_source pull = stream_source(&source);
+    written_begin(w, INGOT_COMPRESS_NONE);
+    assert_int_equal(writer_streams(&tensor, streams, &source.n_streams, error), INGOT_OK);
+    return ingot_writer_tensor(w->writer, &tensor, &pull, error);
+}
+
+/* 64 terms are allowed, 0 and 65 are not. */
+static void test_number_of_terms(void **state)
+{
+    (void)state;
+    static const uint32_t allowed[] = {1, 2, 64}, refused[] = {0, 65};
+    struct written w;
+    ingot_error error;
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+        ingot_file *file = NULL;
+        float v;
+        assert_int_equal(write_sum(allowed[i], &w, &error), INGOT_OK);
+        written_end(&w);
+        judge_good(w.bytes.data, w.bytes.n_bytes);
+        assert_int_equal(ingot_file_open_memory(w.bytes.data, w.bytes.n_bytes, NULL, &file, &error),
+                         INGOT_OK);
+        assert_int_equal(ingot_file_decode_f32(file, 0, 0, 1, &v, &error), INGOT_OK);
+        assert_true(v == 3.0f * (float)allowed[i]);
+        ingot_file_close(file);
+        written_release(&w);
+    }
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        assert_int_equal(write_sum(refused[i], &w, &error), INGOT_INVALID);
+        assert_int_equal(error.rule, 604);
+        written_release(&w);
+    }
+}
+
 /* ---- more kept values than 32 bits count ---- */
 
 static const uint64_t wide_offsets[] = {0,
@@ -297,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_terms),
         cmocka_unit_test(test_specimen_values),
+        cmocka_unit_test(test_number_of_terms),
         cmocka_unit_test(test_wide_offsets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,10 +20,11 @@ int folder_make(void **state)
 
 const char *folder_path(const struct folder *folder, const char *name)
 {
-    static char path[4][160];
+    enum { LONGEST = 512 };
+    static char path[4][LONGEST];
     static int next;
     next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder->path, name);
+    snprintf(path[next], LONGEST, "%s/%s", folder->path, name);
     return path[next];
 }
 

@@ -323,7 +323,7 @@ void broken_receipt_and_more(struct draft *d)
 void broken_receipt_too_deep(struct draft *d)
 {
     struct byte_buffer b = {0};
-    buffer_append(&b, "{\"a\":", 5);
+    buffer_append(&b, "{\"ab\":", 6);
     for (int i = 0; i < 1000; i++) buffer_u8(&b, '[');
     for (int i = 0; i < 1000; i++) buffer_u8(&b, ']');
     buffer_u8(&b, '}');
