@@ -69,6 +69,7 @@ TEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(TESTS_LEFT_OUT),$(TEST_SOU
 TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
 CHECKS := $(wildcard tests/check_*.sh)
+FAULT_SHIM := $(B)/tests/faults/shim.so
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
 # tests/fuzz/fuzz_NAME.c is a target: a fuzzer with libFuzzer (and mutate_NAME.c, if there is one), and
 # with replay.c a program that runs it over the corpus.
@@ -176,12 +177,18 @@ test-all: ## the same, and the debug build, the thread sanitizer and a build by 
 	    $(MAKE) $(PARALLEL) config=$$config build-tests || exit 1; done
 	@$(MAKE) config=release run-all-tests
 
-build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(REPLAY_PROGRAMS)
+build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(REPLAY_PROGRAMS) $(FAULT_SHIM)
 	@:
 
 $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
+
+# Loaded into the command before all else, where a sanitizer would want to be.
+$(FAULT_SHIM): $(O)/tests/faults/shim.o
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(CC) -shared $(LDFLAGS) -o $@ $<
+$(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
 .SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
@@ -286,4 +293,4 @@ help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 -include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
-         $(TEST_SOURCES:%.c=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)
+         $(TEST_SOURCES:%.c=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

@@ -1,10 +1,10 @@
 /* The ingot command: finds the verb, has its words parsed, runs it. Owns the list of verbs; knows
  * nothing of what they do. */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/report.h"
+#include "cli/signals.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "format/ingot.h"
@@ -93,7 +93,6 @@ static int dispatch(int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
-    /* A closed pipe is a failed write, which report_stdout tells. */
-    signal(SIGPIPE, SIG_IGN);
+    signals_prepare();
     return report_stdout(dispatch(argc, argv));
 }

@@ -3,16 +3,16 @@
 #include "convert/model.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "convert/input.h"
 #include "convert/model_kind.h"
 #include "convert/source_ingot.h"
 #include "convert/source_safetensors.h"
+#include "format/bytes.h"
 #include "format/fail.h"
 
 /* ------------------------------------------------------------------ the table of formats */
@@ -63,6 +63,17 @@ static const struct format {
 };
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
+static ingot_status read_head(const char *path, struct path_facts *facts, ingot_error *error)
+{
+    struct input *input;
+    ingot_status status = input_open(path, path, NULL, &input, error);
+    if (status != INGOT_OK) return status;
+    facts->head_bytes = (uint32_t)min_u64(input_bytes(input), sizeof facts->head);
+    status = input_read(input, 0, facts->head_bytes, facts->head, error);
+    input_close(input);
+    return status;
+}
+
 static ingot_status look_at(const char *path, struct path_facts *facts, ingot_error *error)
 {
     struct stat found;
@@ -72,16 +83,7 @@ static ingot_status look_at(const char *path, struct path_facts *facts, ingot_er
         return ingot_fail(error, status, INGOT_NO_OFFSET, path, "cannot open: %s", strerror(errno));
     }
     facts->folder = S_ISDIR(found.st_mode);
-    if (!S_ISREG(found.st_mode)) return INGOT_OK;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) {
-        return ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, path, "cannot open: %s",
-                          strerror(errno));
-    }
-    const ssize_t n = pread(descriptor, facts->head, sizeof facts->head, 0);
-    facts->head_bytes = n > 0 ? (uint32_t)n : 0;
-    (void)close(descriptor);
-    return INGOT_OK;
+    return S_ISREG(found.st_mode) ? read_head(path, facts, error) : INGOT_OK;
 }
 
 static bool ends_with(const char *path, const char *suffix)

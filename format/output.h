@@ -7,8 +7,10 @@
 
 struct output;
 
-/* A file: written as a temporary sibling of `path`; with replace false an existing path is
- * INGOT_EXISTS, checked now and again at the end. path "-" is standard output. */
+/* A file: written beside `path` as PATH.PID.N.tmp, PID being the process's and N a number; a long
+ * PATH is cut. The file stays open, or marked by a descriptor of O_PATH, until it has its name.
+ * With replace false an existing path is INGOT_EXISTS, checked now and again at the end; a path
+ * that is not a regular file is INGOT_REFUSED. path "-" is standard output. */
 ingot_status output_create(const char *path, bool replace, const ingot_allocator *allocator,
                            struct output **output, ingot_error *error);
 /* Into `buffer`, which belongs to the caller. */
