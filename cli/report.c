@@ -1,5 +1,5 @@
-/* What the command says when something is wrong, and the exit status that goes with it. The only
- * file that writes messages to stderr. */
+/* What the command says when something is wrong, and the exit status that goes with it. Only what
+ * signals.c says in a handler comes from elsewhere. */
 #include "cli/report.h"
 
 #include <stdarg.h>

@@ -75,8 +75,9 @@ static uintptr_t hex_number(const char **at)
 {
     static const char digits[] = "0123456789abcdef";
     uintptr_t n = 0;
-    for (; **at && strchr(digits, **at); (*at)++)
+    for (; **at && strchr(digits, **at); (*at)++) {
         n = n * 16 + (uintptr_t)(strchr(digits, **at) - digits);
+    }
     return n;
 }
 

@@ -189,7 +189,7 @@ typedef enum ingot_compression {
 
 /* Starts a file. It is written under a temporary name beside `path`, and gets its own name in
  * ingot_writer_finish. path "-" writes to standard output. With replace false, an existing
- * target is INGOT_EXISTS. */
+ * target is INGOT_EXISTS; one that is not a regular file is INGOT_REFUSED. */
 ingot_status ingot_writer_create(const char *path, bool replace, ingot_compression compression,
                                  const ingot_allocator *allocator, ingot_writer **writer,
                                  ingot_error *error);

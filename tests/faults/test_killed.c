@@ -251,7 +251,7 @@ static void test_after_a_kill(void **state)
     struct run run;
     unsigned k = 1;
     scene_log(f, &scenes[SCENE_CONVERT], &log, &whole);
-    while (strcmp(log.calls[k - 1].name, "fsync") != 0) k++;
+    while (k < log.n_calls && strcmp(log.calls[k - 1].name, "fsync") != 0) k++;
     scene_run_to(f, &scenes[SCENE_CONVERT], k, &run);
     command_signal(&run, SIGKILL);
     command_wait(&run);

@@ -103,6 +103,17 @@ says 'too long'
 says "$ten.ingot: "
 left "$scratch/long"
 
+# A limit on the length of files is a failed write, not the end.
+(
+    ulimit -f 1000
+    "$INGOT" convert "$fixture" -o "$scratch/long/m.ingot"
+) >"$out" 2>"$err"
+status=$?
+ran='convert beyond ulimit -f'
+[ "$status" -eq 3 ] || fail "a file over its limit gives $status, not 3"
+says "$scratch/long/m.ingot at offset"
+left "$scratch/long"
+
 # Standard output: a pipe and a file get the same bytes; what cannot be written is told.
 ("$INGOT" convert "$fixture" -o - 2>"$err" | cat) >"$scratch/piped"
 ran='convert -o - | cat'
