@@ -28,6 +28,7 @@ optional | command glslc                     | -        | glslc          | glslc
 optional | header vulkan/vulkan.h            | -        | libvulkan-dev  | vulkan-headers vulkan-loader-devel | vulkan-headers vulkan-icd-loader | the headers of the Vulkan backend
 optional | file vulkan/icd.d/*.json          | -        | mesa-vulkan-drivers | mesa-vulkan-drivers   | vulkan-swrast | a Vulkan device for the tests
 optional | file vulkan/explicit_layer.d/*validation*.json | - | vulkan-validationlayers | vulkan-validation-layers | vulkan-validation-layers | what checks the use of Vulkan
+optional | python numpy,zstandard,xxhash     | -        | python3 python3-numpy python3-zstandard python3-xxhash | python3 python3-numpy python3-zstandard python3-xxhash | python python-numpy python-zstandard python-xxhash | the second reader, which the tests compare with
 optional | command clang-format              | -        | clang-format   | clang-tools-extra          | clang      | what checks the layout of the code
 TABLE
 }
@@ -67,6 +68,7 @@ is_there() { # KIND ARGUMENT LIBRARY
         rm -f "$scratch"
         return $found
         ;;
+    python) sh "$(dirname "$0")/python.sh" "$2" >/dev/null ;;
     file)
         for directory in /usr/share /usr/local/share /etc /usr/local/etc; do
             # shellcheck disable=SC2086 # the argument is a pattern

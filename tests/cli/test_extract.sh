@@ -22,8 +22,8 @@ for model in "$kept" "$fixture"; do
     cp "$out" "$scratch/$(basename "$model").raw"
 done
 cmp -s "$scratch/kept.ingot.raw" "$scratch/shakespeare-3m.raw" || fail 'the raw tensors differ'
-if command -v python3 >/dev/null && python3 -c 'import numpy' 2>/dev/null; then
-    python3 -c 'import sys, numpy
+if python=$(sh tools/python.sh numpy); then
+    "$python" -c 'import sys, numpy
 v = numpy.load(sys.argv[1]); raw = numpy.fromfile(sys.argv[2], dtype="<u2").astype("<u4") << 16
 assert v.dtype == "<f4" and v.shape == (256,) and (v == raw.view("<f4")).all()' \
         "$scratch/norm.npy" "$scratch/kept.ingot.raw" || fail 'NumPy reads other values'
