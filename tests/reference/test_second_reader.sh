@@ -3,11 +3,10 @@
 # alone: both must understand the format alike. Run from the root of the repository with
 # INGOT=path of the command. Exit status 77 means skipped, with the reason as first line.
 
-for python in python3 /usr/bin/python3 ''; do
-    [ -n "$python" ] || { echo "no Python 3.11 with numpy, zstandard and xxhash"; exit 77; }
-    "$python" -B -c 'import sys, numpy, zstandard, xxhash; sys.exit(sys.version_info < (3, 11))' \
-        2>/dev/null && break
-done
+python=$(sh tools/python.sh) || {
+    echo 'no Python 3.11 with numpy, zstandard and xxhash ("make deps" installs them)'
+    exit 77
+}
 INGOT=${INGOT:-build/ingot}
 model=fixtures/shakespeare-3m
 golden=fixtures/golden
@@ -31,10 +30,12 @@ validate() {
     [ "$said" = valid ] || fail "$1: $said $(cat "$folder/log")"
 }
 
-"$python" -B tests/reference/test_ingot_reader.py >"$folder/log" 2>&1 || {
-    cat "$folder/log"
-    fail "tests of the second reader"
-}
+for tests in tests/reference/test_*.py; do
+    "$python" -B "$tests" >"$folder/log" 2>&1 || {
+        cat "$folder/log"
+        fail "$tests"
+    }
+done
 
 for encoding in none int8 int4 sparse50 int4+lowrank16 sparse50+int8; do
     file=$folder/$encoding.ingot
