@@ -13,6 +13,7 @@
 #include "cli/verbs.h"
 #include "convert/presets.h"
 #include "convert/select.h"
+#include "convert/spill.h"
 
 enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096 };
 
@@ -36,6 +37,7 @@ struct conversion {
     const struct convert_values *values;
     const char *const *sources;
     uint32_t n_sources;
+    const ingot_allocator *memory; /* of what grows with the number of tensors */
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
@@ -233,6 +235,7 @@ static int convert(struct conversion *c, const struct model *model)
         .encode = v->encode,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
         .replace = v->force,
+        .allocator = c->memory,
         .progress = &progress,
         .context = c,
         .tensor_done = tensor_done,
@@ -262,9 +265,20 @@ static ingot_status open_source(const struct conversion *c, struct model **model
 {
     const struct convert_values *v = c->values;
     const struct selection selection = {v->include.at, v->include.n, v->exclude.at, v->exclude.n};
-    const ingot_status status = model_open(c->sources, c->n_sources, NULL, model, error);
+    const ingot_status status = model_open(c->sources, c->n_sources, c->memory, model, error);
     if (status != INGOT_OK || v->include.n + v->exclude.n == 0) return status;
-    return model_select(*model, &selection, NULL, model, error);
+    return model_select(*model, &selection, c->memory, model, error);
+}
+
+/* Where large tables may spill to: the target's folder, which is to have room. The caller frees it;
+ * NULL when memory is lacking. */
+static char *spill_folder(const char *target)
+{
+    const char *slash = strrchr(target, '/');
+    const char *temporary = getenv("TMPDIR");
+    if (strcmp(target, "-") == 0) return strdup(temporary ? temporary : "/tmp");
+    if (slash == target) return strdup("/");
+    return slash ? strndup(target, (size_t)(slash - target)) : strdup(".");
 }
 
 static int run(const void *values, struct operands operands)
@@ -281,10 +295,15 @@ static int run(const void *values, struct operands operands)
     int status = v->encode ? check_encode(v->encode) : EXITS_DONE;
     if (status != EXITS_DONE) return status;
 
+    char *folder = spill_folder(v->target);
+    if (folder == NULL) return report_no_memory();
+    const ingot_allocator memory = spill_allocator(folder);
     struct conversion c = {
         .values = v,
         .sources = operands.at,
         .n_sources = operands.n,
+        .memory = &memory,
+        .notes = {.allocator = &memory},
         .out = to_stdout ? stderr : stdout,
         .bar = progress_bar_begin(v->quiet),
     };
@@ -297,6 +316,7 @@ static int run(const void *values, struct operands operands)
     }
     notes_release(&c.notes);
     model_close(model);
+    free(folder);
     return status;
 }
 

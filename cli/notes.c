@@ -9,14 +9,17 @@
 #include "cli/json.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "format/alloc.h"
 
 static bool grow(struct tensor_notes *notes)
 {
     if (notes->n < notes->capacity) return true;
     if (notes->capacity > UINT32_MAX / 2) return false;
     const uint32_t capacity = notes->capacity > 0 ? notes->capacity * 2 : 64;
-    struct tensor_note *at = realloc(notes->at, capacity * sizeof *at);
+    struct tensor_note *at = ingot_allocate(notes->allocator, capacity * sizeof *at);
     if (!at) return false;
+    if (notes->n > 0) memcpy(at, notes->at, notes->n * sizeof *at);
+    ingot_release(notes->allocator, notes->at);
     notes->at = at;
     notes->capacity = capacity;
     return true;
@@ -43,8 +46,8 @@ void notes_add(struct tensor_notes *notes, const struct model_tensor *tensor, co
 
 void notes_release(struct tensor_notes *notes)
 {
-    free(notes->at);
-    *notes = (struct tensor_notes){0};
+    ingot_release(notes->allocator, notes->at);
+    *notes = (struct tensor_notes){.allocator = notes->allocator};
 }
 
 static double bits_per_weight(uint64_t n_bytes, uint64_t n_weights)

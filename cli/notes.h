@@ -17,8 +17,9 @@ struct tensor_note {
     struct tensor_error error;
 };
 
-/* Starts as zeros. The first lack of memory is remembered. */
+/* Starts as zeros, but for the allocator. The first lack of memory is remembered. */
 struct tensor_notes {
+    const ingot_allocator *allocator;
     struct tensor_note *at;
     uint32_t n;
     uint32_t capacity;

@@ -20,7 +20,8 @@ struct convert_options {
     ingot_compression compression;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
-    const struct progress *progress; /* may be NULL */
+    const ingot_allocator *allocator; /* of what grows with the number of tensors; may be NULL */
+    const struct progress *progress;  /* may be NULL */
     /* Called once a tensor, in order, when it is written; error is NULL when it was kept. */
     void *context;
     void (*tensor_done)(void *context, const struct model_tensor *tensor, const char *encoding,

@@ -1,4 +1,5 @@
-/* Receipts, as jansson builds and writes them. */
+/* Receipts: small objects that jansson makes, as text at once, so that many tensors cost no more
+ * than their text. */
 #include "convert/receipt.h"
 
 #include <jansson.h>
@@ -14,11 +15,13 @@
 enum { REAL_DIGITS = 9 };
 
 struct receipt {
-    json_t *root;
-    json_t *tensors;
+    const ingot_allocator *allocator;
+    json_t *head; /* what stands before the tensors */
     json_t *notes;
     json_t *earlier; /* of the source container, or NULL */
     const json_t *earlier_tensors;
+    struct byte_buffer tensors; /* the text of their entries */
+    struct byte_buffer ends;    /* u64: where the text of each ends */
     bool failed;
 };
 
@@ -31,6 +34,35 @@ static void put(struct receipt *r, json_t *object, const char *key, json_t *valu
 static void append(struct receipt *r, json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) != 0) r->failed = true;
+}
+
+static int put_text(const char *text, size_t n_bytes, void *context)
+{
+    struct byte_buffer *out = context;
+    buffer_append(out, text, n_bytes);
+    return out->failed ? -1 : 0;
+}
+
+static void put_json(struct receipt *r, const json_t *value, struct byte_buffer *out)
+{
+    const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(REAL_DIGITS);
+    if (json_dump_callback(value, put_text, out, flags) != 0) r->failed = true;
+}
+
+/* The text of entry `index`. */
+static struct span entry_text(const struct receipt *r, uint32_t index)
+{
+    const uint64_t begin = index ? load_u64(r->ends.data + 8 * (uint64_t)(index - 1)) : 0;
+    return (struct span){r->tensors.data + begin,
+                         load_u64(r->ends.data + 8 * (uint64_t)index) - begin};
+}
+
+/* Adds the entry of the next tensor, which it takes over. */
+static void add_entry(struct receipt *r, json_t *entry)
+{
+    put_json(r, entry, &r->tensors);
+    buffer_u64(&r->ends, r->tensors.n_bytes);
+    json_decref(entry);
 }
 
 /* A name as JSON: bytes that are not UTF-8 become U+FFFD, and the place in the array still tells
@@ -79,24 +111,29 @@ static json_t *earlier_recipe(const json_t *earlier)
     return json_object_get(earlier, "earlier_recipe");
 }
 
+static struct receipt *new_receipt(const ingot_allocator *allocator)
+{
+    struct receipt *r = ingot_allocate_zeroed(allocator, 1, sizeof *r);
+    if (r == NULL) return NULL;
+    r->allocator = r->tensors.allocator = r->ends.allocator = allocator;
+    r->head = json_object();
+    r->notes = json_array();
+    return r;
+}
+
 ingot_status receipt_create(const struct convert_options *options, struct span earlier,
                             struct receipt **receipt, ingot_error *error)
 {
     static const char *const compressions[] = {[INGOT_COMPRESS_NONE] = "none",
                                                [INGOT_COMPRESS_FAST] = "fast",
                                                [INGOT_COMPRESS_MAX] = "max"};
-    struct receipt *r = ingot_allocate_zeroed(NULL, 1, sizeof *r);
+    struct receipt *r = new_receipt(options->allocator);
     if (r == NULL) return ingot_fail_memory(error, sizeof *r, "receipt");
-    r->root = json_object();
-    r->tensors = json_array();
-    r->notes = json_array();
     json_t *recipe = json_object();
     put(r, recipe, "encode", options->encode ? json_string(options->encode) : json_null());
     put(r, recipe, "compress", json_string(compressions[options->compression]));
-    put(r, r->root, "ingot", json_string(INGOT_VERSION));
-    put(r, r->root, "recipe", recipe);
-    put(r, r->root, "tensors", json_incref(r->tensors));
-    put(r, r->root, "notes", json_incref(r->notes));
+    put(r, r->head, "ingot", json_string(INGOT_VERSION));
+    put(r, r->head, "recipe", recipe);
     if (earlier.n_bytes) {
         r->earlier =
             json_loadb((const char *)earlier.data, (size_t)earlier.n_bytes, JSON_ALLOW_NUL, NULL);
@@ -104,7 +141,7 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
         if (r->earlier == NULL) receipt_note(r, "the source's receipt is not JSON and is left out");
     }
     json_t *recipe_before = earlier_recipe(r->earlier);
-    if (recipe_before) put(r, r->root, "earlier_recipe", json_incref(recipe_before));
+    if (recipe_before) put(r, r->head, "earlier_recipe", json_incref(recipe_before));
     const json_t *notes = json_object_get(r->earlier, "notes");
     for (size_t i = 0; i < json_array_size(notes); i++) {
         json_t *note = json_array_get(notes, i);
@@ -119,9 +156,10 @@ void receipt_close(struct receipt *receipt)
     if (receipt == NULL) return;
     json_decref(receipt->earlier);
     json_decref(receipt->notes);
-    json_decref(receipt->tensors);
-    json_decref(receipt->root);
-    ingot_release(NULL, receipt);
+    json_decref(receipt->head);
+    buffer_release(&receipt->ends);
+    buffer_release(&receipt->tensors);
+    ingot_release(receipt->allocator, receipt);
 }
 
 /* What the earlier receipt says of a tensor, or NULL. */
@@ -146,26 +184,26 @@ void receipt_kept(struct receipt *receipt, const struct model_tensor *tensor,
 {
     json_t *earlier = earlier_entry(receipt, tensor);
     if (earlier) {
-        append(receipt, receipt->tensors, json_incref(earlier));
+        add_entry(receipt, json_incref(earlier));
         return;
     }
     json_t *entry = new_entry(receipt, tensor);
     put(receipt, entry, "source_hash", hash_json(hash));
     put(receipt, entry, "source_dtype", json_string(ingot_dtype_name(tensor->dtype)));
-    append(receipt, receipt->tensors, entry);
+    add_entry(receipt, entry);
 }
 
 void receipt_copied(struct receipt *receipt, const struct model_tensor *tensor)
 {
     json_t *earlier = earlier_entry(receipt, tensor);
     if (earlier) {
-        append(receipt, receipt->tensors, json_incref(earlier));
+        add_entry(receipt, json_incref(earlier));
         return;
     }
     json_t *entry = new_entry(receipt, tensor);
     put(receipt, entry, "source_dtype", json_string(ingot_dtype_name(tensor->dtype)));
     put(receipt, entry, "source_encoding", label_json(tensor->encoding));
-    append(receipt, receipt->tensors, entry);
+    add_entry(receipt, entry);
 }
 
 void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
@@ -183,14 +221,16 @@ void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
     put_real(receipt, entry, "max_error", encoded->error.max_error);
     put_real(receipt, entry, "bits_per_weight", (double)encoded->coded_bytes * 8 / n);
     if (earlier) put(receipt, entry, "earlier", json_incref(earlier));
-    append(receipt, receipt->tensors, entry);
+    add_entry(receipt, entry);
 }
 
 void receipt_alias(struct receipt *receipt, const struct model_tensor *tensor, uint32_t other)
 {
-    json_t *entry = json_copy(json_array_get(receipt->tensors, other));
+    if (receipt->ends.failed || receipt->tensors.failed) return;
+    const struct span text = entry_text(receipt, other);
+    json_t *entry = json_loadb((const char *)text.data, (size_t)text.n_bytes, JSON_ALLOW_NUL, NULL);
     put(receipt, entry, "name", name_json(tensor->name, tensor->name_bytes));
-    append(receipt, receipt->tensors, entry);
+    add_entry(receipt, entry);
 }
 
 void receipt_note(struct receipt *receipt, const char *text)
@@ -198,14 +238,38 @@ void receipt_note(struct receipt *receipt, const char *text)
     append(receipt, receipt->notes, label_json(text));
 }
 
+/* The members of the head and the first line of the tensors. */
+static void put_head(struct receipt *r, struct byte_buffer *out)
+{
+    const char *key;
+    json_t *value;
+    buffer_append(out, "{\n", 2);
+    json_object_foreach(r->head, key, value)
+    {
+        buffer_append(out, "\"", 1);
+        buffer_append(out, key, strlen(key));
+        buffer_append(out, "\": ", 3);
+        put_json(r, value, out);
+        buffer_append(out, ",\n", 2);
+    }
+    buffer_append(out, "\"tensors\": [\n", 13);
+}
+
 ingot_status receipt_write(struct receipt *receipt, struct byte_buffer *out, ingot_error *error)
 {
-    char *text = NULL;
-    if (!receipt->failed) {
-        text = json_dumps(receipt->root, JSON_INDENT(1) | JSON_REAL_PRECISION(REAL_DIGITS));
+    static const char between[] = "],\n\"notes\": ";
+    const uint64_t n = receipt->ends.n_bytes / 8;
+    if (receipt->failed || receipt->tensors.failed || receipt->ends.failed) goto failed;
+    put_head(receipt, out);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct span text = entry_text(receipt, i);
+        buffer_append(out, text.data, text.n_bytes);
+        buffer_append(out, ",\n", i + 1 < n ? 2 : 0);
     }
-    if (text == NULL) return ingot_fail_memory(error, 0, "receipt");
-    buffer_append(out, text, strlen(text));
-    free(text);
-    return out->failed ? ingot_fail_memory(error, out->n_bytes, "receipt") : INGOT_OK;
+    buffer_append(out, between, sizeof between - 1);
+    put_json(receipt, receipt->notes, out);
+    buffer_append(out, "\n}", 2);
+    if (!receipt->failed && !out->failed) return INGOT_OK;
+failed:
+    return ingot_fail_memory(error, out->n_bytes, "receipt");
 }

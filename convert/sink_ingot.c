@@ -180,7 +180,7 @@ static ingot_status compare_hashes(const struct ingot_sink *s)
 /* Writes the source blob, unless the source's files cannot be had again. */
 static ingot_status write_source(struct ingot_sink *s)
 {
-    struct byte_buffer blob = {0};
+    struct byte_buffer blob = {.allocator = s->c->options->allocator};
     if (s->changed) return INGOT_OK;
     ingot_status status = model_source_blob(s->c->model, s->attachment_blobs,
                                             s->c->options->progress, &blob, &s->proved, s->error);
@@ -200,7 +200,7 @@ done:
 
 static ingot_status write_receipt(struct ingot_sink *s)
 {
-    struct byte_buffer text = {0};
+    struct byte_buffer text = {.allocator = s->c->options->allocator};
     for (uint32_t i = 0; i < model_n_notes(s->c->model); i++) {
         receipt_note(s->receipt, model_note(s->c->model, i));
     }
@@ -230,7 +230,7 @@ static ingot_status begin_receipt(struct ingot_sink *s)
                           "%llu bytes long", (unsigned long long)blob.n_bytes);
     }
     if (blob.n_bytes) {
-        earlier = ingot_allocate(NULL, blob.n_bytes);
+        earlier = ingot_allocate(s->c->options->allocator, blob.n_bytes);
         if (earlier == NULL) return ingot_fail_memory(s->error, blob.n_bytes, "receipt");
         status = ingot_file_read_blob(file, index, 0, blob.n_bytes, earlier, s->error);
     }
@@ -238,7 +238,7 @@ static ingot_status begin_receipt(struct ingot_sink *s)
         status = receipt_create(s->c->options, (struct span){earlier, blob.n_bytes}, &s->receipt,
                                 s->error);
     }
-    ingot_release(NULL, earlier);
+    ingot_release(s->c->options->allocator, earlier);
     return status;
 }
 
@@ -246,13 +246,14 @@ static ingot_status begin(struct ingot_sink *s)
 {
     const uint64_t n_tensors = model_n_tensors(s->c->model);
     const uint64_t n_attachments = model_n_attachments(s->c->model);
+    const ingot_allocator *memory = s->c->options->allocator;
     s->hash = XXH3_createState();
-    s->written.tensors = ingot_allocate_zeroed(NULL, n_tensors, 16);
-    s->proved.tensors = ingot_allocate_zeroed(NULL, n_tensors, 16);
-    s->written.attachments = ingot_allocate_zeroed(NULL, n_attachments, 16);
-    s->proved.attachments = ingot_allocate_zeroed(NULL, n_attachments, 16);
-    s->kept = ingot_allocate_zeroed(NULL, n_tensors, sizeof *s->kept);
-    s->attachment_blobs = ingot_allocate_zeroed(NULL, n_attachments, sizeof *s->attachment_blobs);
+    s->written.tensors = ingot_allocate_zeroed(memory, n_tensors, 16);
+    s->proved.tensors = ingot_allocate_zeroed(memory, n_tensors, 16);
+    s->written.attachments = ingot_allocate_zeroed(memory, n_attachments, 16);
+    s->proved.attachments = ingot_allocate_zeroed(memory, n_attachments, 16);
+    s->kept = ingot_allocate_zeroed(memory, n_tensors, sizeof *s->kept);
+    s->attachment_blobs = ingot_allocate_zeroed(memory, n_attachments, sizeof *s->attachment_blobs);
     if (s->hash == NULL || s->written.tensors == NULL || s->proved.tensors == NULL ||
         s->written.attachments == NULL || s->proved.attachments == NULL || s->kept == NULL ||
         s->attachment_blobs == NULL) {
@@ -268,7 +269,7 @@ static ingot_status write_all(struct ingot_sink *s)
     const struct convert_options *options = s->c->options;
     uint64_t raw_bytes;
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
-                                              NULL, &s->writer, s->error);
+                                              options->allocator, &s->writer, s->error);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
     if (status == INGOT_OK) status = write_attachments(s);
     if (status == INGOT_OK) status = write_tensors(s);
@@ -291,12 +292,12 @@ ingot_status sink_ingot(struct conversion *c, ingot_error *error)
     ingot_writer_close(s.writer);
     ingot_pool_close(s.pool);
     receipt_close(s.receipt);
-    ingot_release(NULL, s.attachment_blobs);
-    ingot_release(NULL, s.kept);
-    ingot_release(NULL, s.proved.attachments);
-    ingot_release(NULL, s.written.attachments);
-    ingot_release(NULL, s.proved.tensors);
-    ingot_release(NULL, s.written.tensors);
+    ingot_release(c->options->allocator, s.attachment_blobs);
+    ingot_release(c->options->allocator, s.kept);
+    ingot_release(c->options->allocator, s.proved.attachments);
+    ingot_release(c->options->allocator, s.written.attachments);
+    ingot_release(c->options->allocator, s.proved.tensors);
+    ingot_release(c->options->allocator, s.written.tensors);
     XXH3_freeState(s.hash);
     return status;
 }

@@ -1,9 +1,10 @@
 /* Writes a safetensors file of pseudo-random bf16 weights with the shapes of a llama, for
  * measurements: the same bytes for the same arguments. Usage:
  *
- *     make_model OUT.safetensors LAYERS [HEADER_BYTES]
+ *     make_model OUT.safetensors LAYERS [HEADER_BYTES [TINY]]
  *
- * A layer is 436 MB. HEADER_BYTES pads the header with metadata up to about that length. */
+ * A layer is 436 MB. HEADER_BYTES pads the header with metadata up to about that length. TINY is
+ * how many tensors of 16 bytes follow. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 #include "format/bytes.h"
 #include "format/floats.h"
 
-enum { DIM = 4096, KV = 1024, HIDDEN = 14336, PART_WEIGHTS = 1 << 19 };
+enum { DIM = 4096, KV = 1024, HIDDEN = 14336, PART_WEIGHTS = 1 << 19, TINY_BYTES = 16 };
 
 static const struct {
     const char *name;
@@ -58,7 +59,7 @@ static void write_all(const void *bytes, size_t n_bytes, FILE *out)
     }
 }
 
-static void write_header(unsigned n_layers, size_t padding, FILE *out)
+static void write_header(unsigned n_layers, size_t padding, uint64_t n_tiny, FILE *out)
 {
     char *text = NULL;
     size_t n_bytes = 0;
@@ -79,6 +80,12 @@ static void write_header(unsigned n_layers, size_t padding, FILE *out)
             offset = end;
         }
     }
+    for (uint64_t i = 0; i < n_tiny; i++, offset += TINY_BYTES) {
+        fprintf(memory,
+                ",\"model.layers.%" PRIu64 ".experts.%" PRIu64 ".scale%07" PRIu64
+                "\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}",
+                i / 1000, i % 1000, i, offset, offset + TINY_BYTES);
+    }
     fprintf(memory, "}");
     while (ftell(memory) % 8) fputc(' ', memory);
     fclose(memory);
@@ -92,11 +99,12 @@ static void write_header(unsigned n_layers, size_t padding, FILE *out)
 int main(int n_arguments, char **arguments)
 {
     if (n_arguments < 3) {
-        fprintf(stderr, "usage: make_model OUT.safetensors LAYERS [HEADER_BYTES]\n");
+        fprintf(stderr, "usage: make_model OUT.safetensors LAYERS [HEADER_BYTES [TINY]]\n");
         return 2;
     }
     const unsigned n_layers = (unsigned)strtoul(arguments[2], NULL, 10);
     const size_t padding = n_arguments > 3 ? strtoul(arguments[3], NULL, 10) : 0;
+    const uint64_t n_tiny = n_arguments > 4 ? strtoull(arguments[4], NULL, 10) : 0;
     uint16_t *part = malloc(PART_WEIGHTS * sizeof *part);
     FILE *out = fopen(arguments[1], "wb");
     uint64_t state = 1;
@@ -104,7 +112,7 @@ int main(int n_arguments, char **arguments)
         perror("make_model");
         return 3;
     }
-    write_header(n_layers, padding, out);
+    write_header(n_layers, padding, n_tiny, out);
     for (unsigned layer = 0; layer < n_layers; layer++) {
         for (size_t i = 0; i < N_SHAPES; i++) {
             for (uint64_t left = n_weights(i); left > 0;) {
@@ -114,6 +122,10 @@ int main(int n_arguments, char **arguments)
                 left -= n;
             }
         }
+    }
+    for (uint64_t i = 0; i < n_tiny; i++) {
+        const uint64_t values[2] = {next(&state), next(&state)};
+        write_all(values, TINY_BYTES, out);
     }
     free(part);
     return fclose(out) == 0 ? 0 : 3;
