@@ -14,13 +14,17 @@
 #include "format/fail.h"
 #include "format/output.h"
 
+struct kind;
+
 struct bundle_writer {
     const ingot_allocator *allocator;
     struct output *output;
     struct archive *archive;
     struct archive_entry *entry;
     locale_t utf8; /* zip marks names as UTF-8 in such a locale; 0 where the system has none */
+    const struct kind *kind;
     bool finished;
+    bool abandoned;    /* what is still written goes nowhere */
     bool write_failed; /* write_error is why */
     ingot_error write_error;
 };
@@ -58,9 +62,11 @@ static int begin_zip(struct archive *a)
 static const struct kind {
     const char *suffix;
     int (*begin)(struct archive *a);
+    bool fills; /* an entry that ends early is filled up with zeros to its length */
 } kinds[] = {
-    {".zip", begin_zip},      {".tar", begin_tar},          {".tar.gz", begin_tar_gzip},
-    {".tgz", begin_tar_gzip}, {".tar.zst", begin_tar_zstd},
+    {".zip", begin_zip, false},         {".tar", begin_tar, true},
+    {".tar.gz", begin_tar_gzip, true},  {".tgz", begin_tar_gzip, true},
+    {".tar.zst", begin_tar_zstd, true},
 };
 
 static const struct kind *kind_of(const char *path)
@@ -83,7 +89,9 @@ bool bundle_is_named(const char *path)
 static la_ssize_t take(struct archive *archive, void *context, const void *bytes, size_t n_bytes)
 {
     struct bundle_writer *w = context;
-    if (!w->write_failed && output_write(w->output, bytes, n_bytes, &w->write_error) == INGOT_OK) {
+    if (w->abandoned && !w->kind->fills) return (la_ssize_t)n_bytes;
+    if (!w->abandoned && !w->write_failed &&
+        output_write(w->output, bytes, n_bytes, &w->write_error) == INGOT_OK) {
         return (la_ssize_t)n_bytes;
     }
     w->write_failed = true;
@@ -110,6 +118,7 @@ ingot_status bundle_create(const char *path, bool replace, const ingot_allocator
     struct bundle_writer *w = ingot_allocate_zeroed(allocator, 1, sizeof *w);
     if (w == NULL) return ingot_fail_memory(error, sizeof *w, "archive");
     w->allocator = allocator;
+    w->kind = kind_of(path);
     w->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     ingot_status status = output_create(path, replace, allocator, &w->output, error);
     if (status != INGOT_OK) goto done;
@@ -119,7 +128,7 @@ ingot_status bundle_create(const char *path, bool replace, const ingot_allocator
         status = ingot_fail_memory(error, sizeof *w, "archive");
         goto done;
     }
-    if (kind_of(path)->begin(w->archive) != ARCHIVE_OK ||
+    if (w->kind->begin(w->archive) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(w->archive, 1) != ARCHIVE_OK ||
         archive_write_open(w->archive, w, NULL, take, NULL) != ARCHIVE_OK) {
         status = fail_archive(w, path, error);
@@ -176,8 +185,11 @@ void bundle_writer_close(struct bundle_writer *writer)
 {
     if (writer == NULL) return;
     if (writer->archive) {
-        /* What is unfinished is not to be written to its end. */
-        if (!writer->finished) (void)archive_write_fail(writer->archive);
+        /* What is unfinished is closed all the same, which gives back what libarchive holds. Where
+         * that would go on to the entry's end, writes that fail keep it from it; elsewhere failing
+         * ones would leave the compressor. */
+        writer->abandoned = !writer->finished;
+        (void)archive_write_close(writer->archive);
         (void)archive_write_free(writer->archive);
     }
     archive_entry_free(writer->entry);

@@ -171,10 +171,14 @@ void json_event_text(const struct json_event *event, char *dst)
 
 bool json_event_is(const struct json_event *event, const char *text)
 {
+    return json_event_is_bytes(event, text, strlen(text));
+}
+
+bool json_event_is_bytes(const struct json_event *event, const char *text, uint64_t n_bytes)
+{
     const struct span s = event->text;
-    const size_t n_bytes = strlen(text);
     if (event->text_bytes != n_bytes) return false;
-    if (s.n_bytes == n_bytes) return memcmp(s.data, text, n_bytes) == 0;
+    if (s.n_bytes == n_bytes) return memcmp(s.data, text, (size_t)n_bytes) == 0;
     for (uint64_t at = 0; at < s.n_bytes;) {
         uint32_t character = s.data[at];
         char written[4];

@@ -54,6 +54,7 @@ ingot_status json_pull_skip(struct json_pull *pull, const struct json_event *beg
 void json_event_text(const struct json_event *event, char *dst);
 /* Whether a key or string is exactly this. */
 bool json_event_is(const struct json_event *event, const char *text);
+bool json_event_is_bytes(const struct json_event *event, const char *text, uint64_t n_bytes);
 /* The number as an integer; false when it is not written as one or does not fit. */
 bool json_event_u64(const struct json_event *event, uint64_t *out);
 

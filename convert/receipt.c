@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "convert/json.h"
+#include "convert/json_text.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
@@ -16,12 +17,15 @@ enum { REAL_DIGITS = 9 };
 
 struct receipt {
     const ingot_allocator *allocator;
-    json_t *head; /* what stands before the tensors */
-    json_t *notes;
-    json_t *earlier; /* of the source container, or NULL */
-    const json_t *earlier_tensors;
+    json_t *head;               /* what stands before the tensors */
+    struct byte_buffer notes;   /* their text */
     struct byte_buffer tensors; /* the text of their entries */
     struct byte_buffer ends;    /* u64: where the text of each ends */
+    /* The receipt of the source container: its text, and in that of each tensor (struct span). */
+    struct byte_buffer earlier;
+    struct byte_buffer earlier_tensors;
+    struct span earlier_recipe;
+    struct span earlier_notes;
     bool failed;
 };
 
@@ -29,11 +33,6 @@ struct receipt {
 static void put(struct receipt *r, json_t *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object, key, value) != 0) r->failed = true;
-}
-
-static void append(struct receipt *r, json_t *array, json_t *value)
-{
-    if (json_array_append_new(array, value) != 0) r->failed = true;
 }
 
 static int put_text(const char *text, size_t n_bytes, void *context)
@@ -57,12 +56,40 @@ static struct span entry_text(const struct receipt *r, uint32_t index)
                          load_u64(r->ends.data + 8 * (uint64_t)index) - begin};
 }
 
-/* Adds the entry of the next tensor, which it takes over. */
-static void add_entry(struct receipt *r, json_t *entry)
+/* Ends the entry of the next tensor with this text. */
+static void add_text(struct receipt *r, struct span text)
+{
+    buffer_append(&r->tensors, text.data, text.n_bytes);
+    buffer_u64(&r->ends, r->tensors.n_bytes);
+}
+
+/* Adds the entry of the next tensor, which it takes over, with JSON text, unless that is empty, as
+ * another member. */
+static void add_entry_with(struct receipt *r, json_t *entry, const char *key, struct span text)
 {
     put_json(r, entry, &r->tensors);
-    buffer_u64(&r->ends, r->tensors.n_bytes);
     json_decref(entry);
+    if (text.n_bytes && r->tensors.n_bytes) {
+        r->tensors.n_bytes--; /* its brace */
+        buffer_append(&r->tensors, ", \"", 3);
+        buffer_append(&r->tensors, key, strlen(key));
+        buffer_append(&r->tensors, "\": ", 3);
+        buffer_append(&r->tensors, text.data, text.n_bytes);
+        buffer_append(&r->tensors, "}", 1);
+    }
+    add_text(r, (struct span){0});
+}
+
+static void add_entry(struct receipt *r, json_t *entry)
+{
+    add_entry_with(r, entry, "", (struct span){0});
+}
+
+/* Adds a note: a string as JSON text. */
+static void put_note(struct receipt *r, const uint8_t *text, uint64_t n_bytes)
+{
+    buffer_append(&r->notes, ",\n", r->notes.n_bytes ? 2 : 0);
+    buffer_append(&r->notes, text, n_bytes);
 }
 
 /* A name as JSON: bytes that are not UTF-8 become U+FFFD, and the place in the array still tells
@@ -103,21 +130,45 @@ static void put_real(struct receipt *r, json_t *object, const char *key, double 
     if (isfinite(value)) put(r, object, key, json_real(value));
 }
 
-/* Of an earlier receipt: the last recipe that encoded anything, or NULL. */
-static json_t *earlier_recipe(const json_t *earlier)
+/* Takes the parts of an earlier receipt that are kept. False when it is not one. */
+static bool read_earlier(struct receipt *r)
 {
-    json_t *recipe = json_object_get(earlier, "recipe");
-    if (json_is_string(json_object_get(recipe, "encode"))) return recipe;
-    return json_object_get(earlier, "earlier_recipe");
+    static const char *const keys[] = {"recipe", "earlier_recipe", "tensors", "notes"};
+    static const char *const encode[] = {"encode"};
+    struct span values[4], encoded;
+    const struct span text = {r->earlier.data, r->earlier.n_bytes};
+    if (!json_text_members(text, keys, 4, values)) return false;
+    if (values[2].n_bytes && !json_text_elements(values[2], &r->earlier_tensors)) return false;
+    /* The last recipe that encoded anything. */
+    const bool found = values[0].n_bytes && json_text_members(values[0], encode, 1, &encoded) &&
+                       encoded.n_bytes && encoded.data[0] == '"';
+    r->earlier_recipe = found ? values[0] : values[1];
+    r->earlier_notes = values[3];
+    return true;
+}
+
+/* The notes of an earlier receipt that are strings. */
+static void keep_notes(struct receipt *r)
+{
+    struct byte_buffer notes = {.allocator = r->allocator};
+    if (r->earlier_notes.n_bytes && json_text_elements(r->earlier_notes, &notes)) {
+        for (uint64_t i = 0; i < notes.n_bytes / sizeof(struct span); i++) {
+            struct span note;
+            memcpy(&note, notes.data + i * sizeof note, sizeof note);
+            if (note.data[0] == '"') put_note(r, note.data, note.n_bytes);
+        }
+    }
+    r->failed |= notes.failed;
+    buffer_release(&notes);
 }
 
 static struct receipt *new_receipt(const ingot_allocator *allocator)
 {
     struct receipt *r = ingot_allocate_zeroed(allocator, 1, sizeof *r);
     if (r == NULL) return NULL;
-    r->allocator = r->tensors.allocator = r->ends.allocator = allocator;
+    r->allocator = r->tensors.allocator = r->ends.allocator = r->notes.allocator = allocator;
+    r->earlier.allocator = r->earlier_tensors.allocator = allocator;
     r->head = json_object();
-    r->notes = json_array();
     return r;
 }
 
@@ -134,19 +185,12 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     put(r, recipe, "compress", json_string(compressions[options->compression]));
     put(r, r->head, "ingot", json_string(INGOT_VERSION));
     put(r, r->head, "recipe", recipe);
-    if (earlier.n_bytes) {
-        r->earlier =
-            json_loadb((const char *)earlier.data, (size_t)earlier.n_bytes, JSON_ALLOW_NUL, NULL);
-        r->earlier_tensors = json_object_get(r->earlier, "tensors");
-        if (r->earlier == NULL) receipt_note(r, "the source's receipt is not JSON and is left out");
+    buffer_append(&r->earlier, earlier.data, earlier.n_bytes);
+    r->failed |= r->earlier.failed;
+    if (r->earlier.n_bytes && !read_earlier(r)) {
+        receipt_note(r, "the source's receipt is not JSON and is left out");
     }
-    json_t *recipe_before = earlier_recipe(r->earlier);
-    if (recipe_before) put(r, r->head, "earlier_recipe", json_incref(recipe_before));
-    const json_t *notes = json_object_get(r->earlier, "notes");
-    for (size_t i = 0; i < json_array_size(notes); i++) {
-        json_t *note = json_array_get(notes, i);
-        if (json_is_string(note)) append(r, r->notes, json_incref(note));
-    }
+    keep_notes(r);
     *receipt = r;
     return INGOT_OK;
 }
@@ -154,22 +198,35 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
 void receipt_close(struct receipt *receipt)
 {
     if (receipt == NULL) return;
-    json_decref(receipt->earlier);
-    json_decref(receipt->notes);
     json_decref(receipt->head);
+    buffer_release(&receipt->earlier_tensors);
+    buffer_release(&receipt->earlier);
+    buffer_release(&receipt->notes);
     buffer_release(&receipt->ends);
     buffer_release(&receipt->tensors);
     ingot_release(receipt->allocator, receipt);
 }
 
-/* What the earlier receipt says of a tensor, or NULL. */
-static json_t *earlier_entry(struct receipt *r, const struct model_tensor *tensor)
+static struct span name_of_entry(struct span entry)
 {
-    json_t *entry = json_array_get(r->earlier_tensors, tensor->number);
+    static const char *const keys[] = {"name"};
+    struct span name;
+    return json_text_members(entry, keys, 1, &name) ? name : (struct span){0};
+}
+
+/* What the earlier receipt says of a tensor; empty when it does not. */
+static struct span earlier_entry(struct receipt *r, const struct model_tensor *tensor)
+{
+    const uint64_t n = r->earlier_tensors.n_bytes / sizeof(struct span);
+    struct span entry = {0};
+    if (tensor->number >= n) return entry;
+    memcpy(&entry, r->earlier_tensors.data + tensor->number * sizeof entry, sizeof entry);
     json_t *name = name_json(tensor->name, tensor->name_bytes);
-    const bool same = entry && name && json_equal(json_object_get(entry, "name"), name);
+    const bool same = name && json_text_is(name_of_entry(entry), json_string_value(name),
+                                           json_string_length(name));
+    r->failed |= name == NULL;
     json_decref(name);
-    return same ? entry : NULL;
+    return same ? entry : (struct span){0};
 }
 
 static json_t *new_entry(struct receipt *r, const struct model_tensor *tensor)
@@ -182,9 +239,9 @@ static json_t *new_entry(struct receipt *r, const struct model_tensor *tensor)
 void receipt_kept(struct receipt *receipt, const struct model_tensor *tensor,
                   const uint8_t hash[16])
 {
-    json_t *earlier = earlier_entry(receipt, tensor);
-    if (earlier) {
-        add_entry(receipt, json_incref(earlier));
+    const struct span earlier = earlier_entry(receipt, tensor);
+    if (earlier.n_bytes) {
+        add_text(receipt, earlier);
         return;
     }
     json_t *entry = new_entry(receipt, tensor);
@@ -195,9 +252,9 @@ void receipt_kept(struct receipt *receipt, const struct model_tensor *tensor,
 
 void receipt_copied(struct receipt *receipt, const struct model_tensor *tensor)
 {
-    json_t *earlier = earlier_entry(receipt, tensor);
-    if (earlier) {
-        add_entry(receipt, json_incref(earlier));
+    const struct span earlier = earlier_entry(receipt, tensor);
+    if (earlier.n_bytes) {
+        add_text(receipt, earlier);
         return;
     }
     json_t *entry = new_entry(receipt, tensor);
@@ -210,7 +267,7 @@ void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
                      const struct encoded_tensor *encoded)
 {
     const double n = (double)tensor->n_rows * (double)tensor->n_cols;
-    json_t *earlier = earlier_entry(receipt, tensor);
+    const struct span earlier = earlier_entry(receipt, tensor);
     json_t *entry = new_entry(receipt, tensor);
     put(receipt, entry, "source_hash", hash_json(encoded->source_hash));
     put(receipt, entry, "source_dtype", json_string(ingot_dtype_name(tensor->dtype)));
@@ -220,55 +277,83 @@ void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
     put_real(receipt, entry, "relative_error", encoded->error.relative_error);
     put_real(receipt, entry, "max_error", encoded->error.max_error);
     put_real(receipt, entry, "bits_per_weight", (double)encoded->coded_bytes * 8 / n);
-    if (earlier) put(receipt, entry, "earlier", json_incref(earlier));
-    add_entry(receipt, entry);
+    add_entry_with(receipt, entry, "earlier", earlier);
 }
 
 void receipt_alias(struct receipt *receipt, const struct model_tensor *tensor, uint32_t other)
 {
-    if (receipt->ends.failed || receipt->tensors.failed) return;
+    if (receipt->failed || receipt->ends.failed || receipt->tensors.failed) return;
+    /* A copy, as what it is part of grows. */
+    struct byte_buffer copy = {.allocator = receipt->allocator};
     const struct span text = entry_text(receipt, other);
-    json_t *entry = json_loadb((const char *)text.data, (size_t)text.n_bytes, JSON_ALLOW_NUL, NULL);
-    put(receipt, entry, "name", name_json(tensor->name, tensor->name_bytes));
-    add_entry(receipt, entry);
+    buffer_append(&copy, text.data, text.n_bytes);
+    const struct span entry = {copy.data, copy.n_bytes};
+    const struct span name = copy.failed ? entry : name_of_entry(entry);
+    json_t *own = name_json(tensor->name, tensor->name_bytes);
+    buffer_append(&receipt->tensors, entry.data, (uint64_t)(name.data - entry.data));
+    put_json(receipt, own, &receipt->tensors);
+    add_text(receipt,
+             (struct span){name.data + name.n_bytes,
+                           (uint64_t)(entry.data + entry.n_bytes - name.data) - name.n_bytes});
+    receipt->failed |= copy.failed;
+    json_decref(own);
+    buffer_release(&copy);
 }
 
 void receipt_note(struct receipt *receipt, const char *text)
 {
-    append(receipt, receipt->notes, label_json(text));
+    struct byte_buffer note = {.allocator = receipt->allocator};
+    json_t *json = label_json(text);
+    put_json(receipt, json, &note);
+    put_note(receipt, note.data, note.n_bytes);
+    receipt->failed |= note.failed;
+    json_decref(json);
+    buffer_release(&note);
 }
 
-/* The members of the head and the first line of the tensors. */
+static void put_words(struct byte_buffer *out, const char *words)
+{
+    buffer_append(out, words, strlen(words));
+}
+
+/* What stands before the tensors. */
 static void put_head(struct receipt *r, struct byte_buffer *out)
 {
     const char *key;
     json_t *value;
-    buffer_append(out, "{\n", 2);
+    put_words(out, "{\n");
     json_object_foreach(r->head, key, value)
     {
-        buffer_append(out, "\"", 1);
-        buffer_append(out, key, strlen(key));
-        buffer_append(out, "\": ", 3);
+        put_words(out, "\"");
+        put_words(out, key);
+        put_words(out, "\": ");
         put_json(r, value, out);
-        buffer_append(out, ",\n", 2);
+        put_words(out, ",\n");
     }
-    buffer_append(out, "\"tensors\": [\n", 13);
+    if (r->earlier_recipe.n_bytes) {
+        put_words(out, "\"earlier_recipe\": ");
+        buffer_append(out, r->earlier_recipe.data, r->earlier_recipe.n_bytes);
+        put_words(out, ",\n");
+    }
 }
 
 ingot_status receipt_write(struct receipt *receipt, struct byte_buffer *out, ingot_error *error)
 {
-    static const char between[] = "],\n\"notes\": ";
     const uint64_t n = receipt->ends.n_bytes / 8;
-    if (receipt->failed || receipt->tensors.failed || receipt->ends.failed) goto failed;
+    if (receipt->failed || receipt->tensors.failed || receipt->ends.failed ||
+        receipt->notes.failed || receipt->earlier_tensors.failed) {
+        goto failed;
+    }
     put_head(receipt, out);
+    put_words(out, "\"tensors\": [\n");
     for (uint32_t i = 0; i < n; i++) {
         const struct span text = entry_text(receipt, i);
         buffer_append(out, text.data, text.n_bytes);
-        buffer_append(out, ",\n", i + 1 < n ? 2 : 0);
+        put_words(out, i + 1 < n ? ",\n" : "\n");
     }
-    buffer_append(out, between, sizeof between - 1);
-    put_json(receipt, receipt->notes, out);
-    buffer_append(out, "\n}", 2);
+    put_words(out, "],\n\"notes\": [\n");
+    buffer_append(out, receipt->notes.data, receipt->notes.n_bytes);
+    put_words(out, "\n]\n}");
     if (!receipt->failed && !out->failed) return INGOT_OK;
 failed:
     return ingot_fail_memory(error, out->n_bytes, "receipt");
