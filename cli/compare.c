@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/json.h"
 #include "cli/pairs.h"
 #include "cli/report.h"
 #include "cli/verbs.h"
 
 struct compare_values {
+    struct texts assume;
     bool json;
     bool quiet;
 };
@@ -61,13 +63,18 @@ done:
 static int run(const void *values, struct operands operands)
 {
     struct model *models[2] = {NULL, NULL};
-    int status = EXITS_DONE;
+    const struct compare_values *v = values;
+    struct assumptions assumptions;
+    int status = assume_read("compare", &v->assume, &assumptions);
     for (size_t i = 0; i < 2 && status == EXITS_DONE; i++) {
         ingot_error error = {0};
-        if (model_open(&operands.at[i], 1, NULL, &models[i], &error) == INGOT_OK) continue;
+        if (model_open_assuming(&operands.at[i], 1, &assumptions, NULL, &models[i], &error) ==
+            INGOT_OK) {
+            continue;
+        }
         status = report_error(operands.at[i], &error);
     }
-    if (status == EXITS_DONE) status = compare(values, operands, models[0], models[1]);
+    if (status == EXITS_DONE) status = compare(v, operands, models[0], models[1]);
     model_close(models[1]);
     model_close(models[0]);
     return status;
@@ -75,6 +82,7 @@ static int run(const void *values, struct operands operands)
 
 #define AT(member) .offset = offsetof(struct compare_values, member)
 static const struct option options[] = {
+    ASSUME_OPTION(offsetof(struct compare_values, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
     {0},

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/dry_run.h"
 #include "cli/json.h"
 #include "cli/notes.h"
@@ -23,6 +24,7 @@ struct convert_values {
     const struct choice *compress;
     struct texts include;
     struct texts exclude;
+    struct texts assume;
     bool dry_run;
     bool keep;
     bool force;
@@ -38,6 +40,7 @@ struct conversion {
     const char *const *sources;
     uint32_t n_sources;
     const ingot_allocator *memory; /* of what grows with the number of tensors */
+    struct assumptions assumptions;
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
@@ -265,7 +268,8 @@ static ingot_status open_source(const struct conversion *c, struct model **model
 {
     const struct convert_values *v = c->values;
     const struct selection selection = {v->include.at, v->include.n, v->exclude.at, v->exclude.n};
-    const ingot_status status = model_open(c->sources, c->n_sources, c->memory, model, error);
+    const ingot_status status =
+        model_open_assuming(c->sources, c->n_sources, &c->assumptions, c->memory, model, error);
     if (status != INGOT_OK || v->include.n + v->exclude.n == 0) return status;
     return model_select(*model, &selection, c->memory, model, error);
 }
@@ -307,6 +311,8 @@ static int run(const void *values, struct operands operands)
         .out = to_stdout ? stderr : stdout,
         .bar = progress_bar_begin(v->quiet),
     };
+    status = assume_read("convert", &v->assume, &c.assumptions);
+    if (status != EXITS_DONE) return status;
     struct model *model = NULL;
     ingot_error error = {0};
     if (open_source(&c, &model, &error) == INGOT_OK) {
@@ -339,6 +345,7 @@ static const struct option options[] = {
     {"exclude", 0, OPTION_TEXTS, AT(exclude), .value_name = "PATTERN",
      .help = "leave out tensors and attached files whose name matches, also those that --include "
              "takes; may be given again"},
+    ASSUME_OPTION(offsetof(struct convert_values, assume)),
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
      .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
              "with --compress none and upper bounds without"},

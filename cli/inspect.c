@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/describe.h"
 #include "cli/lookup.h"
 #include "cli/report.h"
@@ -17,6 +18,7 @@ enum { SHOWN_METADATA_BYTES = 72 };
 
 struct inspect_values {
     const char *tensor;
+    struct texts assume;
     bool json;
     bool quiet;
     bool verbose;
@@ -210,12 +212,15 @@ static int run(const void *values, struct operands operands)
 {
     const struct inspect_values *v = values;
     struct model *model = NULL;
+    struct assumptions assumptions;
     ingot_error error = {0};
-    if (model_open(operands.at, 1, NULL, &model, &error) != INGOT_OK) {
+    int status = assume_read("inspect", &v->assume, &assumptions);
+    if (status != EXITS_DONE) return status;
+    if (model_open_assuming(operands.at, 1, &assumptions, NULL, &model, &error) != INGOT_OK) {
         return report_error(operands.at[0], &error);
     }
     report_model_notes(operands.at[0], model);
-    const int status = inspect(model, operands.at[0], v);
+    status = inspect(model, operands.at[0], v);
     model_close(model);
     return status;
 }
@@ -224,6 +229,7 @@ static int run(const void *values, struct operands operands)
 static const struct option options[] = {
     {"tensor", 't', OPTION_TEXT, AT(tensor), .value_name = "NAME",
      .help = "print what is known of one tensor, with its terms and codings"},
+    ASSUME_OPTION(offsetof(struct inspect_values, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the facts as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), .help = "print metadata values whole"},

@@ -19,6 +19,9 @@ struct model_kind {
                                uint64_t n_rows, float *dst, ingot_error *error);
     ingot_status (*read_raw)(const struct model *model, uint32_t index, uint64_t offset,
                              uint64_t n_bytes, void *dst, ingot_error *error);
+    /* NULL where no tensor is ever foreign. */
+    ingot_status (*read_foreign)(const struct model *model, uint32_t index, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error);
     struct span (*metadata)(const struct model *model);
     uint32_t (*n_attachments)(const struct model *model);
     void (*attachment)(const struct model *model, uint32_t index,
@@ -48,6 +51,15 @@ void model_add_note(struct model *model, const char *format, ...) INGOT_PRINTF(2
  * and in convolutions; experts, which come as [experts, out, in], are a stack. */
 void model_layout(const char *name, uint32_t name_bytes, uint32_t rank, uint8_t *stack,
                   uint8_t *split);
+
+/* decode_f32 of a tensor held raw, through read_raw. */
+ingot_status model_decode_raw(const struct model *model, uint32_t index, uint64_t first_row,
+                              uint64_t n_rows, float *dst, ingot_error *error);
+/* decode_f32 of a tensor of a foreign type that is carried and not understood. */
+ingot_status model_refuse_foreign(const struct model_tensor *tensor, ingot_error *error);
+
+/* Sets n_rows and n_cols from the dimensions and the split. */
+void model_set_rows(struct model_tensor *tensor);
 
 /* Puts the name of a source file before what an error says. */
 void model_blame(ingot_error *error, const char *file_name);

@@ -326,7 +326,7 @@ static void write_sources(struct written *w, const struct byte_buffer *whole, co
     source_put_file(&b, &empty);
     source_put_file(&b, &file);
     source_put_literal(&b, "head", 4);
-    source_put_tensor(&b, 0, form);
+    source_put_tensor(&b, 0, form, (uint32_t)strlen(form));
     source_put_literal(&b, "", 0);
     source_put_attachment(&b, attachment);
     source_put_literal(&b, "\0tail", 5);
@@ -353,7 +353,7 @@ static void test_source_bytes(void **state)
     build_whole(&whole);
     write_sources(&w, &whole, "");
     ingot_file *file = open_written(&w);
-    uint8_t blob[256];
+    uint8_t blob[512];
     ingot_blob info;
     const uint32_t index = ingot_file_find_blob(file, INGOT_BLOB_SOURCE, NULL, 0);
     ingot_file_blob(file, index, &info);
@@ -361,20 +361,41 @@ static void test_source_bytes(void **state)
     assert_int_equal(ingot_file_read_blob(file, index, 0, info.n_bytes, blob, &error), INGOT_OK);
     const struct span span = {blob, info.n_bytes};
     const struct byte_sink sink = {&found, append};
+    struct source_rebuild *rebuild = NULL;
+    assert_int_equal(source_rebuild_open(file, &rebuild, &error), INGOT_OK);
     assert_int_equal(source_open(span, &walk, &error), INGOT_OK);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_OK);
     assert_memory_equal(source.name, "empty.bin", 9);
-    assert_int_equal(source_file_bytes(file, &walk, &source, &sink, &error), INGOT_OK);
+    assert_int_equal(source_file_bytes(rebuild, &walk, &source, &sink, &error), INGOT_OK);
     assert_int_equal(found.n_bytes, 0);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_OK);
     assert_int_equal(source.n_bytes, whole.n_bytes);
-    assert_int_equal(source_file_bytes(file, &walk, &source, &sink, &error), INGOT_OK);
+    assert_int_equal(source_file_bytes(rebuild, &walk, &source, &sink, &error), INGOT_OK);
     assert_int_equal(found.n_bytes, whole.n_bytes);
     assert_memory_equal(found.data, whole.data, whole.n_bytes);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_END);
+    source_rebuild_close(rebuild);
     ingot_file_close(file);
     written_release(&w);
     buffer_release(&found);
+    buffer_release(&whole);
+}
+
+/* A form of a known kind has one length. */
+static void test_long_form(void **state)
+{
+    (void)state;
+    struct byte_buffer whole = {0};
+    struct written w;
+    struct judgement j;
+    build_whole(&whole);
+    write_sources(&w, &whole, "\1\1");
+    written_end(&w);
+    judge(w.bytes.data, w.bytes.n_bytes, &j);
+    assert_true(j.opened);
+    assert_int_equal(j.n_found, 1);
+    assert_int_equal(j.found[0].rule, 725);
+    written_release(&w);
     buffer_release(&whole);
 }
 
@@ -403,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_long_media_type), cmocka_unit_test(test_odd_receipts),
         cmocka_unit_test(test_metadata),        cmocka_unit_test(test_metadata_cut_short),
         cmocka_unit_test(test_source_bytes),    cmocka_unit_test(test_unknown_form),
+        cmocka_unit_test(test_long_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
