@@ -61,7 +61,7 @@ static ingot_status read_tensor(struct gguf_cursor *c, struct gguf_tensor *t, st
                           "%llu bytes long; %d are the most", (unsigned long long)name->n_bytes,
                           MAX_NAME_BYTES);
     }
-    const struct shown_name shown = name_shown((const char *)name->data, name->n_bytes);
+    const struct shown_name shown = gguf_shown(name->data, name->n_bytes);
     found.name_bytes = (uint32_t)name->n_bytes;
     status = gguf_read_u32(c, shown.text, &found.rank);
     if (status != INGOT_OK) return status;
@@ -179,7 +179,7 @@ static ingot_status check_names(const struct gguf *g, ingot_error *error)
     const uint64_t at = names_duplicate(names, g->n_tensors);
     if (at != 0) {
         status = ingot_fail(error, INGOT_INVALID, g->tensors[names[at].index].record,
-                            name_shown(names[at].text, names[at].n_bytes).text,
+                            gguf_shown(names[at].text, names[at].n_bytes).text,
                             "two tensors of this name");
     }
     ingot_release(g->allocator, names);

@@ -4,6 +4,7 @@
 #define INGOT_CONVERT_GGUF_CURSOR_H
 
 #include "convert/gguf.h"
+#include "convert/names.h"
 #include "format/fail.h"
 
 struct gguf_cursor {
@@ -27,6 +28,12 @@ static inline ingot_status gguf_need(struct gguf_cursor *c, uint64_t n_bytes, co
     }
     c->wanted = c->offset + n_bytes;
     return INGOT_END;
+}
+
+/* A tensor's name as a field of a message, which is never empty. */
+static inline struct shown_name gguf_shown(const void *name, uint64_t n_bytes)
+{
+    return n_bytes ? name_shown(name, n_bytes) : name_shown("the tensor without name", 23);
 }
 
 /* The following read what was proved to be there. */

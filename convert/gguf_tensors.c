@@ -32,7 +32,7 @@ static uint64_t offset_at(const struct gguf *g, const struct gguf_tensor *t)
 
 static struct shown_name shown(const struct gguf *g, const struct gguf_tensor *t)
 {
-    return name_shown((const char *)g->names.data + t->name_offset, t->name_bytes);
+    return gguf_shown(g->names.data + t->name_offset, t->name_bytes);
 }
 
 /* ------------------------------------------------------------------ types */

@@ -2,6 +2,10 @@
  * Heads lie in memory of exactly their length. */
 #include "tests/convert/conversions.h"
 
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "convert/gguf.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/gguf_maker.h"
@@ -314,6 +318,79 @@ static void test_parts_without_memory(void **state)
     for (uint32_t i = 0; i < 2; i++) free(paths[i]);
 }
 
+/* ------------------------------------------------------------------ what broke other parsers */
+
+enum { SECONDS = 1, MORE_BYTES = 64 << 20 };
+
+/* Converts and restores a file in a second and 64 MiB more than there are: 0 it came back, 1 it
+ * was refused with field and offset, 2 neither. */
+static int judge_hostile(const char *path, const char *kept, const char *back)
+{
+    const char *pages = "/proc/self/statm";
+    unsigned long n_pages = 0;
+    ingot_error error = {0};
+    struct convert_result result;
+    struct restore_result restored;
+    ingot_file *container;
+    FILE *file = fopen(pages, "r");
+    if (file == NULL || fscanf(file, "%lu", &n_pages) != 1) return 2;
+    fclose(file);
+    const rlim_t n_bytes = (rlim_t)n_pages * (rlim_t)sysconf(_SC_PAGESIZE) + MORE_BYTES;
+    const struct rlimit limit = {n_bytes, n_bytes};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+    alarm(SECONDS);
+    if (convert_path(path, kept, NULL, &result, &error) != INGOT_OK) {
+        return error.status == INGOT_NO_MEMORY || error.field[0] == 0 ||
+                       error.offset == INGOT_NO_OFFSET
+                   ? 2
+                   : 1;
+    }
+    if (ingot_file_open(kept, NULL, &container, &error) != INGOT_OK) return 2;
+    const ingot_status status = restore_model(container, back, true, NULL, &restored, &error);
+    ingot_file_close(container);
+    return status == INGOT_OK ? 0 : 2;
+}
+
+static void test_files_of_others(void **state)
+{
+    static const char folder[] = "../shared/data/hostile-gguf";
+    char *path = scratch_path(state, "hostile.gguf");
+    char *kept = scratch_path(state, "hostile.ingot");
+    char *back = scratch_path(state, "hostile.back");
+    uint32_t n[2] = {0, 0};
+    DIR *files = opendir(folder);
+    if (files == NULL) {
+        printf("note: %s is not there: hostile files were not tried\n", folder);
+        goto done;
+    }
+    for (const struct dirent *entry; (entry = readdir(files)) != NULL;) {
+        char source[512];
+        size_t n_bytes;
+        int end;
+        if (entry->d_name[0] == '.') continue;
+        snprintf(source, sizeof source, "%s/%s", folder, entry->d_name);
+        uint8_t *bytes = file_read(source, &n_bytes);
+        file_write(path, bytes, n_bytes);
+        free(bytes);
+        fflush(NULL);
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) _exit(judge_hostile(path, kept, back));
+        assert_int_equal(waitpid(child, &end, 0), child);
+        if (WIFEXITED(end) && WEXITSTATUS(end) == 0) assert_same_file(back, path);
+        if (!WIFEXITED(end) || WEXITSTATUS(end) > 1) {
+            fail_msg("%s: wait status %#x", entry->d_name, (unsigned)end);
+        }
+        n[WEXITSTATUS(end)]++;
+    }
+    closedir(files);
+    printf("note: of the hostile files %u were refused and %u came back\n", n[1], n[0]);
+done:
+    free(back);
+    free(kept);
+    free(path);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, scratch_begin, scratch_end)
@@ -322,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_nesting),     cmocka_unit_test(test_key_with_two_values),
         cmocka_unit_test(test_running_sum), cmocka_unit_test(test_truncation),
         IN_FOLDER(test_without_memory),     IN_FOLDER(test_parts_without_memory),
+        IN_FOLDER(test_files_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
