@@ -46,23 +46,26 @@ struct walk {
     uint32_t n_bytes; /* of the stream, a block */
 };
 
-typedef void take_function(const struct walk *w, const uint8_t *block, uint8_t *dst);
-typedef void give_function(const struct walk *w, const uint8_t *src, uint8_t *block);
 struct mover {
-    take_function *take;
-    give_function *give;
+    void (*take)(const struct walk *w, const uint8_t *block, uint8_t *dst);
+    void (*give)(const struct walk *w, const uint8_t *src, uint8_t *block);
 };
+
+/* Where row number j, k of pieces begins. */
+static inline uint32_t row_bit(const struct walk *w, uint32_t j, uint32_t k)
+{
+    return w->first_bit + j * w->step[1] + k * w->step[2];
+}
 
 /* Runs of whole bytes. */
 static void take_bytes(const struct walk *w, const uint8_t *block, uint8_t *dst)
 {
-    const uint32_t n_bytes = w->bits / 8;
+    const uint32_t n_bytes = w->bits / 8, step = w->step[0] / 8;
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            for (uint32_t i = 0; i < w->n[0]; i++, dst += n_bytes) {
-                const uint32_t bit =
-                    w->first_bit + i * w->step[0] + j * w->step[1] + k * w->step[2];
-                memcpy(dst, block + bit / 8, n_bytes);
+            const uint8_t *src = block + row_bit(w, j, k) / 8;
+            for (uint32_t i = 0; i < w->n[0]; i++, src += step, dst += n_bytes) {
+                memcpy(dst, src, n_bytes);
             }
         }
     }
@@ -70,105 +73,112 @@ static void take_bytes(const struct walk *w, const uint8_t *block, uint8_t *dst)
 
 static void give_bytes(const struct walk *w, const uint8_t *src, uint8_t *block)
 {
-    const uint32_t n_bytes = w->bits / 8;
+    const uint32_t n_bytes = w->bits / 8, step = w->step[0] / 8;
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            for (uint32_t i = 0; i < w->n[0]; i++, src += n_bytes) {
-                const uint32_t bit =
-                    w->first_bit + i * w->step[0] + j * w->step[1] + k * w->step[2];
-                memcpy(block + bit / 8, src, n_bytes);
+            uint8_t *dst = block + row_bit(w, j, k) / 8;
+            for (uint32_t i = 0; i < w->n[0]; i++, src += n_bytes, dst += step) {
+                memcpy(dst, src, n_bytes);
             }
         }
     }
 }
 
-/* Lanes: pieces of w = 1, 2 or 4 bits, one a byte, eight bytes at once. Bits of eight lanes:
+/* Single bytes, apart from each other. */
+static void take_single(const struct walk *w, const uint8_t *block, uint8_t *dst)
+{
+    for (uint32_t k = 0; k < w->n[2]; k++) {
+        for (uint32_t j = 0; j < w->n[1]; j++) {
+            const uint8_t *src = block + row_bit(w, j, k) / 8;
+            for (uint32_t i = 0; i < w->n[0]; i++) *dst++ = src[i * w->step[0] / 8];
+        }
+    }
+}
+
+static void give_single(const struct walk *w, const uint8_t *src, uint8_t *block)
+{
+    for (uint32_t k = 0; k < w->n[2]; k++) {
+        for (uint32_t j = 0; j < w->n[1]; j++) {
+            uint8_t *dst = block + row_bit(w, j, k) / 8;
+            for (uint32_t i = 0; i < w->n[0]; i++) dst[i * w->step[0] / 8] = *src++;
+        }
+    }
+}
+
+/* Lanes: pieces of w = 1, 2 or 4 bits, one a byte, eight bytes at once. Bits of eight lanes, w = 1:
  *
- *     h.......g.......f.......e.......d.......c.......b.......a
+ *     .......h.......g.......f.......e.......d.......c.......b.......a
  *     ..............hg..............fe..............dc..............ba      after one step
  *
- * Each of three steps halves the distance's excess: by 8 - w, 2 * (8 - w), 4 * (8 - w) bits. */
-static uint64_t lane_mask(uint32_t bits, uint32_t lane_bits)
+ * Each of three steps closes gaps of 8 - w, 2 * (8 - w), 4 * (8 - w) bits. A mask has `bits` ones
+ * in every `lane_bits` bits: all ones divided by the lane's, times the piece's. */
+static inline uint64_t lane_mask(uint32_t bits, uint32_t lane_bits)
 {
-    const uint64_t one = (UINT64_C(1) << bits) - 1;
-    uint64_t mask = 0;
-    for (uint32_t at = 0; at < 64; at += lane_bits) mask |= one << at;
-    return mask;
+    return UINT64_MAX / ((UINT64_C(1) << lane_bits) - 1) * ((UINT64_C(1) << bits) - 1);
 }
 
-struct lanes {
-    uint32_t gap; /* 8 - w */
-    uint64_t mask8;
-    uint64_t mask16;
-    uint64_t mask32;
-    uint64_t mask64;
-};
-
-static struct lanes lanes_of(uint32_t bits)
+static inline uint64_t lanes_gather(uint64_t v, uint32_t bits)
 {
-    return (struct lanes){8 - bits, lane_mask(bits, 8), lane_mask(2 * bits, 16),
-                          lane_mask(4 * bits, 32), (UINT64_C(1) << 8 * bits) - 1};
+    const uint32_t gap = 8 - bits;
+    v &= lane_mask(bits, 8);
+    v = (v | v >> gap) & lane_mask(2 * bits, 16);
+    v = (v | v >> 2 * gap) & lane_mask(4 * bits, 32);
+    return (v | v >> 4 * gap) & ((UINT64_C(1) << 8 * bits) - 1);
 }
 
-static uint64_t lanes_gather(const struct lanes *l, uint64_t v)
+static inline uint64_t lanes_spread(uint64_t v, uint32_t bits)
 {
-    v &= l->mask8;
-    v = (v | v >> l->gap) & l->mask16;
-    v = (v | v >> 2 * l->gap) & l->mask32;
-    return (v | v >> 4 * l->gap) & l->mask64;
+    const uint32_t gap = 8 - bits;
+    v = (v | v << 4 * gap) & lane_mask(4 * bits, 32);
+    v = (v | v << 2 * gap) & lane_mask(2 * bits, 16);
+    return (v | v << gap) & lane_mask(bits, 8);
 }
 
-static uint64_t lanes_spread(const struct lanes *l, uint64_t v)
+static inline void take_lanes(const struct walk *w, const uint8_t *block, uint8_t *dst,
+                              const uint32_t bits)
 {
-    v = (v | v << 4 * l->gap) & l->mask32;
-    v = (v | v << 2 * l->gap) & l->mask16;
-    return (v | v << l->gap) & l->mask8;
-}
-
-static void take_lanes(const struct walk *w, const uint8_t *block, uint8_t *dst)
-{
-    const struct lanes lanes = lanes_of(w->bits);
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            const uint32_t bit = w->first_bit + j * w->step[1] + k * w->step[2];
+            const uint32_t bit = row_bit(w, j, k);
             const uint8_t *src = block + bit / 8;
-            for (uint32_t i = 0; i < w->n[0]; i += 8, src += 8, dst += w->bits) {
+            for (uint32_t i = 0; i < w->n[0]; i += 8, src += 8, dst += bits) {
                 uint8_t packed[8];
-                store_u64(packed, lanes_gather(&lanes, load_u64(src) >> bit % 8));
-                memcpy(dst, packed, w->bits);
+                store_u64(packed, lanes_gather(load_u64(src) >> bit % 8, bits));
+                memcpy(dst, packed, bits);
             }
         }
     }
 }
 
-static void give_lanes(const struct walk *w, const uint8_t *src, uint8_t *block)
+static inline void give_lanes(const struct walk *w, const uint8_t *src, uint8_t *block,
+                              const uint32_t bits)
 {
-    const struct lanes lanes = lanes_of(w->bits);
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            const uint32_t bit = w->first_bit + j * w->step[1] + k * w->step[2];
+            const uint32_t bit = row_bit(w, j, k);
             uint8_t *dst = block + bit / 8;
-            for (uint32_t i = 0; i < w->n[0]; i += 8, src += w->bits, dst += 8) {
+            for (uint32_t i = 0; i < w->n[0]; i += 8, src += bits, dst += 8) {
                 uint8_t packed[8] = {0};
-                memcpy(packed, src, w->bits);
-                const uint64_t spread = lanes_spread(&lanes, load_u64(packed));
+                memcpy(packed, src, bits);
+                const uint64_t spread = lanes_spread(load_u64(packed), bits);
                 store_u64(dst, load_u64(dst) | spread << bit % 8);
             }
         }
     }
 }
 
-/* Pieces of 1, 2 or 4 bits, anywhere. */
-static void take_pieces(const struct walk *w, const uint8_t *block, uint8_t *dst)
+/* Pieces of 1, 2 or 4 bits anywhere: their number is a multiple of what fills a byte. */
+static inline void take_pieces(const struct walk *w, const uint8_t *block, uint8_t *dst,
+                               const uint32_t bits)
 {
-    const uint32_t mask = (1u << w->bits) - 1;
+    const uint32_t mask = (1u << bits) - 1;
     uint32_t packed = 0, n_packed = 0;
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            uint32_t bit = w->first_bit + j * w->step[1] + k * w->step[2];
+            uint32_t bit = row_bit(w, j, k);
             for (uint32_t i = 0; i < w->n[0]; i++, bit += w->step[0]) {
                 packed |= (load_u16(block + bit / 8) >> bit % 8 & mask) << n_packed;
-                n_packed += w->bits;
+                n_packed += bits;
                 if (n_packed < 8) continue;
                 *dst++ = (uint8_t)packed;
                 packed = n_packed = 0;
@@ -177,26 +187,51 @@ static void take_pieces(const struct walk *w, const uint8_t *block, uint8_t *dst
     }
 }
 
-static void give_pieces(const struct walk *w, const uint8_t *src, uint8_t *block)
+static inline void give_pieces(const struct walk *w, const uint8_t *src, uint8_t *block,
+                               const uint32_t bits)
 {
-    const uint32_t mask = (1u << w->bits) - 1;
+    const uint32_t mask = (1u << bits) - 1;
     uint32_t n_taken = 0;
     for (uint32_t k = 0; k < w->n[2]; k++) {
         for (uint32_t j = 0; j < w->n[1]; j++) {
-            uint32_t bit = w->first_bit + j * w->step[1] + k * w->step[2];
-            for (uint32_t i = 0; i < w->n[0]; i++, bit += w->step[0]) {
-                const uint32_t piece = (uint32_t)(src[n_taken / 8] >> n_taken % 8) & mask;
-                uint8_t *p = block + bit / 8;
-                store_u16(p, (uint16_t)(load_u16(p) | piece << bit % 8));
-                n_taken += w->bits;
+            uint32_t bit = row_bit(w, j, k);
+            for (uint32_t i = 0; i < w->n[0]; i++, bit += w->step[0], n_taken += bits) {
+                const uint32_t piece = ((uint32_t)(src[n_taken / 8] >> n_taken % 8) & mask)
+                                       << bit % 8;
+                block[bit / 8] = (uint8_t)(block[bit / 8] | piece);
+                block[bit / 8 + 1] = (uint8_t)(block[bit / 8 + 1] | piece >> 8);
             }
         }
     }
 }
 
+/* Functions of one width each, in which the width is a constant. */
+#define WIDTH(kind, bits)                                                                      \
+    static void take_##kind##_##bits(const struct walk *w, const uint8_t *block, uint8_t *dst) \
+    {                                                                                          \
+        take_##kind(w, block, dst, bits);                                                      \
+    }                                                                                          \
+    static void give_##kind##_##bits(const struct walk *w, const uint8_t *src, uint8_t *block) \
+    {                                                                                          \
+        give_##kind(w, src, block, bits);                                                      \
+    }
+WIDTH(lanes, 1)
+WIDTH(lanes, 2)
+WIDTH(lanes, 4)
+WIDTH(pieces, 1)
+WIDTH(pieces, 2)
+WIDTH(pieces, 4)
+#undef WIDTH
+
 static const struct mover bytes_mover = {take_bytes, give_bytes};
-static const struct mover lanes_mover = {take_lanes, give_lanes};
-static const struct mover pieces_mover = {take_pieces, give_pieces};
+static const struct mover single_mover = {take_single, give_single};
+/* By bits. */
+static const struct mover lanes_movers[] = {[1] = {take_lanes_1, give_lanes_1},
+                                            [2] = {take_lanes_2, give_lanes_2},
+                                            [4] = {take_lanes_4, give_lanes_4}};
+static const struct mover pieces_movers[] = {[1] = {take_pieces_1, give_pieces_1},
+                                             [2] = {take_pieces_2, give_pieces_2},
+                                             [4] = {take_pieces_4, give_pieces_4}};
 
 /* The walk of a place. A first dim whose pieces touch each other is one larger piece. */
 static const struct mover *open_place(const struct block_place *place, struct walk *w)
@@ -213,9 +248,9 @@ static const struct mover *open_place(const struct block_place *place, struct wa
         w->bits *= w->n[0];
         w->n[0] = 1;
     }
-    if (w->bits % 8 == 0 && w->first_bit % 8 == 0) return &bytes_mover;
-    assert(w->bits < 8);
-    return w->step[0] == 8 && w->n[0] % 8 == 0 ? &lanes_mover : &pieces_mover;
+    if (w->bits % 8 == 0) return w->bits == 8 ? &single_mover : &bytes_mover;
+    assert(w->bits == 1 || w->bits == 2 || w->bits == 4);
+    return w->step[0] == 8 && w->n[0] % 8 == 0 ? &lanes_movers[w->bits] : &pieces_movers[w->bits];
 }
 
 /* ---- base-3 digits ---- */
@@ -307,7 +342,7 @@ uint64_t blocks_together(const struct block_rows *rows, const uint8_t *const *st
     }
     for (uint64_t r = 0; r < rows->n_rows; r++) {
         for (uint64_t b = 0; b < rows->n_blocks; b++) {
-            memset(room, 0, sizeof room);
+            memset(room, 0, layout->n_bytes + 2u);
             for (uint32_t s = 0; s < layout->n_streams; s++) {
                 const uint8_t *row = streams[s] + r * rows->shapes[s].row_bits / 8;
                 if (movers[s]) {
