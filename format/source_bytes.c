@@ -5,7 +5,7 @@
 #include "format/fail.h"
 #include "format/file.h"
 #include "format/rules.h"
-#include "format/source.h"
+#include "format/source_blocks.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -52,12 +52,24 @@ static ingot_status put_pieces(struct rebuild *r, reader_function *read, uint32_
     return status;
 }
 
+static ingot_status put_piece(void *context, const void *bytes, uint64_t n_bytes,
+                              ingot_error *error)
+{
+    (void)error;
+    return put(context, bytes, n_bytes);
+}
+
 static ingot_status put_tensor(struct rebuild *r, const struct source_segment *s)
 {
     ingot_tensor t;
     if (s->index >= ingot_file_n_tensors(r->file)) {
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor", "%u",
                                s->index);
+    }
+    if (s->form_bytes != 0 && (uint8_t)s->form[0] == FORM_BLOCKS) {
+        const struct byte_sink sink = {r, put_piece};
+        const struct span form = {(const uint8_t *)s->form, s->form_bytes};
+        return form_blocks_put(r->file, s->index, form, &sink, r->error);
     }
     if (s->form_bytes != 0) {
         return ingot_fail(r->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "source.segment.form",
