@@ -29,7 +29,6 @@ bool block_streams_fit(const struct block_layout *layout, struct stack_shape sta
         const struct stream_shape *s = &shapes[i];
         const uint64_t bits = n_blocks * block_stream_bits(layout, i);
         if (s->any_length || s->n_rows != stack.n_matrices * stack.n_rows) return false;
-        if (s->n_rows > 0 && (!s->by_rows || s->tensor_rows != 1)) return false;
         if (s->n_cols * s->bits != bits || s->row_bits % 8 != 0) return false;
     }
     return true;

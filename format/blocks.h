@@ -35,8 +35,8 @@ const struct block_layout *block_layout_of(uint32_t type);
 /* Bits that a block gives to a stream: a multiple of 8. */
 uint32_t block_stream_bits(const struct block_layout *layout, uint32_t stream);
 
-/* Whether the streams of a coding over a stack are those of whole blocks of the type: as many, of
- * the right number of bits a row, and a row of the stack a row. */
+/* Whether the streams of a coding over a stack are those of whole blocks of the type: as many, each
+ * with a row for each row of the stack, of as many bits as the row's blocks give it. */
 bool block_streams_fit(const struct block_layout *layout, struct stack_shape stack,
                        const struct stream_shape *shapes, uint32_t n_streams);
 
