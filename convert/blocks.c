@@ -113,8 +113,8 @@ ingot_status blocks_decode(uint32_t type, const uint8_t *blocks, uint64_t n_rows
 /* ---- proof ---- */
 
 /* Rows are read about this many bytes at a time. A tensor is proved when at most one block in
- * EXCEPTIONS_ONE_IN is an exception. */
-enum { STEP_BYTES = 1 << 20, EXCEPTIONS_ONE_IN = 16 };
+ * EXCEPTIONS_ONE_IN, and a few more, are exceptions. */
+enum { STEP_BYTES = 1 << 20, EXCEPTIONS_ONE_IN = 16, EXCEPTIONS_ALWAYS = 8 };
 
 struct proof {
     struct block_import *import;
@@ -183,7 +183,7 @@ ingot_status block_import_prove(struct block_import *import, ingot_error *error)
         snprintf(import->why_not, sizeof import->why_not, "its rows are not whole blocks");
         return INGOT_OK;
     }
-    p.most_exceptions = all_rows * n_blocks / EXCEPTIONS_ONE_IN;
+    p.most_exceptions = all_rows * n_blocks / EXCEPTIONS_ONE_IN + EXCEPTIONS_ALWAYS;
     form_blocks_begin(&import->form, import->type);
     p.blocks = ingot_allocate(NULL, step * row_bytes);
     p.again = ingot_allocate(NULL, step * row_bytes);

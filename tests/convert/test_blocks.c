@@ -5,22 +5,10 @@
 #include <math.h>
 
 #include "convert/blocks.h"
-#include "convert/gguf_types.h"
+#include "tests/support/block_model.h"
 #include "tests/support/random.h"
 
-static const uint32_t block_types[] = {2,  3,  6,  7,  8,  10, 11, 12, 13, 14, 16, 17, 18,
-                                       19, 20, 21, 22, 23, 29, 34, 35, 39, 40, 41, 42};
-enum { N_BLOCK_TYPES = sizeof block_types / sizeof *block_types, TQ1_0 = 34 };
-
-static uint8_t *fixture(const struct gguf_type *type, const char *suffix, size_t *n_bytes)
-{
-    char path[64];
-    snprintf(path, sizeof path, "fixtures/blocks/%s.%s", type->name, suffix);
-    for (char *c = path; *c; c++) {
-        if (*c >= 'A' && *c <= 'Z') *c = (char)(*c - 'A' + 'a');
-    }
-    return file_read(path, n_bytes);
-}
+enum { TQ1_0 = 34 };
 
 /* The streams of n_rows rows of n_blocks blocks, between guards. */
 struct pieces {
@@ -104,7 +92,7 @@ static void test_table(void **state)
         /* 52 bytes of digits become 512 bits. */
         assert_int_equal(bits, 8u * layout->n_bytes + (id == TQ1_0 ? 512 - 8 * 52 : 0));
     }
-    assert_int_equal(n, N_BLOCK_TYPES);
+    assert_int_equal(n, 25);
 }
 
 /* Any bytes come back, but for digits that are not canonical: those bytes stand for codes that come
@@ -112,9 +100,11 @@ static void test_table(void **state)
 static void test_any_bytes(void **state)
 {
     struct random random = {1};
+    struct block_part parts[BLOCK_TYPES_MAX];
+    const uint32_t n_types = block_model_types(parts);
     (void)state;
-    for (uint32_t trial = 0; trial < 40 * N_BLOCK_TYPES; trial++) {
-        const uint32_t type = block_types[trial % N_BLOCK_TYPES];
+    for (uint32_t trial = 0; trial < 40 * n_types; trial++) {
+        const uint32_t type = parts[trial % n_types].type->id;
         const uint64_t n_rows = 1 + random_below(&random, 5);
         struct pieces first, second;
         pieces_make(&first, type, n_rows, random_below(&random, 10));
@@ -159,12 +149,14 @@ static void test_no_digit(void **state)
 
 static void test_values(void **state)
 {
+    struct block_part parts[BLOCK_TYPES_MAX];
+    const uint32_t n_types = block_model_types(parts);
     (void)state;
-    for (uint32_t i = 0; i < N_BLOCK_TYPES; i++) {
-        const struct gguf_type *type = gguf_type_of(block_types[i]);
-        size_t n_bytes, n_value_bytes;
-        uint8_t *blocks = fixture(type, "blocks", &n_bytes);
-        uint8_t *expected = fixture(type, "values", &n_value_bytes);
+    for (uint32_t i = 0; i < n_types; i++) {
+        const struct gguf_type *type = parts[i].type;
+        uint64_t n_bytes, n_value_bytes;
+        uint8_t *blocks = block_fixture_read(type, "blocks", &n_bytes);
+        uint8_t *expected = block_fixture_read(type, "values", &n_value_bytes);
         const uint64_t n_blocks = n_bytes / type->block_bytes;
         const uint64_t n = n_blocks * type->block_weights;
         assert_int_equal(n_bytes, n_blocks * type->block_bytes);

@@ -24,6 +24,7 @@ import zstandard
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import ingot_blocks  # noqa: E402
 from ingot_reader import IngotFile, RuleError, Undecodable  # noqa: E402
 
 NONE = 0xFFFFFFFF
@@ -1166,6 +1167,23 @@ def with_source(*more, spoil=None, **how):
     return w
 
 
+def with_blocks(*exceptions, kind=2, bits=4, cols=64, form=None, whole=None, ternary=False):
+    """A file of 2 rows as blocks of Q4_0 (or TQ1_0), of which some are exceptions; and the blocks."""
+    w, rng = Writer(), random.Random(5)
+    group = 256 if ternary else 32
+    code = Code(UINT, bits, slots={"scale": Part(table=raw_code(3), group=1, rows=1, cols=group)})
+    data = random_data(rng, code, (1, 2, cols))
+    w.tensor(b"t", 2, (2, cols), [Dense(code, data)])
+    scales = [struct.pack("<H", n) for n in data.tables["scale"].codes]
+    blocks = [scale + bytes(data.codes[32 * i + j] | data.codes[32 * i + 16 + j] << 4 for j in range(16))
+              for i, scale in enumerate(scales)] if bits == 4 and cols % 32 == 0 else []
+    if form is None:
+        form = struct.pack("<BI", 2, kind)
+        form += b"".join(struct.pack("<Q", n) + block for n, block in exceptions)
+    w.blob(2, source((b"x", whole or b"".join(blocks), [tensor_segment(0, form)])))
+    return w, blocks
+
+
 class Blobs(ReaderTest):
     def test_metadata(self):
         entries = [(b"k%d" % i, i, struct.pack("<" + form, x)) for i, form, x in (
@@ -1193,6 +1211,33 @@ class Blobs(ReaderTest):
     def test_unknown_form(self):
         file = IngotFile(with_source((b"x", b"abc", [tensor_segment(1, b"some-form")])).finish())
         self.assertEqual(len(file.validate()), 1)
+
+    def test_places_are_those_of_the_specification(self):
+        rows = Path("spec/ingot-v1.md").read_text().split("### 14.2")[1].split("### 14.3")[0]
+        cells = [[cell.strip(" `") for cell in line.strip("| ").split("|")]
+                 for line in rows.splitlines() if re.match(r"\| \d", line)]
+        ours = [[cell.strip() for cell in line.split("|")]
+                for line in ingot_blocks.PLACES.strip().splitlines()]
+        self.assertEqual(cells, ours)
+
+    def test_places_cover_their_blocks(self):
+        for layout in ingot_blocks.layouts().values():
+            at = [n for bits in layout.streams if bits is not None for n in bits]
+            first = 52 * 8 if layout.streams[0] is None else 0
+            self.assertEqual(sorted(at), list(range(first, layout.bytes * 8)))
+
+    def test_blocks(self):
+        for spoilt in ((), (0,), (1, 3)):
+            w, blocks = with_blocks()
+            for n in spoilt:
+                blocks[n] = bytes(range(n, n + 18))
+            w, _ = with_blocks(*((n, blocks[n]) for n in spoilt), whole=b"".join(blocks))
+            file = self.opened(w)
+            self.assertEqual(b"".join(file.restored(file.source()[0])), b"".join(blocks))
+
+    def test_unknown_blocks(self):
+        w, _ = with_blocks(kind=77)
+        self.assertEqual(len(IngotFile(w.finish()).validate()), 1)
 
     def test_offsets_inside_of_arrays(self):
         w = Writer()
@@ -1782,6 +1827,13 @@ class BadFiles(ReaderTest):
         for rule, w in (
                 ("R-720", with_source(version=2)), ("R-720", with_source(spoil=lambda raw: raw + b"\0")),
                 ("R-720", with_source(spoil=lambda raw: raw[:-1])),
+                ("R-720", with_blocks(form=b"\2\2\0\0")[0]), ("R-720", with_blocks(kind=3)[0]),
+                ("R-720", with_blocks(bits=5)[0]), ("R-720", with_blocks(cols=40)[0]),
+                ("R-720", with_blocks((4, bytes(18)))[0]), ("R-720", with_blocks((1, bytes(17)))[0]),
+                ("R-720", with_blocks((1, bytes(18)), (1, bytes(18)))[0]),
+                ("R-720", with_blocks((1, bytes(18)), (0, bytes(18)))[0]),
+                ("R-720", with_blocks(kind=34, bits=2, cols=256, ternary=True, whole=bytes(108))[0]),
+                ("R-722", with_blocks(whole=bytes(71))[0]), ("R-723", with_blocks(whole=bytes(72))[0]),
                 ("R-720", with_source((b"x", b"", [b"\4" + bytes(4)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(1)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(2, b"f")]))),
