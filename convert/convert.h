@@ -85,8 +85,12 @@ ingot_status restore_model(const ingot_file *file, const char *target, bool repl
                            const struct progress *progress, struct restore_result *result,
                            ingot_error *error);
 
-/* Compares tensor a of one model with tensor b of another, row by row. INGOT_REFUSED when their
- * shapes differ. */
+/* Whether shapes are equal when dimensions of 1 are not counted: some formats drop them. */
+bool shapes_match(const struct model_tensor *a, const struct model_tensor *b);
+bool shapes_equal(const struct model_tensor *a, const struct model_tensor *b);
+
+/* Compares tensor a of one model with tensor b of another, in C order. INGOT_REFUSED when their
+ * shapes do not match. */
 ingot_status compare_tensors(const struct model *model_a, uint32_t a, const struct model *model_b,
                              uint32_t b, const struct progress *progress,
                              struct tensor_error *result, ingot_error *error);
