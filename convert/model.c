@@ -10,6 +10,7 @@
 
 #include "convert/input.h"
 #include "convert/model_kind.h"
+#include "convert/names.h"
 #include "convert/source_ingot.h"
 #include "convert/source_safetensors.h"
 #include "format/bytes.h"
@@ -234,6 +235,22 @@ ingot_status model_read_raw(const struct model *model, uint32_t index, uint64_t 
                             uint64_t n_bytes, void *dst, ingot_error *error)
 {
     return model->kind->read_raw(model, index, offset, n_bytes, dst, error);
+}
+
+ingot_status model_read_foreign(const struct model *model, uint32_t index, uint64_t offset,
+                                uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    struct model_tensor t;
+    model_tensor(model, index, &t);
+    if (t.foreign.name == NULL) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                          name_shown(t.name, t.name_bytes).text, "it is not of a foreign type");
+    }
+    if (!range_within(offset, n_bytes, t.foreign.n_bytes)) {
+        return ingot_fail(error, INGOT_INVALID, offset, name_shown(t.name, t.name_bytes).text,
+                          "bytes past its end are wanted");
+    }
+    return model->kind->read_foreign(model, index, offset, n_bytes, dst, error);
 }
 
 struct span model_metadata(const struct model *model)

@@ -16,6 +16,14 @@ struct progress {
     void (*report)(void *context, const char *what, uint64_t done_bytes, uint64_t total_bytes);
 };
 
+/* The blocks of a foreign format, whose bytes are carried as they are. */
+struct model_foreign {
+    const char *name; /* "ggml:Q4_K"; lives as long as the model; NULL: the tensor is not foreign */
+    uint32_t block_weights; /* along the rows; 0 when the type's blocks are not known */
+    uint32_t block_bytes;
+    uint64_t n_bytes; /* of the whole tensor, rows one after the other */
+};
+
 struct model_tensor {
     const char *name;
     uint32_t name_bytes;
@@ -27,9 +35,10 @@ struct model_tensor {
     uint8_t split;
     uint64_t n_rows; /* over the whole stack */
     uint64_t n_cols;
-    uint64_t stored_bytes; /* in the source, with tables and masks */
-    const char *encoding;  /* for people: "bf16", "int4-g32" */
-    bool raw;              /* model_read_raw works: the bits are those of dtype */
+    uint64_t stored_bytes;        /* in the source, with tables and masks */
+    const char *encoding;         /* for people: "bf16", "int4-g32" */
+    bool raw;                     /* model_read_raw works: the bits are those of dtype */
+    struct model_foreign foreign; /* model_read_foreign works where it has a name */
 };
 
 struct model_attachment {
@@ -58,6 +67,10 @@ ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_
 /* Logical bytes, in C order. */
 ingot_status model_read_raw(const struct model *model, uint32_t index, uint64_t offset,
                             uint64_t n_bytes, void *dst, ingot_error *error);
+
+/* Bytes of a tensor of a foreign type: INGOT_REFUSED of any other. */
+ingot_status model_read_foreign(const struct model *model, uint32_t index, uint64_t offset,
+                                uint64_t n_bytes, void *dst, ingot_error *error);
 
 /* The metadata as a blob [spec 8.1]; lives as long as the model. */
 struct span model_metadata(const struct model *model);

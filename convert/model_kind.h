@@ -19,6 +19,9 @@ struct model_kind {
                                uint64_t n_rows, float *dst, ingot_error *error);
     ingot_status (*read_raw)(const struct model *model, uint32_t index, uint64_t offset,
                              uint64_t n_bytes, void *dst, ingot_error *error);
+    /* NULL where no tensor is ever foreign. */
+    ingot_status (*read_foreign)(const struct model *model, uint32_t index, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error);
     struct span (*metadata)(const struct model *model);
     uint32_t (*n_attachments)(const struct model *model);
     void (*attachment)(const struct model *model, uint32_t index,

@@ -83,6 +83,13 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
     return model_read_raw(m->all, m->tensors[index], offset, n_bytes, dst, error);
 }
 
+static ingot_status read_foreign(const struct model *model, uint32_t index, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    const struct selected_model *m = self(model);
+    return model_read_foreign(m->all, m->tensors[index], offset, n_bytes, dst, error);
+}
+
 static struct span metadata(const struct model *model)
 {
     return model_metadata(self(model)->all);
@@ -146,6 +153,7 @@ static const struct model_kind selected_kind = {
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
+    .read_foreign = read_foreign,
     .metadata = metadata,
     .n_attachments = n_attachments,
     .attachment = attachment_of,

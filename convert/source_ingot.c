@@ -50,6 +50,26 @@ static uint32_t n_tensors(const struct model *model)
     return ingot_file_n_tensors(self(model)->file);
 }
 
+/* The coding of a tensor that is carried as foreign bytes [6.2], or NULL. */
+static const struct ingot_coding *opaque_coding(const ingot_file *file, uint32_t index,
+                                                uint32_t *stream)
+{
+    struct file_term term;
+    ingot_file_term(file, index, 0, &term);
+    if (term.coding == NULL || term.coding->map != MAP_OPAQUE) return NULL;
+    *stream = term.first_stream;
+    return term.coding;
+}
+
+static struct model_foreign foreign_of(const ingot_file *file, uint32_t index)
+{
+    uint32_t stream;
+    const struct ingot_coding *coding = opaque_coding(file, index, &stream);
+    if (coding == NULL) return (struct model_foreign){0};
+    return (struct model_foreign){coding->name, coding->block_weights, coding->block_bytes,
+                                  ingot_file_stream_bytes(file, stream)};
+}
+
 static void tensor_of(const struct model *model, uint32_t index, struct model_tensor *tensor)
 {
     const struct container_model *m = self(model);
@@ -69,6 +89,7 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
         .stored_bytes = t.stored_bytes,
         .encoding = (const char *)m->texts.data + m->label_offsets[index],
         .raw = ingot_file_held_raw(m->file, index),
+        .foreign = foreign_of(m->file, index),
     };
     memcpy(out.dims, t.dims, sizeof out.dims);
     *tensor = out;
@@ -90,6 +111,15 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
                              uint64_t n_bytes, void *dst, ingot_error *error)
 {
     return ingot_file_read_raw(self(model)->file, index, offset, n_bytes, dst, error);
+}
+
+static ingot_status read_foreign(const struct model *model, uint32_t index, uint64_t offset,
+                                 uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    const ingot_file *file = self(model)->file;
+    uint32_t stream = 0;
+    (void)opaque_coding(file, index, &stream);
+    return ingot_file_read_stream(file, stream, offset, n_bytes, dst, error);
 }
 
 /* ------------------------------------------------------------------ metadata and attachments */
@@ -276,6 +306,7 @@ static const struct model_kind kind = {
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
+    .read_foreign = read_foreign,
     .metadata = metadata,
     .n_attachments = n_attachments,
     .attachment = attachment_of,
