@@ -202,6 +202,10 @@ static int print_tensor(const struct model *model, const char *path, uint32_t in
     printf("read as:     %s rows of %s columns\n", text_count(t.n_rows).at,
            text_count(t.n_cols).at);
     printf("encoding:    %s\n", encoding);
+    if (t.foreign.name && t.foreign.block_weights > 0) {
+        printf("blocks:      %u weights in %u bytes each\n", (unsigned)t.foreign.block_weights,
+               (unsigned)t.foreign.block_bytes);
+    }
     printf("stored:      %s, %.3f bits per weight\n", text_bytes(t.stored_bytes).at,
            inspect_bits_per_weight(t.stored_bytes, n_weights));
     if (alias_of != INGOT_NONE) puts("alias:       shares another's terms");

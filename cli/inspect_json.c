@@ -36,6 +36,11 @@ static json_t *tensor_json(const struct model *model, uint32_t index, bool *fail
     json_put(one, "dtype", json_string(ingot_dtype_name(t.dtype)), failed);
     json_put(one, "shape", dims, failed);
     json_put_bytes(one, "encoding", t.encoding, strlen(t.encoding), failed);
+    if (t.foreign.name) {
+        json_put_bytes(one, "foreign", t.foreign.name, strlen(t.foreign.name), failed);
+        json_put(one, "block_weights", json_count(t.foreign.block_weights), failed);
+        json_put(one, "block_bytes", json_count(t.foreign.block_bytes), failed);
+    }
     json_put(one, "stored_bytes", json_count(t.stored_bytes), failed);
     json_put(one, "bits_per_weight",
              json_number(inspect_bits_per_weight(t.stored_bytes, t.n_rows * t.n_cols)), failed);

@@ -22,6 +22,9 @@ struct comparison {
     bool *paired; /* tensors of B that have been compared */
 };
 
+typedef ingot_status read_bits(const struct model *model, uint32_t index, uint64_t offset,
+                               uint64_t n_bytes, void *dst, ingot_error *error);
+
 static const char phase[] = "comparing";
 
 /* A tensor reports in units of its own; the bar counts weights. */
@@ -34,21 +37,33 @@ static void report_within(void *context, const char *what, uint64_t done, uint64
     progress_bar_report(c->bar, phase, c->done_weights + within, c->total_weights);
 }
 
-static bool same_raw_form(const struct model_tensor *a, const struct model_tensor *b)
+/* How both tensors' bits are read when they are held in the same form; else NULL. */
+static read_bits *bits_reader(const struct model_tensor *a, const struct model_tensor *b,
+                              uint64_t *n_bytes)
 {
-    return a->raw && b->raw && a->dtype == b->dtype && shapes_match(a, b);
+    const struct model_foreign *f = &a->foreign;
+    const struct model_foreign *g = &b->foreign;
+    if (!shapes_match(a, b)) return NULL;
+    if (a->raw && b->raw && a->dtype == b->dtype) {
+        *n_bytes = ingot_raw_bytes(a->dtype, a->n_rows * a->n_cols);
+        return model_read_raw;
+    }
+    if (!f->name || !g->name || strcmp(f->name, g->name) != 0 || f->n_bytes != g->n_bytes) {
+        return NULL;
+    }
+    *n_bytes = f->n_bytes;
+    return model_read_foreign;
 }
 
 static ingot_status compare_bits(const struct comparison *c, const struct pair *pair,
-                                 const struct model_tensor *tensor, bool *same, ingot_error *error)
+                                 read_bits *read, uint64_t n_bytes, bool *same, ingot_error *error)
 {
-    const uint64_t n_bytes = ingot_raw_bytes(tensor->dtype, tensor->n_rows * tensor->n_cols);
     bool equal = true;
     for (uint64_t offset = 0; offset < n_bytes && equal; offset += RAW_STEP_BYTES) {
         const uint64_t n = min_u64(n_bytes - offset, RAW_STEP_BYTES);
-        ingot_status status = model_read_raw(c->a, pair->a, offset, n, c->bytes_a, error);
+        ingot_status status = read(c->a, pair->a, offset, n, c->bytes_a, error);
         if (status == INGOT_OK) {
-            status = model_read_raw(c->b, pair->b, offset, n, c->bytes_b, error);
+            status = read(c->b, pair->b, offset, n, c->bytes_b, error);
         }
         if (status != INGOT_OK) return status;
         equal = memcmp(c->bytes_a, c->bytes_b, (size_t)n) == 0;
@@ -65,12 +80,14 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
     model_tensor(c->a, pair->a, &a);
     model_tensor(c->b, pair->b, &b);
     c->tensor_weights = a.n_rows * a.n_cols;
-    pair->both_raw = same_raw_form(&a, &b);
+    uint64_t n_bytes = 0;
+    read_bits *const read = bits_reader(&a, &b, &n_bytes);
+    pair->both_raw = read != NULL;
     pair->reshaped = shapes_match(&a, &b) && !shapes_equal(&a, &b);
     ingot_error why = {0};
     ingot_status status = INGOT_OK;
     bool same_bits = false;
-    if (pair->both_raw) status = compare_bits(c, pair, &a, &same_bits, &why);
+    if (read) status = compare_bits(c, pair, read, n_bytes, &same_bits, &why);
     if (status == INGOT_OK && !same_bits) {
         const struct progress progress = {.context = c, .report = report_within};
         status = compare_tensors(c->a, pair->a, c->b, pair->b, &progress, &pair->error, &why);

@@ -9,7 +9,7 @@
 #include "convert/convert.h"
 
 enum pair_verdict {
-    PAIR_SAME_BITS,   /* both held raw in one dtype, every bit equal */
+    PAIR_SAME_BITS,   /* both held in the same form, every bit equal */
     PAIR_SAME_VALUES, /* every value equal */
     PAIR_DIFFERENT,
     PAIR_REFUSED, /* could not be compared: why */

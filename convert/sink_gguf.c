@@ -42,12 +42,33 @@ static void refuse_dtype(ingot_dtype dtype, struct refusal *refusal)
     }
 }
 
+static const struct gguf_type *type_of(const struct model_tensor *t, const struct plain_tensor *p)
+{
+    static const char prefix[] = "ggml:";
+    enum { N_PREFIX = sizeof prefix - 1 };
+    if (!p->foreign) return gguf_type_of_dtype(p->dtype);
+    const char *name = t->foreign.name;
+    if (strncmp(name, prefix, N_PREFIX) != 0) return NULL;
+    return gguf_type_named(name + N_PREFIX, strlen(name + N_PREFIX));
+}
+
+/* Whether the tensor's bytes are as many as the type's blocks take, each within a row. */
+static bool fills_blocks(const struct model_tensor *t, const struct plain_tensor *p,
+                         const struct gguf_type *type)
+{
+    const uint64_t n_row = t->rank > 0 ? t->dims[t->rank - 1] : 1;
+    const uint64_t n_blocks = t->n_rows * t->n_cols / type->block_weights;
+    return n_row % type->block_weights == 0 && n_blocks * type->block_bytes == p->n_bytes;
+}
+
 static bool place(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal)
 {
-    const struct gguf_type *type = gguf_type_of_dtype(p->dtype);
+    const struct gguf_type *type = type_of(t, p);
     char *why = refusal->why;
     const size_t n_why = sizeof refusal->why;
-    if (type == NULL) {
+    if (type == NULL && p->foreign) {
+        snprintf(why, n_why, "GGUF has no type for its blocks, %.31s", t->foreign.name);
+    } else if (type == NULL) {
         refuse_dtype(p->dtype, refusal);
     } else if (t->rank > MAX_RANK) {
         snprintf(why, n_why, "it has %u dimensions, and GGUF's tensors have at most %d", t->rank,
@@ -62,6 +83,9 @@ static bool place(const struct model_tensor *t, struct plain_tensor *p, struct r
                  MAX_NAME_BYTES);
     } else if (memchr(t->name, 0, t->name_bytes)) {
         snprintf(why, n_why, "its name holds a zero byte, at which GGUF's readers end it");
+    } else if (!fills_blocks(t, p, type)) {
+        snprintf(why, n_why, "its rows are not whole blocks of %u weights in %u bytes",
+                 type->block_weights, type->block_bytes);
     } else {
         p->type = type->id;
         return true;

@@ -17,10 +17,27 @@ enum { PIECE = 1 << 20 };
 
 /* ------------------------------------------------------------------ what goes in */
 
+/* Whether a tensor has values to cast; the reason why it has none is decode's own. */
+static bool has_values(const struct plain_sink *s, const struct model_tensor *t, uint32_t index,
+                       struct refusal *refusal)
+{
+    ingot_error error = {0};
+    if (t->foreign.name == NULL || t->n_rows * t->n_cols == 0) return true;
+    float *row = ingot_allocate_zeroed(NULL, t->n_cols, sizeof *row);
+    if (row == NULL) return true; /* which writing it finds as well */
+    const ingot_status status = model_decode_f32(s->c->model, index, 0, 1, row, &error);
+    ingot_release(NULL, row);
+    if (status != INGOT_UNSUPPORTED && status != INGOT_REFUSED) return true;
+    snprintf(refusal->why, sizeof refusal->why, "its %.31s blocks are not decoded: %.192s",
+             t->foreign.name, error.what);
+    return false;
+}
+
 static bool place(const struct plain_sink *s, const struct model_tensor *t, struct plain_tensor *p,
                   struct refusal *refusal)
 {
-    if (!t->raw && !p->cast) {
+    if (p->cast && !has_values(s, t, p->index, refusal)) return false;
+    if (!t->raw && !p->cast && !p->foreign) {
         snprintf(refusal->why, sizeof refusal->why,
                  "it is held as %.96s; encode f32, f16 or bf16 dequantizes what is a float",
                  t->encoding);
@@ -39,7 +56,8 @@ static void place_tensor(struct plain_sink *s, uint32_t index)
         .index = index, .dtype = t.dtype, .name = t.name, .name_bytes = t.name_bytes};
     p.cast = encoding && encoding_applies(encoding, &t);
     if (p.cast) p.dtype = encoding->cast;
-    p.n_bytes = ingot_raw_bytes(p.dtype, t.n_rows * t.n_cols);
+    p.foreign = !p.cast && t.foreign.name != NULL;
+    p.n_bytes = p.foreign ? t.foreign.n_bytes : ingot_raw_bytes(p.dtype, t.n_rows * t.n_cols);
     if (place(s, &t, &p, &refusal)) {
         s->tensors[s->n_tensors++] = p;
     } else {
@@ -110,12 +128,14 @@ static void end_sink(struct plain_sink *s)
 
 static ingot_status write_kept(struct plain_sink *s, const struct plain_tensor *p)
 {
+    ingot_status (*const read)(const struct model *, uint32_t, uint64_t, uint64_t, void *,
+                               ingot_error *) = p->foreign ? model_read_foreign : model_read_raw;
     ingot_status status = INGOT_OK;
     uint8_t *piece = ingot_allocate(NULL, PIECE);
     if (piece == NULL) return ingot_fail_memory(s->error, PIECE, "tensor");
     for (uint64_t done = 0; done < p->n_bytes && status == INGOT_OK; done += PIECE) {
         const uint64_t n = min_u64(PIECE, p->n_bytes - done);
-        status = model_read_raw(s->c->model, p->index, done, n, piece, s->error);
+        status = read(s->c->model, p->index, done, n, piece, s->error);
         if (status == INGOT_OK) status = output_write(s->output, piece, n, s->error);
         conversion_report(s->c, done + n);
     }

@@ -10,6 +10,7 @@
 struct plain_tensor {
     uint32_t index; /* in the model */
     bool cast;      /* its values, in dtype; else its own bytes */
+    bool foreign;   /* those of foreign blocks */
     ingot_dtype dtype;
     uint32_t type; /* the format's number for what it holds */
     const char *name;

@@ -16,6 +16,13 @@
 static bool place(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal)
 {
     const char *why = NULL;
+    if (p->foreign) {
+        snprintf(refusal->why, sizeof refusal->why,
+                 "it is held in %.31s blocks, for which safetensors has no type; encode f32, f16 "
+                 "or bf16 dequantizes it",
+                 t->foreign.name);
+        return false;
+    }
     if (safetensors_dtype_name(p->dtype) == NULL) {
         why = "safetensors has no such type";
     } else if (t->n_rows * t->n_cols % 8 * ingot_dtype_bits(p->dtype) % 8 != 0) {
