@@ -19,7 +19,11 @@ struct comparison {
     uint64_t total_weights;
     uint8_t *bytes_a; /* RAW_STEP_BYTES each */
     uint8_t *bytes_b;
+    bool *paired; /* tensors of B that have been compared */
 };
+
+typedef ingot_status read_bits(const struct model *model, uint32_t index, uint64_t offset,
+                               uint64_t n_bytes, void *dst, ingot_error *error);
 
 static const char phase[] = "comparing";
 
@@ -33,22 +37,33 @@ static void report_within(void *context, const char *what, uint64_t done, uint64
     progress_bar_report(c->bar, phase, c->done_weights + within, c->total_weights);
 }
 
-static bool same_raw_form(const struct model_tensor *a, const struct model_tensor *b)
+/* How both tensors' bits are read when they are held in the same form; else NULL. */
+static read_bits *bits_reader(const struct model_tensor *a, const struct model_tensor *b,
+                              uint64_t *n_bytes)
 {
-    if (!a->raw || !b->raw || a->dtype != b->dtype || a->rank != b->rank) return false;
-    return memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+    const struct model_foreign *f = &a->foreign;
+    const struct model_foreign *g = &b->foreign;
+    if (!shapes_match(a, b)) return NULL;
+    if (a->raw && b->raw && a->dtype == b->dtype) {
+        *n_bytes = ingot_raw_bytes(a->dtype, a->n_rows * a->n_cols);
+        return model_read_raw;
+    }
+    if (!f->name || !g->name || strcmp(f->name, g->name) != 0 || f->n_bytes != g->n_bytes) {
+        return NULL;
+    }
+    *n_bytes = f->n_bytes;
+    return model_read_foreign;
 }
 
 static ingot_status compare_bits(const struct comparison *c, const struct pair *pair,
-                                 const struct model_tensor *tensor, bool *same, ingot_error *error)
+                                 read_bits *read, uint64_t n_bytes, bool *same, ingot_error *error)
 {
-    const uint64_t n_bytes = ingot_raw_bytes(tensor->dtype, tensor->n_rows * tensor->n_cols);
     bool equal = true;
     for (uint64_t offset = 0; offset < n_bytes && equal; offset += RAW_STEP_BYTES) {
         const uint64_t n = min_u64(n_bytes - offset, RAW_STEP_BYTES);
-        ingot_status status = model_read_raw(c->a, pair->a, offset, n, c->bytes_a, error);
+        ingot_status status = read(c->a, pair->a, offset, n, c->bytes_a, error);
         if (status == INGOT_OK) {
-            status = model_read_raw(c->b, pair->b, offset, n, c->bytes_b, error);
+            status = read(c->b, pair->b, offset, n, c->bytes_b, error);
         }
         if (status != INGOT_OK) return status;
         equal = memcmp(c->bytes_a, c->bytes_b, (size_t)n) == 0;
@@ -65,11 +80,14 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
     model_tensor(c->a, pair->a, &a);
     model_tensor(c->b, pair->b, &b);
     c->tensor_weights = a.n_rows * a.n_cols;
-    pair->both_raw = same_raw_form(&a, &b);
+    uint64_t n_bytes = 0;
+    read_bits *const read = bits_reader(&a, &b, &n_bytes);
+    pair->both_raw = read != NULL;
+    pair->reshaped = shapes_match(&a, &b) && !shapes_equal(&a, &b);
     ingot_error why = {0};
     ingot_status status = INGOT_OK;
     bool same_bits = false;
-    if (pair->both_raw) status = compare_bits(c, pair, &a, &same_bits, &why);
+    if (read) status = compare_bits(c, pair, read, n_bytes, &same_bits, &why);
     if (status == INGOT_OK && !same_bits) {
         const struct progress progress = {.context = c, .report = report_within};
         status = compare_tensors(c->a, pair->a, c->b, pair->b, &progress, &pair->error, &why);
@@ -97,7 +115,19 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
 static void tell(struct pair_visitor *visitor, const struct pair *pair)
 {
     visitor->counts[pair->verdict]++;
+    visitor->n_reshaped += pair->reshaped;
     visitor->visit(visitor->context, pair);
+}
+
+static uint32_t partner_of(const struct comparison *c, const struct pair_visitor *visitor,
+                           uint32_t index)
+{
+    struct model_tensor tensor;
+    uint32_t found = 0;
+    if (visitor->partners) return visitor->partners[index];
+    model_tensor(c->a, index, &tensor);
+    const ingot_status status = model_find(c->b, tensor.name, tensor.name_bytes, &found);
+    return status == INGOT_OK ? found : INGOT_NONE;
 }
 
 static ingot_status visit_a(struct comparison *c, struct pair_visitor *visitor, ingot_error *error)
@@ -105,12 +135,13 @@ static ingot_status visit_a(struct comparison *c, struct pair_visitor *visitor, 
     for (uint32_t i = 0; i < model_n_tensors(c->a); i++) {
         struct model_tensor tensor;
         model_tensor(c->a, i, &tensor);
-        struct pair pair = {.verdict = PAIR_ONLY_A, .a = i, .b = INGOT_NONE};
+        struct pair pair = {.verdict = PAIR_ONLY_A, .a = i, .b = partner_of(c, visitor, i)};
         pair.name = tensor.name;
         pair.name_bytes = tensor.name_bytes;
-        if (model_find(c->b, tensor.name, tensor.name_bytes, &pair.b) == INGOT_OK) {
+        if (pair.b != INGOT_NONE) {
             const ingot_status status = compare_pair(c, &pair, error);
             if (status != INGOT_OK) return status;
+            c->paired[pair.b] = true;
         }
         tell(visitor, &pair);
         c->done_weights += tensor.n_rows * tensor.n_cols;
@@ -123,9 +154,8 @@ static void visit_only_b(const struct comparison *c, struct pair_visitor *visito
 {
     for (uint32_t i = 0; i < model_n_tensors(c->b); i++) {
         struct model_tensor tensor;
-        uint32_t found = 0;
+        if (c->paired[i]) continue;
         model_tensor(c->b, i, &tensor);
-        if (model_find(c->a, tensor.name, tensor.name_bytes, &found) == INGOT_OK) continue;
         const struct pair pair = {.verdict = PAIR_ONLY_B,
                                   .name = tensor.name,
                                   .name_bytes = tensor.name_bytes,
@@ -147,7 +177,8 @@ ingot_status pairs_visit(const struct model *a, const struct model *b, struct pr
     }
     c.bytes_a = malloc(RAW_STEP_BYTES);
     c.bytes_b = malloc(RAW_STEP_BYTES);
-    if (!c.bytes_a || !c.bytes_b) {
+    c.paired = calloc((size_t)model_n_tensors(b) + 1, sizeof *c.paired);
+    if (!c.bytes_a || !c.bytes_b || !c.paired) {
         *error = (ingot_error){.status = INGOT_NO_MEMORY, .offset = INGOT_NO_OFFSET};
         status = INGOT_NO_MEMORY;
         goto done;
@@ -156,6 +187,7 @@ ingot_status pairs_visit(const struct model *a, const struct model *b, struct pr
     if (status == INGOT_OK) visit_only_b(&c, visitor);
 done:
     progress_bar_erase(bar);
+    free(c.paired);
     free(c.bytes_b);
     free(c.bytes_a);
     return status;
