@@ -46,6 +46,7 @@ static const struct gguf_type *type_of(const struct model_tensor *t, const struc
 {
     static const char prefix[] = "ggml:";
     enum { N_PREFIX = sizeof prefix - 1 };
+    if (p->repack) return p->repack->type;
     if (!p->foreign) return gguf_type_of_dtype(p->dtype);
     const char *name = t->foreign.name;
     if (strncmp(name, prefix, N_PREFIX) != 0) return NULL;
@@ -223,8 +224,11 @@ static uint32_t n_cast_vectors(const struct plain_sink *s)
 static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
 {
     const uint32_t n_vectors = n_cast_vectors(s);
-    bool any_cast = false;
-    for (uint32_t i = 0; i < s->n_tensors; i++) any_cast |= s->tensors[i].cast;
+    bool any_cast = false, zero_signs = false;
+    for (uint32_t i = 0; i < s->n_tensors; i++) {
+        any_cast |= s->tensors[i].cast;
+        zero_signs |= s->tensors[i].repack && s->tensors[i].repack->zero_signs;
+    }
     const struct {
         bool holds;
         const char *text;
@@ -238,6 +242,7 @@ static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
                        "this file holds all parts"},
         {facts->file_type && any_cast,
          "general.file_type is kept as it was and no longer says what the tensors are"},
+        {zero_signs, "in repacked tensors some values that were -0 are 0: ggml's MXFP4 has no -0"},
         {facts->architecture && n_vectors > 0,
          "vectors are cast as well, and llama.cpp multiplies only f32 ones with activations"},
     };
@@ -283,6 +288,7 @@ static ingot_status make_header(struct plain_sink *s)
 
 static const struct plain_format format = {
     .name = "GGUF",
+    .has_blocks = true,
     .place = place,
     .align = align,
     .header = make_header,

@@ -37,19 +37,42 @@ static bool place(const struct plain_sink *s, const struct model_tensor *t, stru
                   struct refusal *refusal)
 {
     if (p->cast && !has_values(s, t, p->index, refusal)) return false;
-    if (!t->raw && !p->cast && !p->foreign) {
-        snprintf(refusal->why, sizeof refusal->why,
-                 "it is held as %.96s; encode f32, f16 or bf16 dequantizes what is a float",
-                 t->encoding);
+    if (!t->raw && !p->cast && !p->foreign && p->repack == NULL) {
+        const bool why = refusal->why[0] != '\0';
+        char text[sizeof refusal->why];
+        snprintf(text, sizeof text,
+                 "it is held as %.60s%s%.100s; encode f32, f16 or bf16 "
+                 "dequantizes what is a float",
+                 t->encoding, why ? ", and " : "", why ? refusal->why : "");
+        memcpy(refusal->why, text, sizeof text);
         return false;
     }
     return s->format->place(t, p, refusal);
 }
 
-static void place_tensor(struct plain_sink *s, uint32_t index)
+/* Looks for blocks that hold the tensor exactly; says why there are none. */
+static ingot_status find_repack(const struct plain_sink *s, const struct model_tensor *t,
+                                struct plain_tensor *p, struct refusal *refusal)
+{
+    const ingot_file *file = model_container(s->c->model);
+    if (t->raw || p->cast || p->foreign || file == NULL || !s->format->has_blocks) return INGOT_OK;
+    struct repack *r = ingot_allocate_zeroed(NULL, 1, sizeof *r);
+    if (r == NULL) return ingot_fail_memory(s->error, sizeof *r, "tensor");
+    const ingot_status status = repack_find(file, t->number, r, s->error);
+    if (status == INGOT_OK && r->type) {
+        p->repack = r;
+        p->n_bytes = r->n_bytes;
+        return INGOT_OK;
+    }
+    snprintf(refusal->why, sizeof refusal->why, "%s", r->why_not);
+    ingot_release(NULL, r);
+    return status;
+}
+
+static ingot_status place_tensor(struct plain_sink *s, uint32_t index)
 {
     const struct encoding *encoding = s->c->encoding;
-    struct refusal refusal;
+    struct refusal refusal = {{0}};
     struct model_tensor t;
     model_tensor(s->c->model, index, &t);
     struct plain_tensor p = {
@@ -58,11 +81,15 @@ static void place_tensor(struct plain_sink *s, uint32_t index)
     if (p.cast) p.dtype = encoding->cast;
     p.foreign = !p.cast && t.foreign.name != NULL;
     p.n_bytes = p.foreign ? t.foreign.n_bytes : ingot_raw_bytes(p.dtype, t.n_rows * t.n_cols);
+    const ingot_status status = find_repack(s, &t, &p, &refusal);
+    if (status != INGOT_OK) return status;
     if (place(s, &t, &p, &refusal)) {
         s->tensors[s->n_tensors++] = p;
     } else {
+        ingot_release(NULL, (void *)(uintptr_t)p.repack);
         conversion_refuse(s->c, &t, refusal.why, s->error);
     }
+    return INGOT_OK;
 }
 
 /* The bytes that fill a tensor up to the alignment. */
@@ -101,8 +128,9 @@ static ingot_status begin_sink(struct plain_sink *s)
     }
     s->tensors = ingot_allocate_zeroed(NULL, n, sizeof *s->tensors);
     if (s->tensors == NULL) return ingot_fail_memory(s->error, n * sizeof *s->tensors, "tensors");
-    for (uint32_t i = 0; i < n; i++) place_tensor(s, i);
-    ingot_status status = conversion_refusals(c, s->error);
+    ingot_status status = INGOT_OK;
+    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) status = place_tensor(s, i);
+    if (status == INGOT_OK) status = conversion_refusals(c, s->error);
     if (status != INGOT_OK) return status;
     if (n > 1 && s->format->order) {
         qsort(s->tensors, s->n_tensors, sizeof *s->tensors, s->format->order);
@@ -121,6 +149,9 @@ static void end_sink(struct plain_sink *s)
 {
     output_close(s->output);
     buffer_release(&s->header);
+    for (uint32_t i = 0; i < s->n_tensors; i++) {
+        ingot_release(NULL, (void *)(uintptr_t)s->tensors[i].repack);
+    }
     ingot_release(NULL, s->tensors);
 }
 
@@ -135,7 +166,8 @@ static ingot_status write_kept(struct plain_sink *s, const struct plain_tensor *
     if (piece == NULL) return ingot_fail_memory(s->error, PIECE, "tensor");
     for (uint64_t done = 0; done < p->n_bytes && status == INGOT_OK; done += PIECE) {
         const uint64_t n = min_u64(PIECE, p->n_bytes - done);
-        status = read(s->c->model, p->index, done, n, piece, s->error);
+        status = p->repack ? repack_read(p->repack, done, n, piece, s->error)
+                           : read(s->c->model, p->index, done, n, piece, s->error);
         if (status == INGOT_OK) status = output_write(s->output, piece, n, s->error);
         conversion_report(s->c, done + n);
     }
@@ -221,6 +253,7 @@ done:
 /* For people: what the tensor is held as. */
 static const char *encoding_of(const struct model_tensor *t, const struct plain_tensor *p)
 {
+    if (p->repack) return p->repack->type->name;
     return p->cast ? ingot_dtype_name(p->dtype) : t->encoding;
 }
 

@@ -3,14 +3,16 @@
 #ifndef INGOT_CONVERT_SINK_PLAIN_H
 #define INGOT_CONVERT_SINK_PLAIN_H
 
+#include "convert/repack.h"
 #include "convert/sink.h"
 #include "format/output.h"
 
 /* A tensor as the file is to hold it. */
 struct plain_tensor {
-    uint32_t index; /* in the model */
-    bool cast;      /* its values, in dtype; else its own bytes */
-    bool foreign;   /* those of foreign blocks */
+    uint32_t index;              /* in the model */
+    bool cast;                   /* its values, in dtype; else its own bytes */
+    bool foreign;                /* those of foreign blocks */
+    const struct repack *repack; /* blocks that hold its values exactly, or NULL; the sink's */
     ingot_dtype dtype;
     uint32_t type; /* the format's number for what it holds */
     const char *name;
@@ -37,6 +39,7 @@ struct plain_sink {
 
 struct plain_format {
     const char *name; /* in messages: "safetensors" */
+    bool has_blocks;  /* of ggml: a tensor that they hold exactly is repacked */
     /* Fills in p->type. False, and why, when the format cannot hold the tensor so. */
     bool (*place)(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal);
     /* The order of tensors in the file; NULL: the model's. */
