@@ -263,7 +263,8 @@ static ingot_status pull_nothing(void *context, uint32_t stream, uint64_t offset
 }
 
 ingot_status block_import_write(struct block_import *import, const struct writer_tensor *tensor,
-                                struct block_books_written *books, ingot_error *error)
+                                struct block_books_written *books, uint64_t *coded_bytes,
+                                ingot_error *error)
 {
     const struct block_books streams = {books, written_book};
     struct block_coding coding;
@@ -283,5 +284,15 @@ ingot_status block_import_write(struct block_import *import, const struct writer
     }
     status = ingot_writer_tensor(books->writer, &written, &source, error);
     ingot_release(NULL, pull.blocks);
+    if (coded_bytes) *coded_bytes = coding_bytes(&coding.coding, import->stack);
     return status;
+}
+
+uint64_t blocks_coded_bytes(uint32_t type, struct stack_shape stack)
+{
+    const struct block_books books = {NULL, number_book};
+    struct block_coding coding;
+    block_coding_make(type, &books, &coding, NULL);
+    const uint64_t n_bytes = coding_bytes(&coding.coding, stack);
+    return n_bytes == UINT64_MAX ? 0 : n_bytes;
 }

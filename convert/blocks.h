@@ -34,8 +34,12 @@ struct block_import {
  * the tensor is not proved, which is no failure. Release the form. */
 ingot_status block_import_prove(struct block_import *import, ingot_error *error);
 
-/* Adds a proved tensor, whose n_terms, terms and rescale are ignored, to the writer of `books`. */
+/* Adds a proved tensor, whose n_terms, terms and rescale are ignored, to the writer of `books`.
+ * *coded_bytes: of its streams; may be NULL. */
 ingot_status block_import_write(struct block_import *import, const struct writer_tensor *tensor,
-                                struct block_books_written *books, ingot_error *error);
+                                struct block_books_written *books, uint64_t *coded_bytes,
+                                ingot_error *error);
+/* What the streams of a tensor of that type would take; 0 when they do not fit. */
+uint64_t blocks_coded_bytes(uint32_t type, struct stack_shape stack);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "convert/input.h"
 #include "convert/model_kind.h"
+#include "convert/foreign_blocks.h"
 #include "convert/names.h"
 #include "convert/source_ingot.h"
 #include "convert/source_safetensors.h"
@@ -228,6 +229,11 @@ uint32_t model_alias_of(const struct model *model, uint32_t index)
 ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
                               uint64_t n_rows, float *dst, ingot_error *error)
 {
+    struct model_tensor t;
+    model_tensor(model, index, &t);
+    if (foreign_blocks_type(&t)) {
+        return foreign_blocks_decode(model, index, first_row, n_rows, dst, error);
+    }
     return model->kind->decode_f32(model, index, first_row, n_rows, dst, error);
 }
 

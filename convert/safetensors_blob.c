@@ -99,7 +99,7 @@ static ingot_status read_shard(struct reading *r, const struct safetensors_shard
         if (status != INGOT_OK) break;
         status = read_part(r, entry->end - entry->begin, NULL, hashes->tensors[tensor]);
         if (status != INGOT_OK) break;
-        source_put_tensor(r->out, tensor, "");
+        source_put_tensor(r->out, tensor, "", 0);
         r->n_segments++;
     }
     return status;

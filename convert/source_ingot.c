@@ -186,7 +186,7 @@ static ingot_status rewrite_segments(const struct rewriting *w, struct source_wa
         if (status == INGOT_END) return INGOT_OK;
         if (status != INGOT_OK) return status;
         if (s.kind == SEGMENT_LITERAL) source_put_literal(out, s.literal.data, s.literal.n_bytes);
-        if (s.kind == SEGMENT_TENSOR) source_put_tensor(out, s.index, "");
+        if (s.kind == SEGMENT_TENSOR) source_put_tensor(out, s.index, "", 0);
         for (uint32_t i = 0; s.kind == SEGMENT_ATTACHMENT && i < w->m->n_attachments; i++) {
             if (w->m->attachments[i].blob != s.index) continue;
             source_put_attachment(out, w->attachment_blobs[i]);

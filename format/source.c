@@ -43,12 +43,12 @@ void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_b
     buffer_append(out, bytes, n_bytes);
 }
 
-void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form)
+void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const void *form,
+                       uint32_t form_bytes)
 {
-    const size_t form_bytes = strlen(form);
     buffer_u8(out, SEGMENT_TENSOR);
     buffer_u32(out, tensor);
-    buffer_u32(out, (uint32_t)form_bytes);
+    buffer_u32(out, form_bytes);
     buffer_append(out, form, form_bytes);
 }
 

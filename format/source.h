@@ -33,7 +33,8 @@ void source_begin_literal(struct byte_buffer *out, uint64_t n_bytes);
  * began. */
 void source_patch_file(struct byte_buffer *out, uint64_t record, const struct source_file *file);
 void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes);
-void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form);
+void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const void *form,
+                       uint32_t form_bytes);
 void source_put_attachment(struct byte_buffer *out, uint32_t blob);
 
 /* Walking. The blob's bytes must outlive the walk. */

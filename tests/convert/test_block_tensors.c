@@ -194,14 +194,11 @@ static void write_form(const char *path, uint32_t type, const struct byte_buffer
     assert_ok(ingot_writer_create(path, true, INGOT_COMPRESS_NONE, NULL, &books.writer, &error),
               &error);
     assert_ok(block_import_prove(&import, &error), &error);
-    assert_ok(block_import_write(&import, &tensor, &books, &error), &error);
+    assert_ok(block_import_write(&import, &tensor, &books, NULL, &error), &error);
     hash_of(zeros, blocks.n_bytes, file.hash);
     source_begin(&blob, 1);
     source_put_file(&blob, &file);
-    buffer_u8(&blob, SEGMENT_TENSOR);
-    buffer_u32(&blob, 0);
-    buffer_u32(&blob, (uint32_t)form->n_bytes);
-    buffer_append(&blob, form->data, form->n_bytes);
+    source_put_tensor(&blob, 0, form->data, (uint32_t)form->n_bytes);
     const struct span span = {blob.data, blob.n_bytes};
     const struct byte_source source = memory_bytes(&span);
     assert_ok(ingot_writer_blob(books.writer, INGOT_BLOB_SOURCE, NULL, NULL, blob.n_bytes, &source,

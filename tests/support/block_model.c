@@ -87,11 +87,8 @@ static void add_part(struct block_books_written *books, struct block_part *part,
         abort();
     }
     part->n_exceptions = import.n_exceptions;
-    check(block_import_write(&import, &tensor, books, &error), &error);
-    buffer_u8(source, SEGMENT_TENSOR);
-    buffer_u32(source, number);
-    buffer_u32(source, (uint32_t)import.form.n_bytes);
-    buffer_append(source, import.form.data, import.form.n_bytes);
+    check(block_import_write(&import, &tensor, books, NULL, &error), &error);
+    source_put_tensor(source, number, import.form.data, (uint32_t)import.form.n_bytes);
     buffer_release(&import.form);
 }
 
