@@ -24,7 +24,7 @@ void form_blocks_except(struct byte_buffer *form, uint64_t block, const uint8_t 
 
 static ingot_status fail_form(const char *why, ingot_error *error)
 {
-    return ingot_fail_rule(error, R_720, INGOT_NO_OFFSET, "source.segment.form", "%s", why);
+    return ingot_fail_rule(error, R_725, INGOT_NO_OFFSET, "source.segment.form", "%s", why);
 }
 
 /* Exceptions are whole, ascend, and are of blocks that there are. */

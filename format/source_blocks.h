@@ -4,8 +4,6 @@
 
 #include "format/source.h"
 
-enum { FORM_BLOCKS = 2 };
-
 /* A form: its kind, the type, and the blocks whose bytes differ from what the streams give. */
 void form_blocks_begin(struct byte_buffer *form, uint32_t type);
 /* In ascending order of blocks, counted over the tensor's rows. */

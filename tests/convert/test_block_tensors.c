@@ -244,20 +244,20 @@ static void test_forms(void **state)
     form_blocks_except(&form, 7, ones, 18);
     assert_int_equal(rule_of_form(state, 2, &form), 723);
     form_blocks_begin(&form, 3);
-    assert_int_equal(rule_of_form(state, 2, &form), 720);
+    assert_int_equal(rule_of_form(state, 2, &form), 725);
     form_blocks_begin(&form, 2);
     form_blocks_except(&form, 8, zeros, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 720);
+    assert_int_equal(rule_of_form(state, 2, &form), 725);
     form_blocks_begin(&form, 2);
     form_blocks_except(&form, 3, zeros, 18);
     form_blocks_except(&form, 3, zeros, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 720);
+    assert_int_equal(rule_of_form(state, 2, &form), 725);
     form_blocks_begin(&form, 2);
     form_blocks_except(&form, 3, zeros, 17);
-    assert_int_equal(rule_of_form(state, 2, &form), 720);
+    assert_int_equal(rule_of_form(state, 2, &form), 725);
     buffer_u8(&form, FORM_BLOCKS);
     buffer_u8(&form, 2);
-    assert_int_equal(rule_of_form(state, 2, &form), 720);
+    assert_int_equal(rule_of_form(state, 2, &form), 725);
 }
 
 int main(void)

@@ -558,7 +558,7 @@ class IngotFile(Index):
         return layouts().get(int.from_bytes(form[1:5], "little"))
 
     def _check_blocks_form(self, number, form, at):
-        need(len(form) >= 5, "R-720", at, "a form is cut short")
+        need(len(form) >= 5, "R-725", at, "a form is cut short")
         layout = self._layout_of(form)
         if layout is None:
             return
@@ -566,18 +566,18 @@ class IngotFile(Index):
         term = self.terms[tensor.first_term]
         rows, (per_row, rest) = stack.matrices * stack.rows, divmod(stack.cols, layout.weights)
         need(tensor.n_terms == 1 and term.kind == DENSE and tensor.rescale_coding == NONE
-             and self.codings[term.coding].map != OPAQUE and rest == 0, "R-720", at,
+             and self.codings[term.coding].map != OPAQUE and rest == 0, "R-725", at,
              "a tensor that cannot have the form of blocks")
         planes = self.planes(term.coding, stack)
-        need(len(planes) == len(layout.streams), "R-720", at, "not the streams of the type")
+        need(len(planes) == len(layout.streams), "R-725", at, "not the streams of the type")
         for i, (shape, width) in enumerate(planes):
             need(shape.matrices * shape.rows == rows
-                 and shape.cols * width == per_row * bits_of(layout, i), "R-720", at,
+                 and shape.cols * width == per_row * bits_of(layout, i), "R-725", at,
                  "not the streams of the type")
         each = 8 + layout.bytes
-        need((len(form) - 5) % each == 0, "R-720", at, "an exception is cut short")
+        need((len(form) - 5) % each == 0, "R-725", at, "an exception is cut short")
         numbers = [int.from_bytes(form[i:i + 8], "little") for i in range(5, len(form), each)]
-        need(all(a < b for a, b in zip(numbers, numbers[1:] + [rows * per_row])), "R-720", at,
+        need(all(a < b for a, b in zip(numbers, numbers[1:] + [rows * per_row])), "R-725", at,
              "exceptions do not ascend within the blocks")
 
     def _blocks(self, number, form):
@@ -592,7 +592,7 @@ class IngotFile(Index):
             bits = bits.reshape(-1, each)[:, :take] if each else bits
             rows.append(bits.reshape(-1, bits_of(layout, i)))
         blocks = together(kind, rows) if n_blocks and rows else np.zeros((0, layout.bytes), np.uint8)
-        need(blocks is not None, "R-720", 0, "a code that is not a digit")
+        need(blocks is not None, "R-725", 0, "a code that is not a digit")
         for i in range(5, len(form), 8 + layout.bytes):
             block = int.from_bytes(form[i:i + 8], "little")
             blocks[block] = np.frombuffer(form[i + 8:i + 8 + layout.bytes], np.uint8)
