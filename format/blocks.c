@@ -176,7 +176,8 @@ static inline void take_pieces(const struct walk *w, const uint8_t *block, uint8
         for (uint32_t j = 0; j < w->n[1]; j++) {
             uint32_t bit = row_bit(w, j, k);
             for (uint32_t i = 0; i < w->n[0]; i++, bit += w->step[0]) {
-                packed |= (load_u16(block + bit / 8) >> bit % 8 & mask) << n_packed;
+                const uint32_t two_bytes = load_u16(block + bit / 8);
+                packed |= (two_bytes >> bit % 8 & mask) << n_packed;
                 n_packed += bits;
                 if (n_packed < 8) continue;
                 *dst++ = (uint8_t)packed;
