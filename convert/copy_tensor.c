@@ -59,6 +59,9 @@ static ingot_status take_term(struct copying *c, const struct file_term *t, stru
         .n_kept = t->n_kept,
     };
     if (t->kind == TERM_REF) return take_ref(c, t, out, error);
+    if (t->coding && t->coding->map == MAP_OPAQUE) {
+        out->opaque_bytes = ingot_file_stream_bytes(c->file, t->first_stream);
+    }
     ingot_status status = copy_coding(c->copies, t->coding, &out->coding, error);
     if (status == INGOT_OK) status = copy_coding(c->copies, t->coding_b, &out->coding_b, error);
     if (status == INGOT_OK) status = copy_coding(c->copies, t->magnitude, &out->magnitude, error);

@@ -62,3 +62,22 @@ const char *gguf_type_removed(uint32_t id)
     }
     return NULL;
 }
+
+/* Ids of forks: ik_llama.cpp's ggml/include/ggml.h; ROCmFPX issue 8; llama.cpp pull request 11975
+ * and PrismML's fork. */
+static const struct {
+    uint32_t first;
+    uint32_t last;
+    const char *who;
+} reused[] = {
+    {36, 36, "ik_llama.cpp"}, {41, 41, "ik_llama.cpp"},   {42, 42, "PrismML's fork"},
+    {107, 107, "ROCmFPX"},    {133, 158, "ik_llama.cpp"}, {202, 399, "ik_llama.cpp"},
+};
+
+const char *gguf_type_reused(uint32_t id)
+{
+    for (uint32_t i = 0; i < sizeof reused / sizeof *reused; i++) {
+        if (id >= reused[i].first && id <= reused[i].last) return reused[i].who;
+    }
+    return NULL;
+}

@@ -24,4 +24,7 @@ const struct gguf_type *gguf_type_of_dtype(ingot_dtype dtype);
 /* The name of an id that ggml once had and removed, or NULL. */
 const char *gguf_type_removed(uint32_t id);
 
+/* Who, besides ggml, is known to have given an id another meaning; NULL when nobody is. */
+const char *gguf_type_reused(uint32_t id);
+
 #endif

@@ -2,6 +2,7 @@
  * functions. Knows of a format only its row. */
 #include "convert/model.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include "convert/input.h"
 #include "convert/model_kind.h"
 #include "convert/names.h"
+#include "convert/raw_values.h"
+#include "convert/source_gguf.h"
 #include "convert/source_ingot.h"
 #include "convert/source_safetensors.h"
 #include "format/bytes.h"
@@ -24,6 +27,8 @@ struct path_facts {
     const char *path;
     uint32_t head_bytes;
     uint8_t head[16];
+    uint32_t n_gguf; /* of a folder: files in it whose names end so */
+    uint32_t n_safetensors;
 };
 
 static bool head_is_ingot(const struct path_facts *facts)
@@ -38,29 +43,55 @@ static bool head_is_safetensors(const struct path_facts *facts)
            facts->head[6] == 0;
 }
 
+static bool is_any(const struct path_facts *facts)
+{
+    (void)facts;
+    return true;
+}
+
 static bool head_is_unknown(const struct path_facts *facts)
 {
     (void)facts;
     return false;
 }
 
+/* A folder that has GGUF files and no other model. */
+static bool folder_is_gguf(const struct path_facts *facts)
+{
+    return facts->n_gguf > 0 && facts->n_safetensors == 0;
+}
+
+static bool head_is_gguf(const struct path_facts *facts)
+{
+    return facts->head_bytes >= 4 && memcmp(facts->head, "GGUF", 4) == 0;
+}
+
+typedef ingot_status open_function(const char *const *paths, uint32_t n_paths,
+                                   const ingot_allocator *allocator, struct model **model,
+                                   ingot_error *error);
+typedef ingot_status open_assuming_function(const char *const *paths, uint32_t n_paths,
+                                            const struct assumptions *assumptions,
+                                            const ingot_allocator *allocator, struct model **model,
+                                            ingot_error *error);
+
 static const struct format {
     const char *name;
     const char *suffix; /* NULL: a folder */
     uint32_t most_paths;
-    bool (*head)(const struct path_facts *facts); /* for files of another suffix */
-    ingot_status (*open)(const char *const *paths, uint32_t n_paths,
-                         const ingot_allocator *allocator, struct model **model,
-                         ingot_error *error);
+    bool (*head)(const struct path_facts *facts); /* for folders, and files of another suffix */
+    open_function *open;
+    open_assuming_function *open_assuming; /* instead, of formats that leave doubts */
 } formats[] = {
-    {"a folder", NULL, 1, head_is_unknown, safetensors_open_folder},
-    {".ingot", ".ingot", 1, head_is_ingot, ingot_open_container},
-    {".safetensors", ".safetensors", UINT32_MAX, head_is_safetensors, safetensors_open_files},
-    {".zip", ".zip", 1, head_is_unknown, safetensors_open_archive},
-    {".tar", ".tar", 1, head_is_unknown, safetensors_open_archive},
-    {".tar.gz", ".tar.gz", 1, head_is_unknown, safetensors_open_archive},
-    {".tgz", ".tgz", 1, head_is_unknown, safetensors_open_archive},
-    {".tar.zst", ".tar.zst", 1, head_is_unknown, safetensors_open_archive},
+    {"a folder", NULL, 1, folder_is_gguf, NULL, gguf_open_folder},
+    {"a folder", NULL, 1, is_any, safetensors_open_folder, NULL},
+    {".ingot", ".ingot", 1, head_is_ingot, ingot_open_container, NULL},
+    {".safetensors", ".safetensors", UINT32_MAX, head_is_safetensors, safetensors_open_files, NULL},
+    {".gguf", ".gguf", UINT32_MAX, head_is_gguf, NULL, gguf_open_files},
+    {".zip", ".zip", 1, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar", ".tar", 1, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar.gz", ".tar.gz", 1, head_is_unknown, safetensors_open_archive, NULL},
+    {".tgz", ".tgz", 1, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar.zst", ".tar.zst", 1, head_is_unknown, safetensors_open_archive, NULL},
 };
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
@@ -75,6 +106,29 @@ static ingot_status read_head(const char *path, struct path_facts *facts, ingot_
     return status;
 }
 
+static bool ends_with(const char *path, const char *suffix)
+{
+    const size_t n_path = strlen(path);
+    const size_t n_suffix = strlen(suffix);
+    return n_path >= n_suffix && strcmp(path + n_path - n_suffix, suffix) == 0;
+}
+
+static ingot_status look_into(const char *path, struct path_facts *facts, ingot_error *error)
+{
+    DIR *folder = opendir(path);
+    if (folder == NULL) {
+        return ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, path, "cannot open: %s",
+                          strerror(errno));
+    }
+    const struct dirent *entry;
+    while ((entry = readdir(folder)) != NULL) {
+        facts->n_gguf += ends_with(entry->d_name, ".gguf");
+        facts->n_safetensors += ends_with(entry->d_name, ".safetensors");
+    }
+    (void)closedir(folder);
+    return INGOT_OK;
+}
+
 static ingot_status look_at(const char *path, struct path_facts *facts, ingot_error *error)
 {
     struct stat found;
@@ -84,14 +138,8 @@ static ingot_status look_at(const char *path, struct path_facts *facts, ingot_er
         return ingot_fail(error, status, INGOT_NO_OFFSET, path, "cannot open: %s", strerror(errno));
     }
     facts->folder = S_ISDIR(found.st_mode);
+    if (facts->folder) return look_into(path, facts, error);
     return S_ISREG(found.st_mode) ? read_head(path, facts, error) : INGOT_OK;
-}
-
-static bool ends_with(const char *path, const char *suffix)
-{
-    const size_t n_path = strlen(path);
-    const size_t n_suffix = strlen(suffix);
-    return n_path >= n_suffix && strcmp(path + n_path - n_suffix, suffix) == 0;
 }
 
 /* The row of a path: by its suffix, else by its first bytes. */
@@ -100,7 +148,9 @@ static const struct format *format_of(const struct path_facts *facts)
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         const bool folder = formats[i].suffix == NULL;
         if (folder != facts->folder) continue;
-        if (folder || ends_with(facts->path, formats[i].suffix)) return &formats[i];
+        if (folder ? formats[i].head(facts) : ends_with(facts->path, formats[i].suffix)) {
+            return &formats[i];
+        }
     }
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         if (!facts->folder && formats[i].head(facts)) return &formats[i];
@@ -113,6 +163,7 @@ static ingot_status fail_unknown(const char *path, ingot_error *error)
     char names[128] = "";
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         const size_t n = strlen(names);
+        if (i > 0 && formats[i].suffix == NULL) continue;
         snprintf(names + n, sizeof names - n, "%s%s", i ? ", " : "", formats[i].name);
     }
     return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, path,
@@ -121,6 +172,15 @@ static ingot_status fail_unknown(const char *path, ingot_error *error)
 
 ingot_status model_open(const char *const *paths, uint32_t n_paths,
                         const ingot_allocator *allocator, struct model **model, ingot_error *error)
+{
+    static const struct assumptions none = {0};
+    return model_open_assuming(paths, n_paths, &none, allocator, model, error);
+}
+
+ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
+                                 const struct assumptions *assumptions,
+                                 const ingot_allocator *allocator, struct model **model,
+                                 ingot_error *error)
 {
     const struct format *format = NULL;
     for (uint32_t i = 0; i < n_paths; i++) {
@@ -142,7 +202,8 @@ ingot_status model_open(const char *const *paths, uint32_t n_paths,
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, paths[1],
                           "only one %s at a time can be opened", format->name);
     }
-    return format->open(paths, n_paths, allocator, model, error);
+    if (format->open) return format->open(paths, n_paths, allocator, model, error);
+    return format->open_assuming(paths, n_paths, assumptions, allocator, model, error);
 }
 
 /* ------------------------------------------------------------------ what formats share */
@@ -154,6 +215,47 @@ void model_layout(const char *name, uint32_t name_bytes, uint32_t rank, uint8_t 
     const bool is_stack = rank == 3 && memmem(name, name_bytes, experts, sizeof experts - 1);
     *stack = is_stack ? 1 : 0;
     *split = is_stack ? 2 : rank >= 2 ? 1 : 0;
+}
+
+void model_set_rows(struct model_tensor *tensor)
+{
+    tensor->n_rows = 1;
+    tensor->n_cols = 1;
+    for (uint32_t k = 0; k < tensor->rank; k++) {
+        uint64_t *side = k < tensor->split ? &tensor->n_rows : &tensor->n_cols;
+        *side *= tensor->dims[k];
+    }
+}
+
+ingot_status model_decode_raw(const struct model *model, uint32_t index, uint64_t first_row,
+                              uint64_t n_rows, float *dst, ingot_error *error)
+{
+    uint8_t bytes[1 << 16];
+    struct model_tensor t;
+    model_tensor(model, index, &t);
+    const uint64_t n_step = sizeof bytes * 8 / ingot_dtype_bits(t.dtype) - 1;
+    const uint64_t end = (first_row + n_rows) * t.n_cols;
+    for (uint64_t at = first_row * t.n_cols; at < end;) {
+        const uint64_t n = min_u64(n_step, end - at);
+        const struct raw_extent extent = raw_extent(t.dtype, at, n);
+        ingot_status status =
+            model_read_raw(model, index, extent.offset, extent.n_bytes, bytes, error);
+        if (status == INGOT_OK) {
+            status = raw_values_at(t.dtype, bytes, extent.first_bit, n, dst, error);
+        }
+        if (status != INGOT_OK) return status;
+        dst += n;
+        at += n;
+    }
+    return INGOT_OK;
+}
+
+ingot_status model_refuse_foreign(const struct model_tensor *tensor, ingot_error *error)
+{
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET,
+                      name_shown(tensor->name, tensor->name_bytes).text,
+                      "its type %s is carried as it is; its values are not known here",
+                      tensor->foreign.name);
 }
 
 void model_add_note(struct model *model, const char *format, ...)

@@ -4,6 +4,7 @@
 #ifndef INGOT_MODEL_H
 #define INGOT_MODEL_H
 
+#include "convert/assume.h"
 #include "format/buffer.h"
 #include "format/bytes.h"
 #include "format/ingot.h"
@@ -46,10 +47,15 @@ struct model_attachment {
     uint64_t n_bytes;
 };
 
-/* Opens one or more paths as one model: an .ingot file, safetensors files, a folder, or an archive
- * that holds one. */
+/* Opens one or more paths as one model: an .ingot file, safetensors files, the parts of a GGUF file
+ * or the first of them, a folder, or an archive that holds one. */
 ingot_status model_open(const char *const *paths, uint32_t n_paths,
                         const ingot_allocator *allocator, struct model **model, ingot_error *error);
+/* The same, with what the user said of sources that leave a doubt. */
+ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
+                                 const struct assumptions *assumptions,
+                                 const ingot_allocator *allocator, struct model **model,
+                                 ingot_error *error);
 void model_close(struct model *model);
 const char *model_format(const struct model *model); /* "safetensors", "ingot" */
 /* The open container when the model is an .ingot file, else NULL. */

@@ -52,6 +52,15 @@ void model_add_note(struct model *model, const char *format, ...) INGOT_PRINTF(2
 void model_layout(const char *name, uint32_t name_bytes, uint32_t rank, uint8_t *stack,
                   uint8_t *split);
 
+/* decode_f32 of a tensor held raw, through read_raw. */
+ingot_status model_decode_raw(const struct model *model, uint32_t index, uint64_t first_row,
+                              uint64_t n_rows, float *dst, ingot_error *error);
+/* decode_f32 of a tensor of a foreign type that is carried and not understood. */
+ingot_status model_refuse_foreign(const struct model_tensor *tensor, ingot_error *error);
+
+/* Sets n_rows and n_cols from the dimensions and the split. */
+void model_set_rows(struct model_tensor *tensor);
+
 /* Puts the name of a source file before what an error says. */
 void model_blame(ingot_error *error, const char *file_name);
 

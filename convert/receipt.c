@@ -152,6 +152,7 @@ void receipt_kept(struct receipt *receipt, const struct model_tensor *tensor,
     json_t *entry = new_entry(receipt, tensor);
     put(receipt, entry, "source_hash", hash_json(hash));
     put(receipt, entry, "source_dtype", json_string(ingot_dtype_name(tensor->dtype)));
+    if (!tensor->raw) put(receipt, entry, "source_encoding", label_json(tensor->encoding));
     append(receipt, receipt->tensors, entry);
 }
 

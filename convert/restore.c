@@ -54,7 +54,7 @@ static ingot_status restore_file(struct restoring *r, const struct source_file *
     const struct byte_sink sink = {r, put};
     ingot_status status = output_create(path, r->replace, NULL, &r->output, r->error);
     if (status != INGOT_OK) return status;
-    status = source_file_bytes(r->file, &r->blob.walk, source, &sink, r->error);
+    status = source_file_bytes(r->blob.rebuild, &r->blob.walk, source, &sink, r->error);
     if (status == INGOT_OK) status = output_finish(r->output, r->error);
     output_close(r->output);
     r->output = NULL;
@@ -149,7 +149,7 @@ static ingot_status restore_archive(struct restoring *r, const char *target)
         status =
             bundle_begin_file(r->bundle, source.name, source.name_bytes, source.n_bytes, r->error);
         if (status == INGOT_OK) {
-            status = source_file_bytes(r->file, &r->blob.walk, &source, &sink, r->error);
+            status = source_file_bytes(r->blob.rebuild, &r->blob.walk, &source, &sink, r->error);
         }
     }
     if (status == INGOT_END) status = bundle_finish(r->bundle, r->error);

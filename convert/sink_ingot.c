@@ -64,9 +64,12 @@ static ingot_status write_metadata(struct ingot_sink *s)
 
 /* ------------------------------------------------------------------ tensors */
 
+/* Bits of the tensor's own type, or blocks of a foreign one. */
 static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
 {
-    struct passing_bytes passing = {s->c, index, model_read_raw, s->hash, 0};
+    const struct model_foreign *f = &t->foreign;
+    struct passing_bytes passing = {s->c, index, f->name ? model_read_foreign : model_read_raw,
+                                    s->hash, 0};
     const struct byte_source source = passing_source(&passing);
     struct writer_tensor tensor = {
         .name_bytes = t->name_bytes,
@@ -81,7 +84,13 @@ static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const stru
     memcpy(name, t->name, t->name_bytes);
     name[t->name_bytes] = '\0';
     tensor.name = name;
-    const ingot_status status = ingot_writer_raw(s->writer, &tensor, &source, s->error);
+    ingot_status status;
+    if (f->name) {
+        const struct ingot_coding coding = opaque_coding(f->name, f->block_weights, f->block_bytes);
+        status = ingot_writer_opaque(s->writer, &tensor, &coding, f->n_bytes, &source, s->error);
+    } else {
+        status = ingot_writer_raw(s->writer, &tensor, &source, s->error);
+    }
     ingot_release(NULL, name);
     if (status != INGOT_OK) return status;
     hash_digest(s->hash, s->written.tensors[index]);
@@ -145,7 +154,7 @@ static ingot_status write_tensors(struct ingot_sink *s)
         } else if (encoding && encoding_applies(encoding, &t)) {
             status = encode(s, i, &t);
         } else {
-            status = t.raw ? keep_tensor(s, i, &t) : copy_terms(s, &t);
+            status = s->copies.file && !t.raw ? copy_terms(s, &t) : keep_tensor(s, i, &t);
         }
         if (status != INGOT_OK) return status;
         conversion_end_part(s->c);

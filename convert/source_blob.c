@@ -70,6 +70,7 @@ ingot_status source_blob_open(const ingot_file *file, const ingot_allocator *all
         status = source_open((struct span){b.bytes, found.n_bytes}, &b.walk, error);
     }
     if (status == INGOT_OK) status = check_files(&b, error);
+    if (status == INGOT_OK) status = source_rebuild_open(file, &b.rebuild, error);
     if (status != INGOT_OK) {
         source_blob_close(&b);
         return status;
@@ -80,6 +81,8 @@ ingot_status source_blob_open(const ingot_file *file, const ingot_allocator *all
 
 void source_blob_close(struct source_blob *blob)
 {
+    source_rebuild_close(blob->rebuild);
+    blob->rebuild = NULL;
     ingot_release(blob->allocator, blob->bytes);
     blob->bytes = NULL;
 }

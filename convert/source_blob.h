@@ -10,6 +10,7 @@ struct source_blob {
     const ingot_allocator *allocator;
     uint8_t *bytes;
     struct source_walk walk; /* at the first file */
+    struct source_rebuild *rebuild;
     uint32_t n_files;
     uint64_t total_bytes; /* of all files */
 };

@@ -51,8 +51,8 @@ static uint32_t n_tensors(const struct model *model)
 }
 
 /* The coding of a tensor that is carried as foreign bytes [6.2], or NULL. */
-static const struct ingot_coding *opaque_coding(const ingot_file *file, uint32_t index,
-                                                uint32_t *stream)
+static const struct ingot_coding *foreign_coding(const ingot_file *file, uint32_t index,
+                                                 uint32_t *stream)
 {
     struct file_term term;
     ingot_file_term(file, index, 0, &term);
@@ -64,7 +64,7 @@ static const struct ingot_coding *opaque_coding(const ingot_file *file, uint32_t
 static struct model_foreign foreign_of(const ingot_file *file, uint32_t index)
 {
     uint32_t stream;
-    const struct ingot_coding *coding = opaque_coding(file, index, &stream);
+    const struct ingot_coding *coding = foreign_coding(file, index, &stream);
     if (coding == NULL) return (struct model_foreign){0};
     return (struct model_foreign){coding->name, coding->block_weights, coding->block_bytes,
                                   ingot_file_stream_bytes(file, stream)};
@@ -104,6 +104,9 @@ static ingot_status find(const struct model *model, const char *name, size_t nam
 static ingot_status decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
                                uint64_t n_rows, float *dst, ingot_error *error)
 {
+    struct model_tensor t;
+    tensor_of(model, index, &t);
+    if (t.foreign.name) return model_refuse_foreign(&t, error);
     return ingot_file_decode_f32(self(model)->file, index, first_row, n_rows, dst, error);
 }
 
@@ -118,7 +121,7 @@ static ingot_status read_foreign(const struct model *model, uint32_t index, uint
 {
     const ingot_file *file = self(model)->file;
     uint32_t stream = 0;
-    (void)opaque_coding(file, index, &stream);
+    (void)foreign_coding(file, index, &stream);
     return ingot_file_read_stream(file, stream, offset, n_bytes, dst, error);
 }
 
@@ -186,7 +189,8 @@ static ingot_status rewrite_segments(const struct rewriting *w, struct source_wa
         if (status == INGOT_END) return INGOT_OK;
         if (status != INGOT_OK) return status;
         if (s.kind == SEGMENT_LITERAL) source_put_literal(out, s.literal.data, s.literal.n_bytes);
-        if (s.kind == SEGMENT_TENSOR) source_put_tensor(out, s.index, "");
+        if (s.kind == SEGMENT_TENSOR) source_put_tensor(out, s.index, s.form, s.form_bytes);
+        if (s.kind == SEGMENT_METADATA) source_put_metadata(out, &s.metadata);
         for (uint32_t i = 0; s.kind == SEGMENT_ATTACHMENT && i < w->m->n_attachments; i++) {
             if (w->m->attachments[i].blob != s.index) continue;
             source_put_attachment(out, w->attachment_blobs[i]);
@@ -259,7 +263,7 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
         source_put_file(out, &file);
         status = rewrite_segments(&w, blob.walk, out, error);
         if (status == INGOT_OK) {
-            status = source_file_bytes(m->file, &blob.walk, &file, &sink, error);
+            status = source_file_bytes(blob.rebuild, &blob.walk, &file, &sink, error);
         }
     }
     if (status == INGOT_END) status = hash_parts(&w, error);

@@ -2,7 +2,6 @@
  * safetensors_open.c's affair. */
 #include <string.h>
 
-#include "convert/raw_values.h"
 #include "convert/safetensors_model.h"
 #include "format/alloc.h"
 #include "format/fail.h"
@@ -47,18 +46,13 @@ static void st_tensor(const struct model *model, uint32_t index, struct model_te
         .number = index,
         .dtype = dtype,
         .rank = entry->rank,
-        .n_rows = 1,
-        .n_cols = 1,
         .stored_bytes = entry->end - entry->begin,
         .encoding = ingot_dtype_name(dtype),
         .raw = true,
     };
     memcpy(t.dims, entry->dims, sizeof t.dims);
     model_layout(t.name, t.name_bytes, t.rank, &t.stack, &t.split);
-    for (uint32_t k = 0; k < t.rank; k++) {
-        uint64_t *side = k < t.split ? &t.n_rows : &t.n_cols;
-        *side *= t.dims[k];
-    }
+    model_set_rows(&t);
     *tensor = t;
 }
 
@@ -81,29 +75,6 @@ static ingot_status st_read_raw(const struct model *model, uint32_t index, uint6
     }
     return input_read(shard->input, shard->data_offset + entry->begin + offset, n_bytes, dst,
                       error);
-}
-
-static ingot_status st_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
-                                  uint64_t n_rows, float *dst, ingot_error *error)
-{
-    uint8_t bytes[1 << 16];
-    struct model_tensor t;
-    st_tensor(model, index, &t);
-    const uint64_t n_step = sizeof bytes * 8 / ingot_dtype_bits(t.dtype) - 1;
-    const uint64_t end = (first_row + n_rows) * t.n_cols;
-    for (uint64_t at = first_row * t.n_cols; at < end;) {
-        const uint64_t n = min_u64(n_step, end - at);
-        const struct raw_extent extent = raw_extent(t.dtype, at, n);
-        ingot_status status =
-            st_read_raw(model, index, extent.offset, extent.n_bytes, bytes, error);
-        if (status == INGOT_OK) {
-            status = raw_values_at(t.dtype, bytes, extent.first_bit, n, dst, error);
-        }
-        if (status != INGOT_OK) return status;
-        dst += n;
-        at += n;
-    }
-    return INGOT_OK;
 }
 
 /* ------------------------------------------------------------------ the rest of a model */
@@ -193,7 +164,7 @@ const struct model_kind safetensors_kind = {
     .n_tensors = st_n_tensors,
     .tensor = st_tensor,
     .find = st_find,
-    .decode_f32 = st_decode_f32,
+    .decode_f32 = model_decode_raw,
     .read_raw = st_read_raw,
     .metadata = st_metadata,
     .n_attachments = st_n_attachments,

@@ -55,6 +55,34 @@ static inline void store_f32(uint8_t *p, float v)
     memcpy(p, &v, 4);
 }
 
+/* The same bytes in the other order. */
+static inline uint16_t swap_u16(uint16_t v)
+{
+    return (uint16_t)(v >> 8 | v << 8);
+}
+
+static inline uint32_t swap_u32(uint32_t v)
+{
+    return (uint32_t)swap_u16((uint16_t)v) << 16 | swap_u16((uint16_t)(v >> 16));
+}
+
+static inline uint64_t swap_u64(uint64_t v)
+{
+    return (uint64_t)swap_u32((uint32_t)v) << 32 | swap_u32((uint32_t)(v >> 32));
+}
+
+/* Reverses the bytes of each element of 1, 2, 4 or 8 bytes; n_bytes is a multiple of that. */
+static inline void swap_elements(uint8_t *bytes, uint64_t n_bytes, uint32_t element_bytes)
+{
+    for (uint64_t at = 0; element_bytes > 1 && at < n_bytes; at += element_bytes) {
+        for (uint32_t i = 0; i < element_bytes / 2; i++) {
+            const uint8_t low = bytes[at + i];
+            bytes[at + i] = bytes[at + element_bytes - 1 - i];
+            bytes[at + element_bytes - 1 - i] = low;
+        }
+    }
+}
+
 static inline uint32_t f32_bits(float v)
 {
     uint32_t bits;

@@ -4,8 +4,6 @@
 #include "format/fail.h"
 #include "format/rules.h"
 
-enum { MAX_NESTING = 4, MAX_KEY_BYTES = 65535 };
-
 static const struct {
     const char *name;
     uint8_t bytes; /* of a scalar; 0 for string and array */
@@ -21,6 +19,11 @@ enum { N_TYPES = sizeof types / sizeof *types };
 const char *metadata_type_name(uint32_t type)
 {
     return type < N_TYPES ? types[type].name : NULL;
+}
+
+uint32_t metadata_type_bytes(uint32_t type)
+{
+    return type < N_TYPES ? types[type].bytes : 0;
 }
 
 void metadata_begin(struct byte_buffer *out, uint64_t n_entries)
@@ -62,7 +65,7 @@ static bool read_value(struct cursor *at, uint32_t type, struct metadata_value *
 /* Whether an array's elements fill its bytes exactly. */
 static bool check_array(const struct metadata_value *array, uint32_t depth)
 {
-    if (depth > MAX_NESTING || array->element_type >= N_TYPES) return false;
+    if (depth > METADATA_MAX_NESTING || array->element_type >= N_TYPES) return false;
     const uint8_t scalar_bytes = types[array->element_type].bytes;
     uint64_t n_bytes;
     if (scalar_bytes && array->element_type != META_BOOL) {
@@ -101,7 +104,7 @@ ingot_status metadata_next(struct metadata_walk *walk, const char **key, uint32_
     if (at.failed) {
         return ingot_fail_rule(error, R_710, walk->at.offset, "metadata.key", "cut short");
     }
-    if (n > MAX_KEY_BYTES) {
+    if (n > METADATA_MAX_KEY_BYTES) {
         return ingot_fail_rule(error, R_711, walk->at.offset, "metadata.key", "%u bytes long", n);
     }
     if (!read_value(&at, type, &v)) {

@@ -21,6 +21,9 @@ enum metadata_type {
     META_F64 = 12
 };
 
+/* Arrays in arrays, the outermost counted. */
+enum { METADATA_MAX_NESTING = 4, METADATA_MAX_KEY_BYTES = 65535 };
+
 struct metadata_value {
     uint32_t type;
     struct span bytes;     /* scalars: their bytes; strings: the text; arrays: the elements */
@@ -43,6 +46,8 @@ ingot_status metadata_next(struct metadata_walk *walk, const char **key, uint32_
 /* The elements of an array value, one by one: INGOT_END after the last. */
 ingot_status metadata_element(struct cursor *at, uint32_t element_type,
                               struct metadata_value *value, ingot_error *error);
+/* Bytes of a value of a scalar type; 0 for strings, arrays and what is no type. */
+uint32_t metadata_type_bytes(uint32_t type);
 /* Name of a type ("u32", "string"), or NULL. */
 const char *metadata_type_name(uint32_t type);
 

@@ -43,13 +43,22 @@ void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_b
     buffer_append(out, bytes, n_bytes);
 }
 
-void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form)
+void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const void *form,
+                       uint32_t form_bytes)
 {
-    const size_t form_bytes = strlen(form);
     buffer_u8(out, SEGMENT_TENSOR);
     buffer_u32(out, tensor);
-    buffer_u32(out, (uint32_t)form_bytes);
+    buffer_u32(out, form_bytes);
     buffer_append(out, form, form_bytes);
+}
+
+void source_put_metadata(struct byte_buffer *out, const struct metadata_range *range)
+{
+    buffer_u8(out, SEGMENT_METADATA);
+    buffer_u32(out, range->first_entry);
+    buffer_u32(out, range->n_entries);
+    buffer_u8(out, range->encoding.length_bytes);
+    buffer_u8(out, range->encoding.big_endian);
 }
 
 void source_put_attachment(struct byte_buffer *out, uint32_t blob)
@@ -136,6 +145,14 @@ static void read_attachment(struct cursor *at, struct source_segment *s)
     s->index = cursor_u32(at);
 }
 
+static void read_metadata(struct cursor *at, struct source_segment *s)
+{
+    s->metadata.first_entry = cursor_u32(at);
+    s->metadata.n_entries = cursor_u32(at);
+    s->metadata.encoding.length_bytes = cursor_u8(at);
+    s->metadata.encoding.big_endian = cursor_u8(at);
+}
+
 ingot_status source_next_segment(struct source_walk *walk, struct source_segment *segment,
                                  ingot_error *error)
 {
@@ -143,6 +160,7 @@ ingot_status source_next_segment(struct source_walk *walk, struct source_segment
         [SEGMENT_LITERAL] = read_literal,
         [SEGMENT_TENSOR] = read_tensor,
         [SEGMENT_ATTACHMENT] = read_attachment,
+        [SEGMENT_METADATA] = read_metadata,
     };
     if (walk->segments_left == 0) return INGOT_END;
     struct cursor at = walk->at;

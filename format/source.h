@@ -5,8 +5,17 @@
 
 #include "format/buffer.h"
 #include "format/bytes.h"
+#include "format/source_metadata.h"
 
-enum segment_kind { SEGMENT_LITERAL = 1, SEGMENT_TENSOR = 2, SEGMENT_ATTACHMENT = 3 };
+enum segment_kind {
+    SEGMENT_LITERAL = 1,
+    SEGMENT_TENSOR = 2,
+    SEGMENT_ATTACHMENT = 3,
+    SEGMENT_METADATA = 4
+};
+
+/* The first byte of a form that is not empty. */
+enum form_kind { FORM_SWAPPED = 1 };
 
 struct source_segment {
     uint8_t kind;
@@ -14,6 +23,7 @@ struct source_segment {
     uint32_t index;      /* tensor or blob */
     const char *form;    /* SEGMENT_TENSOR: not terminated */
     uint32_t form_bytes;
+    struct metadata_range metadata; /* SEGMENT_METADATA */
 };
 
 struct source_file {
@@ -33,7 +43,9 @@ void source_begin_literal(struct byte_buffer *out, uint64_t n_bytes);
  * began. */
 void source_patch_file(struct byte_buffer *out, uint64_t record, const struct source_file *file);
 void source_put_literal(struct byte_buffer *out, const void *bytes, uint64_t n_bytes);
-void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const char *form);
+void source_put_tensor(struct byte_buffer *out, uint32_t tensor, const void *form,
+                       uint32_t form_bytes);
+void source_put_metadata(struct byte_buffer *out, const struct metadata_range *range);
 void source_put_attachment(struct byte_buffer *out, uint32_t blob);
 
 /* Walking. The blob's bytes must outlive the walk. */
@@ -49,14 +61,16 @@ ingot_status source_next_file(struct source_walk *walk, struct source_file *file
 ingot_status source_next_segment(struct source_walk *walk, struct source_segment *segment,
                                  ingot_error *error);
 
-/* Gives the bytes of a source file whose segments are next in the walk to `put`, in order, after
- * checking that each segment names something there is [R-720], and that length and hash are right
- * [R-722, R-723]: when it fails, what was put is not to be used. */
-struct byte_sink {
-    void *context;
-    ingot_status (*put)(void *context, const void *bytes, uint64_t n_bytes, ingot_error *error);
-};
-ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
+/* Puts source files together again. Serves any number of them, one after the other. */
+struct source_rebuild;
+ingot_status source_rebuild_open(const ingot_file *file, struct source_rebuild **rebuild,
+                                 ingot_error *error);
+/* Takes NULL. */
+void source_rebuild_close(struct source_rebuild *rebuild);
+/* Gives the bytes of a source file whose segments are next in the walk to `sink`, in order, after
+ * checking that each segment names something there is [R-720, R-724, R-725], and that length and
+ * hash are right [R-722, R-723]: when it fails, what was put is not to be used. */
+ingot_status source_file_bytes(struct source_rebuild *rebuild, struct source_walk *walk,
                                const struct source_file *source, const struct byte_sink *sink,
                                ingot_error *error);
 

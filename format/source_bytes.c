@@ -9,17 +9,20 @@
 
 enum { PIECE_BYTES = 1 << 20 };
 
-struct rebuild {
+struct source_rebuild {
     const ingot_file *file;
+    uint8_t *piece; /* PIECE_BYTES */
+    XXH3_state_t *hash;
+    uint8_t *metadata_bytes; /* the metadata and its entries, once a segment asked for them */
+    struct metadata_list metadata;
+    /* Of the file that is being put together: */
     const struct source_file *source;
     const struct byte_sink *sink;
-    XXH3_state_t *hash;
-    uint8_t *piece;
     uint64_t done_bytes;
     ingot_error *error;
 };
 
-static ingot_status put(struct rebuild *r, const void *bytes, uint64_t n_bytes)
+static ingot_status put(struct source_rebuild *r, const void *bytes, uint64_t n_bytes)
 {
     if (n_bytes > r->source->n_bytes - r->done_bytes) {
         return ingot_fail_rule(r->error, R_722, INGOT_NO_OFFSET, "source.file",
@@ -31,48 +34,84 @@ static ingot_status put(struct rebuild *r, const void *bytes, uint64_t n_bytes)
     return r->sink->put(r->sink->context, bytes, n_bytes, r->error);
 }
 
-static ingot_status put_literal(struct rebuild *r, const struct source_segment *s)
+static ingot_status put_literal(struct source_rebuild *r, const struct source_segment *s)
 {
     return put(r, s->literal.data, s->literal.n_bytes);
 }
 
-/* Reads n_total bytes in pieces through `read` and puts them. */
+/* Reads n_total bytes in pieces through `read` and puts them, the bytes of each element of
+ * swap_bytes in the other order. */
 typedef ingot_status reader_function(const ingot_file *file, uint32_t index, uint64_t offset,
                                      uint64_t n_bytes, void *dst, ingot_error *error);
 
-static ingot_status put_pieces(struct rebuild *r, reader_function *read, uint32_t index,
-                               uint64_t n_total)
+static ingot_status put_pieces(struct source_rebuild *r, reader_function *read, uint32_t index,
+                               uint64_t n_total, uint32_t swap_bytes)
 {
     ingot_status status = INGOT_OK;
     for (uint64_t done = 0; done < n_total && status == INGOT_OK; done += PIECE_BYTES) {
         const uint64_t n = min_u64(PIECE_BYTES, n_total - done);
         status = read(r->file, index, done, n, r->piece, r->error);
-        if (status == INGOT_OK) status = put(r, r->piece, n);
+        if (status != INGOT_OK) break;
+        swap_elements(r->piece, n, swap_bytes);
+        status = put(r, r->piece, n);
     }
     return status;
 }
 
-static ingot_status put_tensor(struct rebuild *r, const struct source_segment *s)
+/* The logical bytes of a tensor held raw, or the bytes of an opaque one. */
+static ingot_status put_plain(struct source_rebuild *r, const struct source_segment *s)
+{
+    struct file_term term;
+    ingot_tensor t;
+    ingot_file_tensor(r->file, s->index, &t);
+    ingot_file_term(r->file, s->index, 0, &term);
+    if (term.coding && term.coding->map == MAP_OPAQUE) {
+        const uint64_t n = ingot_file_stream_bytes(r->file, term.first_stream);
+        return put_pieces(r, ingot_file_read_stream, term.first_stream, n, 1);
+    }
+    if (!ingot_file_held_raw(r->file, s->index)) {
+        return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor",
+                               "tensor %u is neither held raw nor opaque", s->index);
+    }
+    const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
+    return put_pieces(r, ingot_file_read_raw, s->index, n, 1);
+}
+
+static ingot_status put_swapped(struct source_rebuild *r, const struct source_segment *s)
 {
     ingot_tensor t;
+    ingot_file_tensor(r->file, s->index, &t);
+    const uint32_t bits = ingot_dtype_bits(t.dtype);
+    const bool swaps = ingot_file_held_raw(r->file, s->index) && bits >= 16 && t.dtype != INGOT_C64;
+    if (!swaps || s->form_bytes != 1) {
+        return ingot_fail_rule(r->error, R_725, INGOT_NO_OFFSET, "source.segment.form",
+                               swaps ? "swapped, and %u bytes long"
+                                     : "swapped, of tensor %u without elements of 16 bits or more",
+                               swaps ? s->form_bytes : s->index);
+    }
+    const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
+    return put_pieces(r, ingot_file_read_raw, s->index, n, bits / 8);
+}
+
+static ingot_status put_tensor(struct source_rebuild *r, const struct source_segment *s)
+{
+    static ingot_status (*const forms[])(struct source_rebuild *, const struct source_segment *) = {
+        [FORM_SWAPPED] = put_swapped,
+    };
     if (s->index >= ingot_file_n_tensors(r->file)) {
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor", "%u",
                                s->index);
     }
-    if (s->form_bytes != 0) {
+    if (s->form_bytes == 0) return put_plain(r, s);
+    const uint8_t kind = (uint8_t)s->form[0];
+    if (kind >= sizeof forms / sizeof *forms || forms[kind] == NULL) {
         return ingot_fail(r->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "source.segment.form",
-                          "form %.*s is not known here", (int)min_u64(s->form_bytes, 60), s->form);
+                          "form %u is not known here", kind);
     }
-    ingot_file_tensor(r->file, s->index, &t);
-    if (!ingot_file_held_raw(r->file, s->index)) {
-        return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor",
-                               "tensor %u is not held raw", s->index);
-    }
-    const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
-    return put_pieces(r, ingot_file_read_raw, s->index, n);
+    return forms[kind](r, s);
 }
 
-static ingot_status put_attachment(struct rebuild *r, const struct source_segment *s)
+static ingot_status put_attachment(struct source_rebuild *r, const struct source_segment *s)
 {
     ingot_blob blob = {0};
     if (s->index < ingot_file_n_blobs(r->file)) ingot_file_blob(r->file, s->index, &blob);
@@ -80,10 +119,51 @@ static ingot_status put_attachment(struct rebuild *r, const struct source_segmen
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.attachment", "%u",
                                s->index);
     }
-    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes);
+    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes, 1);
 }
 
-static ingot_status check_end(const struct rebuild *r)
+/* Finds the entries of the file's metadata; a file without metadata has none. */
+static ingot_status open_metadata(struct source_rebuild *r)
+{
+    static const uint8_t no_entries[8] = {0};
+    const uint32_t index = ingot_file_find_blob(r->file, INGOT_BLOB_METADATA, "", 0);
+    struct span bytes = {no_entries, sizeof no_entries};
+    ingot_status status = INGOT_OK;
+    if (index != INGOT_NONE) {
+        ingot_blob blob;
+        ingot_file_blob(r->file, index, &blob);
+        r->metadata_bytes = ingot_allocate(r->file->allocator, blob.n_bytes);
+        if (r->metadata_bytes == NULL) return ingot_fail_memory(r->error, blob.n_bytes, "metadata");
+        bytes = (struct span){r->metadata_bytes, blob.n_bytes};
+        status = ingot_file_read_blob(r->file, index, 0, blob.n_bytes, r->metadata_bytes, r->error);
+    }
+    if (status == INGOT_OK) {
+        status = metadata_list_open(bytes, r->file->allocator, &r->metadata, r->error);
+    }
+    if (status == INGOT_OK) return INGOT_OK;
+    ingot_release(r->file->allocator, r->metadata_bytes);
+    r->metadata_bytes = NULL;
+    return status;
+}
+
+static ingot_status put_encoded(void *context, const void *bytes, uint64_t n_bytes,
+                                ingot_error *error)
+{
+    (void)error;
+    return put(context, bytes, n_bytes);
+}
+
+static ingot_status put_metadata(struct source_rebuild *r, const struct source_segment *s)
+{
+    const struct byte_sink sink = {r, put_encoded};
+    ingot_status status = r->metadata.offsets ? INGOT_OK : open_metadata(r);
+    if (status == INGOT_OK) {
+        status = metadata_list_encode(&r->metadata, &s->metadata, &sink, r->error);
+    }
+    return status;
+}
+
+static ingot_status check_end(const struct source_rebuild *r)
 {
     if (r->done_bytes != r->source->n_bytes) {
         return ingot_fail_rule(r->error, R_722, INGOT_NO_OFFSET, "source.file",
@@ -100,31 +180,52 @@ static ingot_status check_end(const struct rebuild *r)
     return INGOT_OK;
 }
 
-ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
+ingot_status source_rebuild_open(const ingot_file *file, struct source_rebuild **rebuild,
+                                 ingot_error *error)
+{
+    struct source_rebuild *r = ingot_allocate_zeroed(file->allocator, 1, sizeof *r);
+    if (r == NULL) return ingot_fail_memory(error, sizeof *r, "source file");
+    r->file = file;
+    r->hash = XXH3_createState();
+    r->piece = ingot_allocate(file->allocator, PIECE_BYTES);
+    if (r->hash == NULL || r->piece == NULL) {
+        source_rebuild_close(r);
+        return ingot_fail_memory(error, PIECE_BYTES, "source file");
+    }
+    *rebuild = r;
+    return INGOT_OK;
+}
+
+void source_rebuild_close(struct source_rebuild *rebuild)
+{
+    if (rebuild == NULL) return;
+    metadata_list_close(&rebuild->metadata);
+    ingot_release(rebuild->file->allocator, rebuild->metadata_bytes);
+    ingot_release(rebuild->file->allocator, rebuild->piece);
+    XXH3_freeState(rebuild->hash);
+    ingot_release(rebuild->file->allocator, rebuild);
+}
+
+ingot_status source_file_bytes(struct source_rebuild *rebuild, struct source_walk *walk,
                                const struct source_file *source, const struct byte_sink *sink,
                                ingot_error *error)
 {
-    static ingot_status (*const kinds[])(struct rebuild *, const struct source_segment *) = {
+    static ingot_status (*const kinds[])(struct source_rebuild *, const struct source_segment *) = {
         [SEGMENT_LITERAL] = put_literal,
         [SEGMENT_TENSOR] = put_tensor,
         [SEGMENT_ATTACHMENT] = put_attachment,
+        [SEGMENT_METADATA] = put_metadata,
     };
-    struct rebuild r = {file, source, sink, XXH3_createState(), NULL, 0, error};
     ingot_status status = INGOT_OK;
-    r.piece = ingot_allocate(file->allocator, PIECE_BYTES);
-    if (r.hash == NULL || r.piece == NULL) {
-        status = ingot_fail_memory(error, PIECE_BYTES, "source file");
-        goto done;
-    }
-    XXH3_128bits_reset(r.hash);
+    rebuild->source = source;
+    rebuild->sink = sink;
+    rebuild->done_bytes = 0;
+    rebuild->error = error;
+    XXH3_128bits_reset(rebuild->hash);
     while (status == INGOT_OK) {
         struct source_segment segment;
         status = source_next_segment(walk, &segment, error);
-        if (status == INGOT_OK) status = kinds[segment.kind](&r, &segment);
+        if (status == INGOT_OK) status = kinds[segment.kind](rebuild, &segment);
     }
-    if (status == INGOT_END) status = check_end(&r);
-done:
-    ingot_release(file->allocator, r.piece);
-    XXH3_freeState(r.hash);
-    return status;
+    return status == INGOT_END ? check_end(rebuild) : status;
 }

@@ -73,7 +73,9 @@ static ingot_status check_source(const struct subject *s)
     static const struct byte_sink nowhere = {NULL, drop};
     struct source_walk walk;
     struct intern seen = {.allocator = s->file->allocator};
-    ingot_status status = source_open(s->bytes, &walk, s->error);
+    struct source_rebuild *rebuild = NULL;
+    ingot_status status = source_rebuild_open(s->file, &rebuild, s->error);
+    if (status == INGOT_OK) status = source_open(s->bytes, &walk, s->error);
     while (status == INGOT_OK) {
         const uint64_t offset = walk.at.offset;
         struct source_file source;
@@ -81,11 +83,12 @@ static ingot_status check_source(const struct subject *s)
         if (status != INGOT_OK) break;
         status = check_unique(&seen, source.name, source.name_bytes, R_721, offset, s->error);
         if (status == INGOT_OK) {
-            status = source_file_bytes(s->file, &walk, &source, &nowhere, s->error);
+            status = source_file_bytes(rebuild, &walk, &source, &nowhere, s->error);
         }
         /* A form of a tensor that is not known here breaks no rule. */
         if (status == INGOT_UNSUPPORTED) status = skip_segments(&walk, s->error);
     }
+    source_rebuild_close(rebuild);
     intern_release(&seen);
     return status == INGOT_END ? INGOT_OK : status;
 }

@@ -11,7 +11,29 @@
 #include "format/source.h"
 #include "format/writer_state.h"
 
-/* ---- raw tensors ---- */
+/* ---- tensors of plain bytes ---- */
+
+/* One dense term whose bytes are those of the source. */
+static ingot_status write_plain(ingot_writer *writer, const struct writer_tensor *tensor,
+                                const struct writer_term *term, const struct byte_source *source,
+                                ingot_error *error)
+{
+    struct raw_rows rows = {
+        .allocator = writer->allocator, .source = source, .bits = term->coding->bits};
+    const struct writer_source pull = {&rows, raw_fill, raw_slab};
+    struct term_stream streams[TENSOR_MAX_STREAMS];
+    uint32_t n_streams;
+    struct writer_tensor plain = *tensor;
+    plain.n_terms = 1;
+    plain.terms = term;
+    const ingot_status status = writer_streams(&plain, streams, &n_streams, error);
+    if (status != INGOT_OK) return status;
+    rows.n_cols = streams[0].shape.n_cols;
+    for (uint32_t i = 0; i < n_streams; i++) rows.shapes[i] = streams[i].shape;
+    /* Long rows of whole bytes are cut without regard to their ends. */
+    const bool by_slabs = rows.bits < 8 || rows.shapes[0].row_bits / 8 <= SLAB_BYTES;
+    return write_tensor(writer, &plain, &pull, by_slabs, error);
+}
 
 ingot_status ingot_writer_raw(ingot_writer *writer, const struct writer_tensor *tensor,
                               const struct byte_source *source, ingot_error *error)
@@ -21,22 +43,24 @@ ingot_status ingot_writer_raw(ingot_writer *writer, const struct writer_tensor *
     }
     const struct ingot_coding coding = raw_coding(tensor->dtype);
     const struct writer_term term = {.kind = TERM_DENSE, .coding = &coding};
-    struct raw_rows rows = {.allocator = writer->allocator, .source = source, .bits = coding.bits};
-    const struct writer_source pull = {&rows, raw_fill, raw_slab};
-    struct term_stream streams[TENSOR_MAX_STREAMS];
+    return write_plain(writer, tensor, &term, source, error);
+}
+
+ingot_status ingot_writer_opaque(ingot_writer *writer, const struct writer_tensor *tensor,
+                                 const struct ingot_coding *coding, uint64_t n_bytes,
+                                 const struct byte_source *source, ingot_error *error)
+{
+    const struct writer_term term = {
+        .kind = TERM_DENSE, .coding = coding, .opaque_bytes = coding->block_weights ? 0 : n_bytes};
     struct stack_shape stack;
-    uint32_t n_streams;
-    struct writer_tensor raw = *tensor;
-    raw.n_terms = 1;
-    raw.terms = &term;
-    const ingot_status status = writer_streams(&raw, streams, &n_streams, error);
-    if (status != INGOT_OK) return status;
-    stack_of(raw.rank, raw.dims, raw.stack, raw.split, &stack);
-    rows.n_cols = stack.n_cols;
-    for (uint32_t i = 0; i < n_streams; i++) rows.shapes[i] = streams[i].shape;
-    /* Long rows of whole bytes are cut without regard to their ends. */
-    const bool by_slabs = coding.bits < 8 || rows.shapes[0].row_bits / 8 <= SLAB_BYTES;
-    return write_tensor(writer, &raw, &pull, by_slabs, error);
+    if (coding->block_weights &&
+        stack_of(tensor->rank, tensor->dims, tensor->stack, tensor->split, &stack) &&
+        coding_bytes(coding, stack) != n_bytes) {
+        return ingot_fail_rule(error, R_410, INGOT_NO_OFFSET, tensor->name,
+                               "%llu bytes of foreign blocks do not fit its shape",
+                               (unsigned long long)n_bytes);
+    }
+    return write_plain(writer, tensor, &term, source, error);
 }
 
 static ingot_status span_read(void *context, uint64_t offset, uint64_t n_bytes, void *dst,

@@ -22,6 +22,7 @@ struct writer_term {
     uint32_t file;                        /* ref: a number of ingot_writer_base */
     const char *target;                   /* ref: the tensor's name there */
     uint32_t target_bytes;
+    uint64_t opaque_bytes; /* of an opaque coding whose blocks are not known, else 0 */
 };
 
 struct writer_tensor {
@@ -75,6 +76,12 @@ struct byte_source {
 ingot_status ingot_writer_raw(ingot_writer *writer, const struct writer_tensor *tensor,
                               const struct byte_source *source, ingot_error *error);
 
+/* Adds a tensor of foreign bytes, pulled by ranges: n_bytes of them, which a coding that knows its
+ * blocks fixes. */
+ingot_status ingot_writer_opaque(ingot_writer *writer, const struct writer_tensor *tensor,
+                                 const struct ingot_coding *coding, uint64_t n_bytes,
+                                 const struct byte_source *source, ingot_error *error);
+
 /* Adds a blob, pulled by byte ranges. name and media_type may be NULL. Sets *index when not NULL.
  */
 ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const char *name,
@@ -96,6 +103,8 @@ ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16
 /* A byte_source over memory. *span must outlive it. */
 struct byte_source memory_bytes(const struct span *span);
 
+/* An opaque coding; blocks of 0 weights and bytes are not known. The name is cut to 31 bytes. */
+struct ingot_coding opaque_coding(const char *name, uint32_t block_weights, uint32_t block_bytes);
 /* The raw coding of a dtype [5.3]. */
 struct ingot_coding raw_coding(ingot_dtype dtype);
 /* The stack of a shape [5.2]. False when it is too large. */

@@ -28,6 +28,17 @@ struct ingot_coding raw_coding(ingot_dtype dtype)
     return c;
 }
 
+struct ingot_coding opaque_coding(const char *name, uint32_t block_weights, uint32_t block_bytes)
+{
+    struct ingot_coding c = {.map = MAP_OPAQUE,
+                             .bits = 8,
+                             .codebook_stream = INGOT_NONE,
+                             .block_weights = block_weights,
+                             .block_bytes = block_bytes};
+    memcpy(c.name, name, min_u64(strlen(name), sizeof c.name - 1));
+    return c;
+}
+
 static struct file_term as_file_term(const struct writer_term *t)
 {
     return (struct file_term){
@@ -65,6 +76,7 @@ ingot_status writer_streams(const struct writer_tensor *tensor,
                                    "term %u does not fit the shape", k);
         }
         for (uint32_t i = 0; i < n_term; i++) {
+            if (shapes[i].any_length) shapes[i].n_bytes = tensor->terms[k].opaque_bytes;
             if (shapes[i].tensor_rows > MAX_TENSOR_ROWS) shapes[i].by_rows = false;
             streams[n++] = (struct term_stream){k, shapes[i]};
         }

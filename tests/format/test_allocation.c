@@ -139,6 +139,7 @@ static ingot_status restore(void *context, const ingot_allocator *allocator, ing
     const struct byte_buffer *bytes = context;
     uint8_t blob[256];
     ingot_file *file = NULL;
+    struct source_rebuild *rebuild = NULL;
     struct source_walk walk;
     struct source_file source;
     ingot_blob info;
@@ -151,7 +152,9 @@ static ingot_status restore(void *context, const ingot_allocator *allocator, ing
     status = ingot_file_read_blob(file, BLOB_SOURCE, 0, info.n_bytes, blob, error);
     if (status == INGOT_OK) status = source_open(span, &walk, error);
     if (status == INGOT_OK) status = source_next_file(&walk, &source, error);
-    if (status == INGOT_OK) status = source_file_bytes(file, &walk, &source, &nowhere, error);
+    if (status == INGOT_OK) status = source_rebuild_open(file, &rebuild, error);
+    if (status == INGOT_OK) status = source_file_bytes(rebuild, &walk, &source, &nowhere, error);
+    source_rebuild_close(rebuild);
     ingot_file_close(file);
     return status;
 }

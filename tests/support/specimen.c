@@ -314,7 +314,7 @@ static void add_source(struct draft *d)
     source_begin(&b, 1);
     source_put_file(&b, &file);
     source_put_literal(&b, "head", 4);
-    source_put_tensor(&b, TENSOR_DENSE, "");
+    source_put_tensor(&b, TENSOR_DENSE, NULL, 0);
     source_put_attachment(&b, BLOB_ATTACHMENT);
     add(d, STREAM_SOURCE, b.data, b.n_bytes);
     draft_blob(d, INGOT_BLOB_SOURCE, "", STREAM_SOURCE);
