@@ -424,10 +424,17 @@ static void test_casts(void **state)
     expect_tensor(&g, 0, "w", 30, 2, (const uint64_t[]){32, 16});
     gguf_expect_data(&g, 0, halves, sizeof halves, 32);
     gguf_release(&g);
-    /* What is held in a coding of its own is decoded only when that is asked for. */
+    /* What a type holds exactly is repacked, other codings decoded only when that is asked for. */
     assert_ok(convert_path(source, middle, "int4", &result, &error), &error);
+    assert_ok(convert_heard(middle, target, NULL, &heard, &result, &error), &error);
+    assert_int_equal(result.n_encoded, 0);
+    g = gguf_read(target, 32);
+    expect_tensor(&g, 0, "w", 2, 2, (const uint64_t[]){32, 16}); /* Q4_0 */
+    gguf_release(&g);
+    assert_ok(convert_path(source, middle, "int8", &result, &error), &error);
     assert_int_equal(convert_heard(middle, target, NULL, &heard, &result, &error), INGOT_REFUSED);
-    assert_non_null(strstr(heard.refused[0], "w: it is held as int4-g32; encode f32"));
+    assert_non_null(strstr(heard.refused[0], "w: it is held as int8-row, and Q8_0 cannot hold it"));
+    assert_non_null(strstr(heard.refused[0], "is not an f16; encode f32"));
     assert_ok(convert_heard(middle, target, "f32", &heard, &result, &error), &error);
     assert_int_equal(result.n_encoded, 1);
     free(target);
