@@ -227,8 +227,11 @@ static int print_summary(const struct conversion *c)
     }
     const double share =
         r->source_bytes > 0 ? 100 * (double)r->target_bytes / (double)r->source_bytes : 100;
-    fprintf(c->out, "%s: %s tensor%s, %s re-encoded\n", target, text_count(r->n_tensors).at,
+    fprintf(c->out, "%s: %s tensor%s, %s re-encoded", target, text_count(r->n_tensors).at,
             plural(r->n_tensors), r->n_encoded > 0 ? text_count(r->n_encoded).at : "none");
+    const uint32_t n_repacked = notes_n_repacked(&c->notes);
+    if (n_repacked > 0) fprintf(c->out, ", %s repacked exactly", text_count(n_repacked).at);
+    fputc('\n', c->out);
     fprintf(c->out, "%s -> %s (%.1f %%); %.2f bits per weight before lossless compression\n",
             text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
             notes_bits_per_weight(&c->notes));
