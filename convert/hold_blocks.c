@@ -38,13 +38,33 @@ static ingot_status read_for_proof(void *context, uint64_t offset, uint64_t n_by
 }
 
 static ingot_status add_note(struct blocks_held *held, const struct writer_tensor *tensor,
-                             const char *type, const char *why, ingot_error *error)
+                             const char *text, ingot_error *error)
 {
-    char text[512];
-    snprintf(text, sizeof text, "'%.200s' is held as %s bytes and not as streams: %s",
-             name_shown(tensor->name, tensor->name_bytes).text, type, why);
-    buffer_append(&held->notes, text, strlen(text) + 1);
-    return held->notes.failed ? ingot_fail_memory(error, sizeof text, "notes") : INGOT_OK;
+    char note[512];
+    snprintf(note, sizeof note, "'%.200s' %.300s",
+             name_shown(tensor->name, tensor->name_bytes).text, text);
+    buffer_append(&held->notes, note, strlen(note) + 1);
+    return held->notes.failed ? ingot_fail_memory(error, sizeof note, "notes") : INGOT_OK;
+}
+
+/* Notes what came of the proof, when it is not that every byte comes back of itself. */
+static ingot_status note_proof(struct blocks_held *held, const struct writer_tensor *tensor,
+                               const struct gguf_type *type, const struct block_import *import,
+                               ingot_error *error)
+{
+    char text[256];
+    if (import->why_not[0]) {
+        snprintf(text, sizeof text, "is held as %s bytes and not as streams: %s", type->name,
+                 import->why_not);
+    } else if (import->n_exceptions > 0) {
+        snprintf(text, sizeof text,
+                 "has %llu %s block%s of bytes that are not canonical, which are kept besides",
+                 (unsigned long long)import->n_exceptions, type->name,
+                 import->n_exceptions == 1 ? "" : "s");
+    } else {
+        return INGOT_OK;
+    }
+    return add_note(held, tensor, text, error);
 }
 
 ingot_status hold_blocks(struct blocks_held *held, struct conversion *c, uint32_t index,
@@ -63,16 +83,12 @@ ingot_status hold_blocks(struct blocks_held *held, struct conversion *c, uint32_
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, tensor->name, "too large a shape");
     }
     ingot_status status = block_import_prove(&import, error);
-    if (status == INGOT_OK && import.why_not[0]) {
-        status = add_note(held, tensor, type->name, import.why_not, error);
-        goto done;
-    }
-    if (status != INGOT_OK) goto done;
+    if (status == INGOT_OK) status = note_proof(held, tensor, type, &import, error);
+    if (status != INGOT_OK || import.why_not[0]) goto done;
     import.bytes = passing_source(&passing);
     status = block_import_write(&import, tensor, &held->books, coded_bytes, error);
     if (status != INGOT_OK) goto done;
     held->forms[index] = import.form;
-    held->n_exceptions += import.n_exceptions > 0;
     import.form = (struct byte_buffer){0};
     *done = true;
 done:

@@ -11,8 +11,8 @@ struct blocks_held {
     struct block_books_written books;
     struct byte_buffer *forms; /* one a tensor: the form of 8.2, empty where it is not held so */
     uint32_t n_forms;
-    struct byte_buffer notes; /* why tensors are not held so; each ends with a zero byte */
-    uint32_t n_exceptions;    /* tensors of which some blocks are kept as bytes */
+    struct byte_buffer notes; /* which tensors are not, or not wholly, held so, and why; each ends
+                                 with a zero byte */
 };
 
 ingot_status blocks_held_begin(struct blocks_held *held, ingot_writer *writer, uint32_t n_tensors,

@@ -488,7 +488,7 @@ static void test_parts_refused(void **state)
         struct model *model;
         ingot_error error = {0};
         for (uint32_t k = 0; k < rows[i].n; k++) {
-            char name[16];
+            char name[24];
             snprintf(name, sizeof name, "part%u.gguf", k);
             write_part(state, name, rows[i].numbers[k], rows[i].counts[k], rows[i].n_tensors);
             paths[k] = scratch_path(state, name);
