@@ -16,7 +16,7 @@
 #include "convert/select.h"
 #include "convert/spill.h"
 
-enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096 };
+enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096, SHOWN_REFUSALS = 20 };
 
 struct convert_values {
     const char *target;
@@ -46,6 +46,9 @@ struct conversion {
     struct tensor_notes notes;
     struct left_out left_out;
     struct convert_result result;
+    uint32_t n_refused; /* tensors that the target cannot hold */
+    json_t *told;       /* what a reader of the target will miss; NULL unless as JSON */
+    bool told_failed;
 };
 
 static const struct choice compressions[] = {
@@ -141,10 +144,27 @@ static void tensor_done(void *context, const struct model_tensor *tensor, const 
     notes_add(&c->notes, tensor, encoding, coded_bytes, error);
 }
 
+static void refused(void *context, const struct model_tensor *tensor, const char *why)
+{
+    struct conversion *c = context;
+    if (c->n_refused++ >= SHOWN_REFUSALS) return;
+    char *name = text_safe(tensor->name, tensor->name_bytes);
+    report_refusal(c->n_sources == 1 ? c->sources[0] : NULL, "%s: %s",
+                   name ? name : "out of memory", why);
+    free(name);
+}
+
+static void note(void *context, const char *text)
+{
+    struct conversion *c = context;
+    if (!c->values->quiet) report_note(c->values->target, "%s", text);
+    if (c->told) json_add(c->told, json_string(text), &c->told_failed);
+}
+
 static int print_json(const struct conversion *c)
 {
     const struct convert_result *r = &c->result;
-    bool failed = false;
+    bool failed = c->told_failed;
     json_t *root = json_object();
     json_t *sources = json_array();
     for (uint32_t i = 0; i < c->n_sources; i++) {
@@ -160,9 +180,11 @@ static int print_json(const struct conversion *c)
     json_put(root, "target_bytes", json_count(r->target_bytes), &failed);
     json_put(root, "coded_bits_per_weight", json_number(notes_bits_per_weight(&c->notes)), &failed);
     json_put(root, "n_attachments_lost", json_count(r->n_attachments_lost), &failed);
+    json_put(root, "n_metadata_lost", json_count(r->n_metadata_lost), &failed);
     json_put(root, "n_tensors_left_out", json_count(c->left_out.n_tensors), &failed);
     json_put(root, "n_attachments_left_out", json_count(c->left_out.n_attachments), &failed);
     json_put(root, "restorable", json_boolean(r->restorable), &failed);
+    json_put(root, "notes", json_incref(c->told), &failed);
     json_put(root, "tensors", notes_json(&c->notes, &failed), &failed);
     return json_print(root, failed, EXITS_DONE);
 }
@@ -210,8 +232,11 @@ static int print_summary(const struct conversion *c)
     }
     const double share =
         r->source_bytes > 0 ? 100 * (double)r->target_bytes / (double)r->source_bytes : 100;
-    fprintf(c->out, "%s: %s tensor%s, %s re-encoded\n", target, text_count(r->n_tensors).at,
+    fprintf(c->out, "%s: %s tensor%s, %s re-encoded", target, text_count(r->n_tensors).at,
             plural(r->n_tensors), r->n_encoded > 0 ? text_count(r->n_encoded).at : "none");
+    const uint32_t n_repacked = notes_n_repacked(&c->notes);
+    if (n_repacked > 0) fprintf(c->out, ", %s repacked exactly", text_count(n_repacked).at);
+    fputc('\n', c->out);
     fprintf(c->out, "%s -> %s (%.1f %%); %.2f bits per weight before lossless compression\n",
             text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
             notes_bits_per_weight(&c->notes));
@@ -230,6 +255,21 @@ failed:
 
 /* ------------------------------------------------------------------ the verb */
 
+/* Says why, but of tensors that are refused, which were told one by one. */
+static int failed(const struct conversion *c, const ingot_error *error)
+{
+    const char *source = c->n_sources == 1 ? c->sources[0] : NULL;
+    if (error->status == INGOT_EXISTS) {
+        return report_refusal(c->values->target, "exists already; --force replaces it");
+    }
+    if (c->n_refused == 0) return report_error(source, error);
+    if (c->n_refused > SHOWN_REFUSALS) {
+        report_refusal(source, "and %s more", text_count(c->n_refused - SHOWN_REFUSALS).at);
+    }
+    return report_refusal(source, "%s of its tensors cannot be in %s; nothing was written",
+                          text_count(c->n_refused).at, c->values->target);
+}
+
 static int convert(struct conversion *c, const struct model *model)
 {
     const struct convert_values *v = c->values;
@@ -242,20 +282,20 @@ static int convert(struct conversion *c, const struct model *model)
         .progress = &progress,
         .context = c,
         .tensor_done = tensor_done,
+        .refused = refused,
+        .note = note,
     };
     ingot_error error = {0};
     if (!v->quiet) report_model_notes(c->sources[0], model);
     if (v->dry_run) {
-        const struct dry_run plan = {model, c->sources[0], v->target, &options, v->json, v->quiet};
-        return dry_run(&plan);
+        const struct dry_run plan = {model, v->target, &options, c->told, v->quiet};
+        int exits = EXITS_DONE;
+        return dry_run(&plan, &exits, &error) == INGOT_OK ? exits : failed(c, &error);
     }
     c->left_out = model_left_out(model);
     const ingot_status status = convert_model(model, v->target, &options, &c->result, &error);
     progress_bar_erase(&c->bar);
-    if (status == INGOT_EXISTS) {
-        return report_refusal(v->target, "exists already; --force replaces it");
-    }
-    if (status != INGOT_OK) return report_error(c->n_sources == 1 ? c->sources[0] : NULL, &error);
+    if (status != INGOT_OK) return failed(c, &error);
     if (c->notes.failed) return report_no_memory();
     if (v->json) return print_json(c);
     return v->quiet ? EXITS_DONE : print_summary(c);
@@ -310,6 +350,7 @@ static int run(const void *values, struct operands operands)
         .notes = {.allocator = &memory},
         .out = to_stdout ? stderr : stdout,
         .bar = progress_bar_begin(v->quiet),
+        .told = v->json ? json_array() : NULL,
     };
     status = assume_read("convert", &v->assume, &c.assumptions);
     if (status != EXITS_DONE) return status;
@@ -320,6 +361,7 @@ static int run(const void *values, struct operands operands)
     } else {
         status = report_error(operands.n == 1 ? operands.at[0] : NULL, &error);
     }
+    json_decref(c.told);
     notes_release(&c.notes);
     model_close(model);
     free(folder);
@@ -329,8 +371,8 @@ static int run(const void *values, struct operands operands)
 #define AT(member) .offset = offsetof(struct convert_values, member)
 static const struct option options[] = {
     {"output", 'o', OPTION_TEXT, .required = true, AT(target), .value_name = "DST",
-     .help = "the file to write: NAME.ingot, NAME.safetensors, or - for an .ingot file on "
-             "standard output"},
+     .help = "the file to write: NAME.ingot, NAME.safetensors, NAME.gguf, or - for an .ingot file "
+             "on standard output"},
     {"encode", 0, OPTION_TEXT, AT(encode), .value_name = "PRESET[+PRESET]",
      .help = "re-encode the weight matrices and measure what that loses; --list-encodings lists "
              "the presets"},

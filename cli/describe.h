@@ -12,10 +12,17 @@
 void describe_terms(const ingot_file *file, uint32_t tensor, FILE *out);
 json_t *describe_terms_json(const ingot_file *file, uint32_t tensor, bool *failed);
 
-/* The metadata, a line each; values past max_bytes bytes are cut (0: never). */
-ingot_status describe_metadata(struct span blob, size_t max_bytes, FILE *out, ingot_error *error);
-/* Appends to an array; a failure of the metadata itself is the status. */
-ingot_status describe_metadata_json(struct span blob, json_t *array, bool *failed,
+/* The metadata, a line each; unless whole, long texts and arrays are cut, and it is said how long
+ * they are. */
+ingot_status describe_metadata(struct span blob, bool whole, FILE *out, ingot_error *error);
+/* Appends to an array; a failure of the metadata itself is the status. Only arrays are cut. */
+ingot_status describe_metadata_json(struct span blob, bool whole, json_t *array, bool *failed,
                                     ingot_error *error);
+
+/* One value, whole: a text as it is but for what would steer a terminal, an array's elements a line
+ * each. */
+void describe_value(const struct metadata_value *value, FILE *out);
+json_t *describe_entry_json(const char *key, uint32_t key_bytes, const struct metadata_value *value,
+                            bool whole, bool *failed);
 
 #endif

@@ -4,103 +4,39 @@
 
 #include "cli/describe.h"
 #include "cli/json.h"
+#include "cli/table.h"
 #include "cli/text.h"
+#include "convert/metadata_scalar.h"
 
-/* ------------------------------------------------------------------ scalars */
+enum { SHOWN_TEXT_BYTES = 72, SHOWN_ELEMENT_BYTES = 24, SHOWN_ELEMENTS = 8 };
 
-enum scalar_kind { SCALAR_NONE, SCALAR_UNSIGNED, SCALAR_SIGNED, SCALAR_FLOAT, SCALAR_BOOL };
-
-static const struct {
-    enum scalar_kind kind;
-    uint32_t n_bytes;
-} scalars[] = {
-    [META_U8] = {SCALAR_UNSIGNED, 1},  [META_I8] = {SCALAR_SIGNED, 1},
-    [META_U16] = {SCALAR_UNSIGNED, 2}, [META_I16] = {SCALAR_SIGNED, 2},
-    [META_U32] = {SCALAR_UNSIGNED, 4}, [META_I32] = {SCALAR_SIGNED, 4},
-    [META_F32] = {SCALAR_FLOAT, 4},    [META_BOOL] = {SCALAR_BOOL, 1},
-    [META_STRING] = {SCALAR_NONE, 0},  [META_ARRAY] = {SCALAR_NONE, 0},
-    [META_U64] = {SCALAR_UNSIGNED, 8}, [META_I64] = {SCALAR_SIGNED, 8},
-    [META_F64] = {SCALAR_FLOAT, 8},
-};
-
-static uint64_t unsigned_of(const struct metadata_value *value)
+static ingot_status fail_memory(ingot_error *error)
 {
-    uint8_t padded[8] = {0};
-    memcpy(padded, value->bytes.data, scalars[value->type].n_bytes);
-    return load_u64(padded);
-}
-
-static int64_t signed_of(const struct metadata_value *value)
-{
-    const uint64_t bits = unsigned_of(value);
-    const uint64_t sign = (uint64_t)1 << (scalars[value->type].n_bytes * 8 - 1);
-    return (int64_t)((bits ^ sign) - sign);
-}
-
-static double float_of(const struct metadata_value *value)
-{
-    const uint64_t bits = unsigned_of(value);
-    if (value->type == META_F32) return (double)f32_from_bits((uint32_t)bits);
-    double v;
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static void print_scalar(const struct metadata_value *value, FILE *out)
-{
-    switch (scalars[value->type].kind) {
-    case SCALAR_UNSIGNED: fprintf(out, "%llu", (unsigned long long)unsigned_of(value)); break;
-    case SCALAR_SIGNED: fprintf(out, "%lld", (long long)signed_of(value)); break;
-    case SCALAR_FLOAT:
-        fprintf(out, "%.*g", value->type == META_F32 ? 9 : 17, float_of(value));
-        break;
-    case SCALAR_BOOL: fputs(value->bytes.data[0] ? "true" : "false", out); break;
-    case SCALAR_NONE: break;
-    }
-}
-
-static json_t *scalar_json(const struct metadata_value *value)
-{
-    switch (scalars[value->type].kind) {
-    case SCALAR_UNSIGNED: return json_count(unsigned_of(value));
-    case SCALAR_SIGNED: return json_integer((json_int_t)signed_of(value));
-    case SCALAR_FLOAT: return json_number(float_of(value));
-    case SCALAR_BOOL: return json_boolean(value->bytes.data[0]);
-    case SCALAR_NONE: break;
-    }
-    return json_null();
+    *error = (ingot_error){.status = INGOT_NO_MEMORY, .offset = INGOT_NO_OFFSET};
+    return INGOT_NO_MEMORY;
 }
 
 /* ------------------------------------------------------------------ in words */
 
-static void print_value(const struct metadata_value *value, FILE *out);
+static void print_value(const struct metadata_value *value, size_t max_bytes, FILE *out);
 
-static void print_array(const struct metadata_value *array, FILE *out)
+/* max_bytes 0: all of it. */
+static void print_array(const struct metadata_value *array, size_t max_bytes, FILE *out)
 {
     struct cursor at = cursor_over(array->bytes.data, array->bytes.n_bytes);
     struct metadata_value element;
-    const char *gap = "";
+    uint64_t n = 0;
     fputc('[', out);
     while (metadata_element(&at, array->element_type, &element, NULL) == INGOT_OK) {
-        fputs(gap, out);
-        print_value(&element, out);
-        gap = ", ";
+        if (n > 0) fputs(", ", out);
+        if (max_bytes > 0 && n == SHOWN_ELEMENTS) {
+            fprintf(out, "... %s more", text_count(array->count - n).at);
+            break;
+        }
+        print_value(&element, max_bytes > 0 ? SHOWN_ELEMENT_BYTES : 0, out);
+        n++;
     }
     fputc(']', out);
-}
-
-/* Arrays nest only so deep, which reading the entry proved [R-712]. */
-static void print_value(const struct metadata_value *value, FILE *out)
-{
-    if (value->type == META_ARRAY) {
-        print_array(value, out);
-    } else if (value->type == META_STRING) {
-        fputc('"', out);
-        fwrite(value->bytes.data, 1, (size_t)value->bytes.n_bytes, out);
-        fputc('"', out);
-    } else {
-        print_scalar(value, out);
-    }
 }
 
 /* Cuts between characters. */
@@ -112,45 +48,54 @@ static size_t cut_length(const char *text, size_t n_bytes, size_t max_bytes)
     return n;
 }
 
-static ingot_status print_entry(const char *key, uint32_t key_bytes,
-                                const struct metadata_value *value, size_t max_bytes, FILE *out,
-                                ingot_error *error)
+static void print_text(const struct metadata_value *value, size_t max_bytes, FILE *out)
+{
+    const size_t n_bytes = (size_t)value->bytes.n_bytes;
+    const size_t n = cut_length((const char *)value->bytes.data, n_bytes, max_bytes);
+    fputc('"', out);
+    fwrite(value->bytes.data, 1, n, out);
+    fputc('"', out);
+    if (n < n_bytes) fprintf(out, "... (%s bytes)", text_count(n_bytes).at);
+}
+
+/* Arrays nest only so deep, which reading the entry proved [R-712]. */
+static void print_value(const struct metadata_value *value, size_t max_bytes, FILE *out)
+{
+    if (value->type == META_ARRAY) {
+        print_array(value, max_bytes, out);
+    } else if (value->type == META_STRING) {
+        print_text(value, max_bytes, out);
+    } else {
+        fputs(metadata_scalar_text(value).at, out);
+    }
+}
+
+static void add_row(struct table *table, const char *key, uint32_t key_bytes,
+                    const struct metadata_value *value, bool whole)
 {
     char *text = NULL;
     size_t n_bytes = 0;
-    char *safe_key = NULL;
-    char *safe_text = NULL;
-    ingot_status status = INGOT_OK;
     FILE *memory = open_memstream(&text, &n_bytes);
-    if (memory) {
-        print_value(value, memory);
-        fclose(memory);
-    }
-    const size_t n_shown = text ? cut_length(text, n_bytes, max_bytes) : 0;
-    safe_key = text_safe(key, key_bytes);
-    safe_text = text ? text_safe(text, n_shown) : NULL;
-    if (!safe_key || !safe_text) {
-        *error = (ingot_error){.status = INGOT_NO_MEMORY, .offset = INGOT_NO_OFFSET};
-        status = INGOT_NO_MEMORY;
-        goto done;
-    }
-    fprintf(out, "  %s (%s", safe_key, metadata_type_name(value->type));
+    table_bytes(table, key, key_bytes);
     if (value->type == META_ARRAY) {
-        fprintf(out, " of %s %s", text_count(value->count).at,
-                metadata_type_name(value->element_type));
+        table_cell(table, "array of %s %s", text_count(value->count).at,
+                   metadata_type_name(value->element_type));
+    } else {
+        table_cell(table, "%s", metadata_type_name(value->type));
     }
-    fprintf(out, "): %s", safe_text);
-    if (n_shown < n_bytes) fprintf(out, "... (%s more)", text_bytes(n_bytes - n_shown).at);
-    fputc('\n', out);
-done:
-    free(safe_text);
-    free(safe_key);
+    if (memory) {
+        print_value(value, whole ? 0 : SHOWN_TEXT_BYTES, memory);
+        if (fclose(memory) != 0) table->failed = true;
+        table_bytes(table, text, n_bytes);
+    }
+    table->failed = table->failed || !memory;
     free(text);
-    return status;
 }
 
-ingot_status describe_metadata(struct span blob, size_t max_bytes, FILE *out, ingot_error *error)
+ingot_status describe_metadata(struct span blob, bool whole, FILE *out, ingot_error *error)
 {
+    static const struct column columns[] = {{"metadata", false}, {"type", false}, {"", false}};
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
     struct metadata_walk walk;
     ingot_status status = metadata_open(blob, &walk, error);
     while (status == INGOT_OK) {
@@ -158,37 +103,85 @@ ingot_status describe_metadata(struct span blob, size_t max_bytes, FILE *out, in
         uint32_t key_bytes = 0;
         struct metadata_value value;
         status = metadata_next(&walk, &key, &key_bytes, &value, error);
-        if (status == INGOT_END) return INGOT_OK;
-        if (status == INGOT_OK) status = print_entry(key, key_bytes, &value, max_bytes, out, error);
+        if (status == INGOT_OK) add_row(&table, key, key_bytes, &value, whole);
     }
+    if (status == INGOT_END) {
+        status = table.failed || !table_print(&table, out, 0) ? fail_memory(error) : INGOT_OK;
+    }
+    table_release(&table);
     return status;
+}
+
+/* Line by line, as what is made safe has no line ends. */
+static void print_lines(const struct metadata_value *value, FILE *out)
+{
+    const char *text = (const char *)value->bytes.data;
+    size_t left = (size_t)value->bytes.n_bytes;
+    for (;;) {
+        const char *end = left > 0 ? memchr(text, '\n', left) : NULL;
+        const size_t n = end ? (size_t)(end - text) : left;
+        char *safe = text_safe(text, n);
+        fprintf(out, "%s\n", safe ? safe : "(out of memory)");
+        free(safe);
+        if (!end) return;
+        text = end + 1;
+        left -= n + 1;
+    }
+}
+
+void describe_value(const struct metadata_value *value, FILE *out)
+{
+    if (value->type == META_ARRAY) {
+        struct cursor at = cursor_over(value->bytes.data, value->bytes.n_bytes);
+        struct metadata_value element;
+        while (metadata_element(&at, value->element_type, &element, NULL) == INGOT_OK) {
+            describe_value(&element, out);
+        }
+    } else if (value->type == META_STRING) {
+        print_lines(value, out);
+    } else {
+        fprintf(out, "%s\n", metadata_scalar_text(value).at);
+    }
 }
 
 /* ------------------------------------------------------------------ as JSON */
 
-/* Puts "value" (and "value_hex"); an array's value is an array of such objects only where its
- * elements are not scalars. */
-static void put_value(json_t *object, const struct metadata_value *value, bool *failed);
+static json_t *scalar_json(const struct metadata_value *value)
+{
+    switch (metadata_scalar_kind(value)) {
+    case SCALAR_UNSIGNED: return json_count(metadata_unsigned(value));
+    case SCALAR_SIGNED: return json_integer((json_int_t)metadata_signed(value));
+    case SCALAR_FLOAT: return json_number(metadata_float(value));
+    case SCALAR_BOOL: return json_boolean(metadata_unsigned(value));
+    case SCALAR_NONE: break;
+    }
+    return json_null();
+}
 
-static json_t *array_json(const struct metadata_value *array, bool *failed)
+static void put_value(json_t *object, const struct metadata_value *value, bool whole, bool *failed);
+
+/* An array of objects with "value" only where its elements are not scalars. */
+static json_t *array_json(const struct metadata_value *array, bool whole, bool *failed)
 {
     struct cursor at = cursor_over(array->bytes.data, array->bytes.n_bytes);
     struct metadata_value element;
     json_t *list = json_array();
-    while (metadata_element(&at, array->element_type, &element, NULL) == INGOT_OK) {
+    for (uint64_t n = 0; whole || n < SHOWN_ELEMENTS; n++) {
         json_t *one = NULL;
-        if (scalars[element.type].kind != SCALAR_NONE) {
+        if (metadata_element(&at, array->element_type, &element, NULL) != INGOT_OK) break;
+        if (metadata_scalar_kind(&element) != SCALAR_NONE) {
             one = scalar_json(&element);
         } else {
             one = json_object();
-            put_value(one, &element, failed);
+            put_value(one, &element, whole, failed);
         }
         json_add(list, one, failed);
     }
     return list;
 }
 
-static void put_value(json_t *object, const struct metadata_value *value, bool *failed)
+/* Puts "value" (and "value_hex"). */
+static void put_value(json_t *object, const struct metadata_value *value, bool whole, bool *failed)
 {
     if (value->type == META_STRING) {
         json_put_bytes(object, "value", (const char *)value->bytes.data,
@@ -196,13 +189,25 @@ static void put_value(json_t *object, const struct metadata_value *value, bool *
     } else if (value->type == META_ARRAY) {
         json_put(object, "element_type", json_string(metadata_type_name(value->element_type)),
                  failed);
-        json_put(object, "value", array_json(value, failed), failed);
+        json_put(object, "count", json_count(value->count), failed);
+        json_put(object, "cut", json_boolean(!whole && value->count > SHOWN_ELEMENTS), failed);
+        json_put(object, "value", array_json(value, whole, failed), failed);
     } else {
         json_put(object, "value", scalar_json(value), failed);
     }
 }
 
-ingot_status describe_metadata_json(struct span blob, json_t *array, bool *failed,
+json_t *describe_entry_json(const char *key, uint32_t key_bytes, const struct metadata_value *value,
+                            bool whole, bool *failed)
+{
+    json_t *one = json_object();
+    json_put_bytes(one, "key", key, key_bytes, failed);
+    json_put(one, "type", json_string(metadata_type_name(value->type)), failed);
+    put_value(one, value, whole, failed);
+    return one;
+}
+
+ingot_status describe_metadata_json(struct span blob, bool whole, json_t *array, bool *failed,
                                     ingot_error *error)
 {
     struct metadata_walk walk;
@@ -214,11 +219,7 @@ ingot_status describe_metadata_json(struct span blob, json_t *array, bool *faile
         status = metadata_next(&walk, &key, &key_bytes, &value, error);
         if (status == INGOT_END) return INGOT_OK;
         if (status != INGOT_OK) break;
-        json_t *one = json_object();
-        json_put_bytes(one, "key", key, key_bytes, failed);
-        json_put(one, "type", json_string(metadata_type_name(value.type)), failed);
-        put_value(one, &value, failed);
-        json_add(array, one, failed);
+        json_add(array, describe_entry_json(key, key_bytes, &value, whole, failed), failed);
     }
     return status;
 }

@@ -75,7 +75,9 @@ static int print_json(const struct dry_run *run, const struct convert_plan *plan
              plan->target_bytes ? json_count(plan->target_bytes) : json_null(), failed);
     json_put(root, "at_most", json_boolean(plan->at_most), failed);
     json_put(root, "n_attachments_lost", json_count(plan->n_attachments_lost), failed);
+    json_put(root, "n_metadata_lost", json_count(plan->n_metadata_lost), failed);
     json_put(root, "restorable", json_boolean(plan->restorable), failed);
+    json_put(root, "notes", json_incref(run->told), failed);
     json_put(root, "tensors", json_incref(l->tensors), failed);
     return json_print(root, *failed, EXITS_DONE);
 }
@@ -115,22 +117,19 @@ static int print_text(const struct dry_run *run, const struct convert_plan *plan
     return EXITS_DONE;
 }
 
-int dry_run(const struct dry_run *run)
+ingot_status dry_run(const struct dry_run *run, int *exits, ingot_error *error)
 {
     static const struct column columns[] = {
         {"tensor", false}, {"dtype", false}, {"shape", false},     {"encoding", false},
         {"", false},       {"bytes", true},  {"bits/weight", true}};
     struct listing l = {
         .table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns},
-        .tensors = run->json ? json_array() : NULL,
+        .tensors = run->told ? json_array() : NULL,
     };
     struct convert_plan plan = {.context = &l, .tensor = take};
-    ingot_error error = {0};
-    int status = EXITS_DONE;
-    if (convert_plan(run->model, run->target, run->options, &plan, &error) != INGOT_OK) {
-        status = report_error(run->source, &error);
-    } else {
-        status = run->json ? print_json(run, &plan, &l) : print_text(run, &plan, &l);
+    const ingot_status status = convert_plan(run->model, run->target, run->options, &plan, error);
+    if (status == INGOT_OK) {
+        *exits = run->told ? print_json(run, &plan, &l) : print_text(run, &plan, &l);
     }
     json_decref(l.tensors);
     table_release(&l.table);

@@ -7,59 +7,23 @@
 
 #include "cli/assume.h"
 #include "cli/describe.h"
+#include "cli/json.h"
 #include "cli/lookup.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "format/records.h"
 
-enum { SHOWN_METADATA_BYTES = 72 };
-
-struct inspect_values {
+struct inspect_options {
     const char *tensor;
+    const char *key;
     struct texts assume;
     bool json;
     bool quiet;
     bool verbose;
 };
-
-/* ------------------------------------------------------------------ facts */
-
-bool inspect_is_alias(const struct model *model, uint32_t index, uint32_t *alias_of)
-{
-    const ingot_file *file = model_container(model);
-    if (!file) return false;
-    ingot_tensor facts;
-    ingot_file_tensor(file, index, &facts);
-    *alias_of = facts.alias_of;
-    return facts.alias_of != INGOT_NONE;
-}
-
-struct inspect_totals inspect_totals(const struct model *model)
-{
-    struct inspect_totals totals = {.n_tensors = model_n_tensors(model)};
-    for (uint32_t i = 0; i < totals.n_tensors; i++) {
-        struct model_tensor tensor;
-        uint32_t alias_of = 0;
-        if (inspect_is_alias(model, i, &alias_of)) continue;
-        model_tensor(model, i, &tensor);
-        totals.n_weights += tensor.n_rows * tensor.n_cols;
-        totals.stored_bytes += tensor.stored_bytes;
-    }
-    return totals;
-}
-
-double inspect_bits_per_weight(uint64_t n_bytes, uint64_t n_weights)
-{
-    return n_weights > 0 ? (double)n_bytes * 8 / (double)n_weights : 0;
-}
-
-bool inspect_restorable(const struct model *model)
-{
-    const ingot_file *file = model_container(model);
-    return file && ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0) != INGOT_NONE;
-}
 
 /* ------------------------------------------------------------------ plain text */
 
@@ -72,23 +36,54 @@ static void print_container(const ingot_file *file)
            text_count(ingot_file_bytes(file)).at);
 }
 
-static void print_facts(const struct model *model)
+static void print_facts(const struct model *model, const struct inspect_sum *all)
 {
     const ingot_file *file = model_container(model);
-    const struct inspect_totals totals = inspect_totals(model);
     printf("format:      %s", model_format(model));
     if (file) printf(" %u.%u", (unsigned)VERSION_MAJOR, (unsigned)VERSION_MINOR);
     putchar('\n');
-    if (file) print_container(file);
-    printf("tensors:     %s, %s weights\n", text_count(totals.n_tensors).at,
-           text_count(totals.n_weights).at);
-    printf("stored:      %s in tensors, %.2f bits per weight\n", text_bytes(totals.stored_bytes).at,
-           inspect_bits_per_weight(totals.stored_bytes, totals.n_weights));
+    if (file) {
+        print_container(file);
+    } else {
+        printf("files:       %s\n", text_bytes(model_source_bytes(model)).at);
+    }
+    printf("tensors:     %s, %s weights\n", text_count(all->n_tensors).at,
+           text_count(all->n_weights).at);
+    printf("stored:      %s in tensors, %.2f bits per weight\n", text_bytes(all->stored_bytes).at,
+           inspect_bits_per_weight(all->stored_bytes, all->n_weights));
     if (file) {
         printf("restorable:  %s\n", inspect_restorable(model)
                                         ? "yes, \"ingot restore\" gives the source files again"
                                         : "no, it does not hold what restoring takes");
     }
+}
+
+static int print_and_release(struct table *table)
+{
+    putchar('\n');
+    const bool printed = table_print(table, stdout, 0);
+    table_release(table);
+    return printed ? EXITS_DONE : EXITS_SYSTEM;
+}
+
+static int print_encodings(const struct inspect_totals *totals)
+{
+    static const struct column columns[] = {{"encoding", false},
+                                            {"tensors", true},
+                                            {"weights", true},
+                                            {"stored", true},
+                                            {"bits/weight", true}};
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    if (totals->n_encodings == 0) return EXITS_DONE;
+    for (uint32_t i = 0; i < totals->n_encodings; i++) {
+        const struct inspect_sum *sum = &totals->encodings[i];
+        table_cell(&table, "%s", sum->encoding);
+        table_cell(&table, "%s", text_count(sum->n_tensors).at);
+        table_cell(&table, "%s", text_count(sum->n_weights).at);
+        table_cell(&table, "%s", text_bytes(sum->stored_bytes).at);
+        table_cell(&table, "%.2f", inspect_bits_per_weight(sum->stored_bytes, sum->n_weights));
+    }
+    return print_and_release(&table);
 }
 
 static int print_tensors(const struct model *model)
@@ -97,9 +92,10 @@ static int print_tensors(const struct model *model)
         {"tensor", false}, {"dtype", false},      {"shape", false}, {"encoding", false},
         {"stored", true},  {"bits/weight", true}, {"", false}};
     struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    if (model_n_tensors(model) == 0) return EXITS_DONE;
     for (uint32_t i = 0; i < model_n_tensors(model); i++) {
+        const uint32_t alias_of = model_alias_of(model, i);
         struct model_tensor t;
-        uint32_t alias_of = 0;
         model_tensor(model, i, &t);
         table_bytes(&table, t.name, t.name_bytes);
         table_cell(&table, "%s", ingot_dtype_name(t.dtype));
@@ -107,7 +103,7 @@ static int print_tensors(const struct model *model)
         table_cell(&table, "%s", t.encoding);
         table_cell(&table, "%s", text_bytes(t.stored_bytes).at);
         table_cell(&table, "%.2f", inspect_bits_per_weight(t.stored_bytes, t.n_rows * t.n_cols));
-        if (inspect_is_alias(model, i, &alias_of)) {
+        if (alias_of != INGOT_NONE) {
             struct model_tensor other;
             model_tensor(model, alias_of, &other);
             table_cell(&table, "same as %.*s", (int)other.name_bytes, other.name);
@@ -115,10 +111,7 @@ static int print_tensors(const struct model *model)
             table_cell(&table, "%s", "");
         }
     }
-    putchar('\n');
-    const bool printed = table_print(&table, stdout, 0);
-    table_release(&table);
-    return printed ? EXITS_DONE : EXITS_SYSTEM;
+    return print_and_release(&table);
 }
 
 static int print_metadata(const struct model *model, const char *path, bool whole)
@@ -126,9 +119,8 @@ static int print_metadata(const struct model *model, const char *path, bool whol
     const struct span blob = model_metadata(model);
     ingot_error error = {0};
     if (blob.n_bytes == 0) return EXITS_DONE;
-    puts("\nmetadata:");
-    const ingot_status status =
-        describe_metadata(blob, whole ? 0 : SHOWN_METADATA_BYTES, stdout, &error);
+    putchar('\n');
+    const ingot_status status = describe_metadata(blob, whole, stdout, &error);
     return status == INGOT_OK ? EXITS_DONE : report_error(path, &error);
 }
 
@@ -144,27 +136,58 @@ static int print_attachments(const struct model *model)
         table_cell(&table, "%s", attachment.name);
         table_cell(&table, "%s", text_count(attachment.n_bytes).at);
     }
-    putchar('\n');
-    const bool printed = table_print(&table, stdout, 0);
-    table_release(&table);
-    return printed ? EXITS_DONE : EXITS_SYSTEM;
+    return print_and_release(&table);
 }
 
-static int print_model(const struct model *model, const char *path, const struct inspect_values *v)
+static int print_model(const struct model *model, const char *path,
+                       const struct inspect_options *options)
 {
-    print_facts(model);
-    if (v->quiet) return EXITS_DONE;
-    int status = print_tensors(model);
-    if (status == EXITS_DONE) status = print_attachments(model);
-    if (status == EXITS_DONE) status = print_metadata(model, path, v->verbose);
+    struct inspect_totals totals;
+    if (!inspect_totals(model, &totals)) return report_no_memory();
+    print_facts(model, &totals.all);
+    int status = EXITS_DONE;
+    if (!options->quiet) {
+        status = print_encodings(&totals);
+        if (status == EXITS_DONE) status = print_tensors(model);
+        if (status == EXITS_DONE) status = print_attachments(model);
+        if (status == EXITS_DONE) status = print_metadata(model, path, options->verbose);
+    }
+    inspect_totals_release(&totals);
     return status;
 }
 
-static int print_tensor(const struct model *model, uint32_t index)
+/* ------------------------------------------------------------------ one tensor */
+
+static int print_values(const struct model *model, const char *path, uint32_t index)
+{
+    struct progress_bar bar = progress_bar_begin(false);
+    const struct progress progress = progress_bar_reports(&bar);
+    struct inspect_values v;
+    ingot_error error = {0};
+    const ingot_status status = inspect_values(model, index, &progress, &v, &error);
+    progress_bar_erase(&bar);
+    if (inspect_has_no_values(status)) {
+        char *why = error_text(&error);
+        printf("values:      none to show: %s\n", why ? why : "out of memory");
+        free(why);
+        return EXITS_DONE;
+    }
+    if (status != INGOT_OK) return report_error(path, &error);
+    printf("values:      min %.6g, max %.6g, mean %.6g, deviation %.6g\n", v.min, v.max, v.mean,
+           v.deviation);
+    printf("             %s zero, %s NaN, %s infinite\n", text_count(v.n_zero).at,
+           text_count(v.n_nan).at, text_count(v.n_infinite).at);
+    fputs("first:      ", stdout);
+    for (uint32_t i = 0; i < v.n_first; i++) printf(" %.6g", (double)v.first[i]);
+    puts(v.n > v.n_first ? " ..." : "");
+    return EXITS_DONE;
+}
+
+static int print_tensor(const struct model *model, const char *path, uint32_t index)
 {
     const ingot_file *file = model_container(model);
+    const uint32_t alias_of = model_alias_of(model, index);
     struct model_tensor t;
-    uint32_t alias_of = 0;
     model_tensor(model, index, &t);
     char *name = text_safe(t.name, t.name_bytes);
     char *encoding = text_safe(t.encoding, strlen(t.encoding));
@@ -181,58 +204,102 @@ static int print_tensor(const struct model *model, uint32_t index)
     printf("read as:     %s rows of %s columns\n", text_count(t.n_rows).at,
            text_count(t.n_cols).at);
     printf("encoding:    %s\n", encoding);
+    if (t.foreign.name && t.foreign.block_weights > 0) {
+        printf("blocks:      %u weights in %u bytes each\n", (unsigned)t.foreign.block_weights,
+               (unsigned)t.foreign.block_bytes);
+    }
     printf("stored:      %s, %.3f bits per weight\n", text_bytes(t.stored_bytes).at,
            inspect_bits_per_weight(t.stored_bytes, n_weights));
-    if (inspect_is_alias(model, index, &alias_of)) puts("alias:       shares another's terms");
-    if (file) {
-        puts("terms:");
-        describe_terms(file, index, stdout);
-    }
+    if (alias_of != INGOT_NONE) puts("alias:       shares another's terms");
     free(encoding);
     free(name);
-    return EXITS_DONE;
+    if (file) {
+        puts("terms:");
+        describe_terms(file, t.number, stdout);
+    }
+    return print_values(model, path, index);
 }
 
 /* ------------------------------------------------------------------ the verb */
 
-static int inspect(const struct model *model, const char *path, const struct inspect_values *v)
+static int inspect_tensor(const struct model *model, const char *path,
+                          const struct inspect_options *options)
 {
-    if (!v->tensor) {
-        return v->json ? inspect_json(model, path) : print_model(model, path, v);
-    }
-    const uint32_t index = lookup_tensor(model, v->tensor);
+    const uint32_t index = lookup_tensor(model, options->tensor);
     if (index == INGOT_NONE) {
         const struct lookup_kinds kinds = {"tensor", true, false};
-        return lookup_failed(model, path, v->tensor, kinds);
+        return lookup_failed(model, path, options->tensor, kinds);
     }
-    return v->json ? inspect_tensor_json(model, index) : print_tensor(model, index);
+    return options->json ? inspect_tensor_json(model, path, index)
+                         : print_tensor(model, path, index);
+}
+
+static int inspect_key(const struct model *model, const char *path,
+                       const struct inspect_options *options)
+{
+    struct metadata_value value;
+    char *nearest = NULL;
+    ingot_error error = {0};
+    const ingot_status status = inspect_find_key(model, options->key, &value, &nearest, &error);
+    if (status == INGOT_NOT_FOUND) {
+        const int exits = nearest
+                              ? report_refusal(path, "there is no key \"%s\"; did you mean \"%s\"?",
+                                               options->key, nearest)
+                              : report_refusal(path, "there is no key \"%s\"", options->key);
+        free(nearest);
+        return exits;
+    }
+    if (status != INGOT_OK) return report_error(path, &error);
+    if (options->json) {
+        bool failed = false;
+        const uint32_t key_bytes = (uint32_t)strlen(options->key);
+        json_t *entry = describe_entry_json(options->key, key_bytes, &value, true, &failed);
+        return json_print(entry, failed, EXITS_DONE);
+    }
+    describe_value(&value, stdout);
+    return EXITS_DONE;
 }
 
 static int run(const void *values, struct operands operands)
 {
-    const struct inspect_values *v = values;
+    const struct inspect_options *options = values;
+    const char *path = operands.at[0];
     struct model *model = NULL;
     struct assumptions assumptions;
     ingot_error error = {0};
-    int status = assume_read("inspect", &v->assume, &assumptions);
+    if (options->tensor && options->key) {
+        return report_usage("inspect", "--tensor and --key exclude each other");
+    }
+    int status = assume_read("inspect", &options->assume, &assumptions);
     if (status != EXITS_DONE) return status;
     if (model_open_assuming(operands.at, 1, &assumptions, NULL, &model, &error) != INGOT_OK) {
-        return report_error(operands.at[0], &error);
+        return report_error(path, &error);
     }
-    report_model_notes(operands.at[0], model);
-    status = inspect(model, operands.at[0], v);
+    report_model_notes(path, model);
+    if (options->tensor) {
+        status = inspect_tensor(model, path, options);
+    } else if (options->key) {
+        status = inspect_key(model, path, options);
+    } else {
+        status = options->json ? inspect_json(model, path, options->verbose)
+                               : print_model(model, path, options);
+    }
     model_close(model);
     return status;
 }
 
-#define AT(member) .offset = offsetof(struct inspect_values, member)
-static const struct option options[] = {
+#define AT(member) .offset = offsetof(struct inspect_options, member)
+static const struct option option_table[] = {
     {"tensor", 't', OPTION_TEXT, AT(tensor), .value_name = "NAME",
-     .help = "print what is known of one tensor, with its terms and codings"},
-    ASSUME_OPTION(offsetof(struct inspect_values, assume)),
+     .help = "print what is known of one tensor, with its terms and codings, and read it for its "
+             "values as f32"},
+    {"key", 'k', OPTION_TEXT, AT(key), .value_name = "NAME",
+     .help = "print the value of one metadata key, whole and alone; an array's elements a line "
+             "each"},
+    ASSUME_OPTION(offsetof(struct inspect_options, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the facts as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
-    {"verbose", 'v', OPTION_FLAG, AT(verbose), .help = "print metadata values whole"},
+    {"verbose", 'v', OPTION_FLAG, AT(verbose), .help = "print metadata values whole, also as JSON"},
     {0},
 };
 
@@ -242,15 +309,16 @@ const struct verb verb_inspect = {
     .operands = "FILE",
     .min_operands = 1,
     .max_operands = 1,
-    .about = "Prints format, totals, tensors, attachments and metadata of an .ingot file, a "
-             ".safetensors file, or a checkpoint in a folder or an archive. Only the index is "
-             "read; \"ingot validate\" "
-             "checks the rest.",
+    .about = "Prints format, totals, tensors, attachments and metadata of a model in any format "
+             "that \"ingot convert\" reads. Long texts and arrays of the metadata are cut, and it "
+             "is said how long they are; as JSON only arrays are, marked by \"cut\". But for "
+             "--tensor only headers are read; \"ingot validate\" checks the rest.",
     .examples = "  ingot inspect model.ingot\n"
                 "  ingot inspect model/ -q\n"
                 "  ingot inspect model.ingot --tensor lm_head.weight\n"
+                "  ingot inspect model.ingot --key general.architecture\n"
                 "  ingot inspect model.ingot --json | jq '.tensors[].encoding'\n",
-    .options = options,
-    .values_bytes = sizeof(struct inspect_values),
+    .options = option_table,
+    .values_bytes = sizeof(struct inspect_options),
     .run = run,
 };

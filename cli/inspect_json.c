@@ -5,6 +5,7 @@
 #include "cli/describe.h"
 #include "cli/inspect.h"
 #include "cli/json.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "format/records.h"
 
@@ -26,7 +27,7 @@ static void put_container(json_t *root, const struct model *model, bool *failed)
 static json_t *tensor_json(const struct model *model, uint32_t index, bool *failed)
 {
     struct model_tensor t;
-    uint32_t alias_of = 0;
+    const uint32_t alias_of = model_alias_of(model, index);
     json_t *one = json_object();
     json_t *dims = json_array();
     model_tensor(model, index, &t);
@@ -35,10 +36,15 @@ static json_t *tensor_json(const struct model *model, uint32_t index, bool *fail
     json_put(one, "dtype", json_string(ingot_dtype_name(t.dtype)), failed);
     json_put(one, "shape", dims, failed);
     json_put_bytes(one, "encoding", t.encoding, strlen(t.encoding), failed);
+    if (t.foreign.name) {
+        json_put_bytes(one, "foreign", t.foreign.name, strlen(t.foreign.name), failed);
+        json_put(one, "block_weights", json_count(t.foreign.block_weights), failed);
+        json_put(one, "block_bytes", json_count(t.foreign.block_bytes), failed);
+    }
     json_put(one, "stored_bytes", json_count(t.stored_bytes), failed);
     json_put(one, "bits_per_weight",
              json_number(inspect_bits_per_weight(t.stored_bytes, t.n_rows * t.n_cols)), failed);
-    if (inspect_is_alias(model, index, &alias_of)) {
+    if (alias_of != INGOT_NONE) {
         struct model_tensor other;
         model_tensor(model, alias_of, &other);
         json_put_bytes(one, "alias_of", other.name, other.name_bytes, failed);
@@ -46,49 +52,126 @@ static json_t *tensor_json(const struct model *model, uint32_t index, bool *fail
     return one;
 }
 
-int inspect_tensor_json(const struct model *model, uint32_t index)
+/* "values": null where there are none. */
+static void put_values(json_t *object, const struct inspect_values *v, bool *failed)
 {
+    json_t *values = json_object();
+    json_t *first = json_array();
+    for (uint32_t i = 0; i < v->n_first; i++) {
+        json_add(first, json_number((double)v->first[i]), failed);
+    }
+    json_put(values, "n", json_count(v->n), failed);
+    json_put(values, "n_zero", json_count(v->n_zero), failed);
+    json_put(values, "n_nan", json_count(v->n_nan), failed);
+    json_put(values, "n_infinite", json_count(v->n_infinite), failed);
+    json_put(values, "min", json_number(v->min), failed);
+    json_put(values, "max", json_number(v->max), failed);
+    json_put(values, "mean", json_number(v->mean), failed);
+    json_put(values, "deviation", json_number(v->deviation), failed);
+    json_put(values, "first", first, failed);
+    json_put(object, "values", values, failed);
+}
+
+int inspect_tensor_json(const struct model *model, const char *path, uint32_t index)
+{
+    struct progress_bar bar = progress_bar_begin(false);
+    const struct progress progress = progress_bar_reports(&bar);
     const ingot_file *file = model_container(model);
+    struct model_tensor t;
+    struct inspect_values values;
+    ingot_error error = {0};
     bool failed = false;
+    const ingot_status status = inspect_values(model, index, &progress, &values, &error);
+    progress_bar_erase(&bar);
+    if (status != INGOT_OK && !inspect_has_no_values(status)) return report_error(path, &error);
+    model_tensor(model, index, &t);
     json_t *one = tensor_json(model, index, &failed);
-    if (file) json_put(one, "terms", describe_terms_json(file, index, &failed), &failed);
+    json_put(one, "n_rows", json_count(t.n_rows), &failed);
+    json_put(one, "n_cols", json_count(t.n_cols), &failed);
+    if (file) json_put(one, "terms", describe_terms_json(file, t.number, &failed), &failed);
+    if (status == INGOT_OK) {
+        put_values(one, &values, &failed);
+    } else {
+        json_put(one, "values", json_null(), &failed);
+    }
     return json_print(one, failed, EXITS_DONE);
 }
 
-int inspect_json(const struct model *model, const char *path)
+static void put_sum(json_t *object, const struct inspect_sum *sum, bool *failed)
 {
-    const struct inspect_totals totals = inspect_totals(model);
-    const struct span metadata = model_metadata(model);
-    ingot_error error = {0};
-    bool failed = false;
-    json_t *root = json_object();
-    json_t *tensors = json_array();
-    json_t *attachments = json_array();
-    json_t *entries = json_array();
-    json_put_bytes(root, "path", path, strlen(path), &failed);
-    json_put(root, "format", json_string(model_format(model)), &failed);
-    put_container(root, model, &failed);
-    json_put(root, "n_tensors", json_count(totals.n_tensors), &failed);
-    json_put(root, "n_weights", json_count(totals.n_weights), &failed);
-    json_put(root, "stored_bytes", json_count(totals.stored_bytes), &failed);
-    json_put(root, "bits_per_weight",
-             json_number(inspect_bits_per_weight(totals.stored_bytes, totals.n_weights)), &failed);
-    for (uint32_t i = 0; i < totals.n_tensors; i++) {
-        json_add(tensors, tensor_json(model, i, &failed), &failed);
+    json_put(object, "n_tensors", json_count(sum->n_tensors), failed);
+    json_put(object, "n_weights", json_count(sum->n_weights), failed);
+    json_put(object, "stored_bytes", json_count(sum->stored_bytes), failed);
+    json_put(object, "bits_per_weight",
+             json_number(inspect_bits_per_weight(sum->stored_bytes, sum->n_weights)), failed);
+}
+
+static json_t *encodings_json(const struct inspect_totals *totals, bool *failed)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < totals->n_encodings; i++) {
+        const struct inspect_sum *sum = &totals->encodings[i];
+        json_t *one = json_object();
+        json_put_bytes(one, "encoding", sum->encoding, strlen(sum->encoding), failed);
+        put_sum(one, sum, failed);
+        json_add(list, one, failed);
     }
+    return list;
+}
+
+static json_t *attachments_json(const struct model *model, bool *failed)
+{
+    json_t *list = json_array();
     for (uint32_t i = 0; i < model_n_attachments(model); i++) {
         struct model_attachment attachment;
         json_t *one = json_object();
         model_attachment(model, i, &attachment);
-        json_put_bytes(one, "name", attachment.name, strlen(attachment.name), &failed);
-        json_put(one, "n_bytes", json_count(attachment.n_bytes), &failed);
-        json_add(attachments, one, &failed);
+        json_put_bytes(one, "name", attachment.name, strlen(attachment.name), failed);
+        json_put(one, "n_bytes", json_count(attachment.n_bytes), failed);
+        json_add(list, one, failed);
     }
+    return list;
+}
+
+static json_t *notes_of(const struct model *model, bool *failed)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < model_n_notes(model); i++) {
+        json_t *one = json_object();
+        json_put_bytes(one, "note", model_note(model, i), strlen(model_note(model, i)), failed);
+        json_add(list, one, failed);
+    }
+    return list;
+}
+
+int inspect_json(const struct model *model, const char *path, bool whole)
+{
+    const struct span metadata = model_metadata(model);
+    struct inspect_totals totals;
+    ingot_error error = {0};
     ingot_status status = INGOT_OK;
-    if (metadata.n_bytes > 0) status = describe_metadata_json(metadata, entries, &failed, &error);
+    bool failed = false;
+    if (!inspect_totals(model, &totals)) return report_no_memory();
+    json_t *root = json_object();
+    json_t *tensors = json_array();
+    json_t *entries = json_array();
+    json_put_bytes(root, "path", path, strlen(path), &failed);
+    json_put(root, "format", json_string(model_format(model)), &failed);
+    json_put(root, "source_bytes", json_count(model_source_bytes(model)), &failed);
+    put_container(root, model, &failed);
+    put_sum(root, &totals.all, &failed);
+    json_put(root, "encodings", encodings_json(&totals, &failed), &failed);
+    for (uint32_t i = 0; i < model_n_tensors(model); i++) {
+        json_add(tensors, tensor_json(model, i, &failed), &failed);
+    }
+    if (metadata.n_bytes > 0) {
+        status = describe_metadata_json(metadata, whole, entries, &failed, &error);
+    }
     json_put(root, "tensors", tensors, &failed);
-    json_put(root, "attachments", attachments, &failed);
+    json_put(root, "attachments", attachments_json(model, &failed), &failed);
     json_put(root, "metadata", entries, &failed);
+    json_put(root, "notes", notes_of(model, &failed), &failed);
+    inspect_totals_release(&totals);
     if (status != INGOT_OK) {
         json_decref(root);
         return report_error(path, &error);

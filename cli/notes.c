@@ -39,6 +39,7 @@ void notes_add(struct tensor_notes *notes, const struct model_tensor *tensor, co
         .n_weights = tensor->n_rows * tensor->n_cols,
         .coded_bytes = coded_bytes,
         .measured = error != NULL,
+        .repacked = error == NULL && coded_bytes > 0 && strcmp(encoding, tensor->encoding) != 0,
     };
     snprintf(note->encoding, sizeof note->encoding, "%s", encoding);
     if (error) note->error = *error;
@@ -66,6 +67,13 @@ double notes_bits_per_weight(const struct tensor_notes *notes)
     return bits_per_weight(n_bytes, n_weights);
 }
 
+uint32_t notes_n_repacked(const struct tensor_notes *notes)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < notes->n; i++) n += notes->at[i].repacked;
+    return n;
+}
+
 static void add_row(struct table *table, const struct tensor_note *note)
 {
     table_bytes(table, note->name, note->name_bytes);
@@ -75,7 +83,7 @@ static void add_row(struct table *table, const struct tensor_note *note)
         table_cell(table, "%s", text_decibels(note->error.sqnr_db, note->error.n_different).at);
         table_cell(table, "%.3g", note->error.max_error);
     } else {
-        table_cell(table, "kept");
+        table_cell(table, note->repacked ? "repacked" : "kept");
         table_cell(table, "0");
     }
 }
@@ -157,6 +165,7 @@ json_t *notes_json(const struct tensor_notes *notes, bool *failed)
         json_put(one, "bits_per_weight",
                  json_number(bits_per_weight(note->coded_bytes, note->n_weights)), failed);
         json_put(one, "kept", json_boolean(!note->measured), failed);
+        json_put(one, "repacked", json_boolean(note->repacked), failed);
         if (note->measured) error_json(one, &note->error, failed);
         json_add(tensors, one, failed);
     }

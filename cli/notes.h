@@ -13,6 +13,7 @@ struct tensor_note {
     uint64_t n_weights;
     uint64_t coded_bytes;
     bool measured; /* re-encoded: error is set */
+    bool repacked; /* in another encoding, with the same values */
     char encoding[96];
     struct tensor_error error;
 };
@@ -32,6 +33,7 @@ void notes_release(struct tensor_notes *notes);
 
 /* Bits per weight over all of them, before lossless compression. */
 double notes_bits_per_weight(const struct tensor_notes *notes);
+uint32_t notes_n_repacked(const struct tensor_notes *notes);
 /* All tensors as a table, and the n_worst of those whose values changed. False when memory was
  * lacking. */
 bool notes_print(const struct tensor_notes *notes, FILE *out);

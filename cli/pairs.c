@@ -19,6 +19,7 @@ struct comparison {
     uint64_t total_weights;
     uint8_t *bytes_a; /* RAW_STEP_BYTES each */
     uint8_t *bytes_b;
+    bool *paired; /* tensors of B that have been compared */
 };
 
 typedef ingot_status read_bits(const struct model *model, uint32_t index, uint64_t offset,
@@ -42,7 +43,7 @@ static read_bits *bits_reader(const struct model_tensor *a, const struct model_t
 {
     const struct model_foreign *f = &a->foreign;
     const struct model_foreign *g = &b->foreign;
-    if (a->rank != b->rank || memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) != 0) return NULL;
+    if (!shapes_match(a, b)) return NULL;
     if (a->raw && b->raw && a->dtype == b->dtype) {
         *n_bytes = ingot_raw_bytes(a->dtype, a->n_rows * a->n_cols);
         return model_read_raw;
@@ -82,6 +83,7 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
     uint64_t n_bytes = 0;
     read_bits *const read = bits_reader(&a, &b, &n_bytes);
     pair->both_raw = read != NULL;
+    pair->reshaped = shapes_match(&a, &b) && !shapes_equal(&a, &b);
     ingot_error why = {0};
     ingot_status status = INGOT_OK;
     bool same_bits = false;
@@ -113,7 +115,19 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
 static void tell(struct pair_visitor *visitor, const struct pair *pair)
 {
     visitor->counts[pair->verdict]++;
+    visitor->n_reshaped += pair->reshaped;
     visitor->visit(visitor->context, pair);
+}
+
+static uint32_t partner_of(const struct comparison *c, const struct pair_visitor *visitor,
+                           uint32_t index)
+{
+    struct model_tensor tensor;
+    uint32_t found = 0;
+    if (visitor->partners) return visitor->partners[index];
+    model_tensor(c->a, index, &tensor);
+    const ingot_status status = model_find(c->b, tensor.name, tensor.name_bytes, &found);
+    return status == INGOT_OK ? found : INGOT_NONE;
 }
 
 static ingot_status visit_a(struct comparison *c, struct pair_visitor *visitor, ingot_error *error)
@@ -121,12 +135,13 @@ static ingot_status visit_a(struct comparison *c, struct pair_visitor *visitor, 
     for (uint32_t i = 0; i < model_n_tensors(c->a); i++) {
         struct model_tensor tensor;
         model_tensor(c->a, i, &tensor);
-        struct pair pair = {.verdict = PAIR_ONLY_A, .a = i, .b = INGOT_NONE};
+        struct pair pair = {.verdict = PAIR_ONLY_A, .a = i, .b = partner_of(c, visitor, i)};
         pair.name = tensor.name;
         pair.name_bytes = tensor.name_bytes;
-        if (model_find(c->b, tensor.name, tensor.name_bytes, &pair.b) == INGOT_OK) {
+        if (pair.b != INGOT_NONE) {
             const ingot_status status = compare_pair(c, &pair, error);
             if (status != INGOT_OK) return status;
+            c->paired[pair.b] = true;
         }
         tell(visitor, &pair);
         c->done_weights += tensor.n_rows * tensor.n_cols;
@@ -139,9 +154,8 @@ static void visit_only_b(const struct comparison *c, struct pair_visitor *visito
 {
     for (uint32_t i = 0; i < model_n_tensors(c->b); i++) {
         struct model_tensor tensor;
-        uint32_t found = 0;
+        if (c->paired[i]) continue;
         model_tensor(c->b, i, &tensor);
-        if (model_find(c->a, tensor.name, tensor.name_bytes, &found) == INGOT_OK) continue;
         const struct pair pair = {.verdict = PAIR_ONLY_B,
                                   .name = tensor.name,
                                   .name_bytes = tensor.name_bytes,
@@ -163,7 +177,8 @@ ingot_status pairs_visit(const struct model *a, const struct model *b, struct pr
     }
     c.bytes_a = malloc(RAW_STEP_BYTES);
     c.bytes_b = malloc(RAW_STEP_BYTES);
-    if (!c.bytes_a || !c.bytes_b) {
+    c.paired = calloc((size_t)model_n_tensors(b) + 1, sizeof *c.paired);
+    if (!c.bytes_a || !c.bytes_b || !c.paired) {
         *error = (ingot_error){.status = INGOT_NO_MEMORY, .offset = INGOT_NO_OFFSET};
         status = INGOT_NO_MEMORY;
         goto done;
@@ -172,6 +187,7 @@ ingot_status pairs_visit(const struct model *a, const struct model *b, struct pr
     if (status == INGOT_OK) visit_only_b(&c, visitor);
 done:
     progress_bar_erase(bar);
+    free(c.paired);
     free(c.bytes_b);
     free(c.bytes_a);
     return status;

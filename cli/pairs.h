@@ -21,8 +21,9 @@ enum pair_verdict {
 /* All pointers die with the call that gets them. */
 struct pair {
     enum pair_verdict verdict;
-    bool both_raw; /* bits could be compared */
-    const char *name;
+    bool both_raw;    /* bits could be compared */
+    bool reshaped;    /* the shapes are equal but for dimensions of 1 */
+    const char *name; /* in A, or in B when it is only there */
     uint32_t name_bytes;
     uint32_t a; /* index in model A, or INGOT_NONE */
     uint32_t b;
@@ -34,7 +35,10 @@ struct pair {
 struct pair_visitor {
     void *context;
     void (*visit)(void *context, const struct pair *pair);
+    const uint32_t *partners; /* of each tensor of A, that of B or INGOT_NONE; each at most once.
+                                 NULL: the one of the same name */
     uint64_t counts[N_PAIR_VERDICTS]; /* filled by pairs_visit */
+    uint64_t n_reshaped;              /* likewise */
 };
 
 /* Visits the tensors of A in order, then those that only B has. Fails when the system does. */
@@ -53,8 +57,8 @@ void pairs_list_begin(struct pairs_list *list, const struct model *a, const stru
                       bool as_json);
 void pairs_list_visit(void *context, const struct pair *pair);
 /* "28 tensors: 20 identical, 8 different" on stdout, and as n_identical... */
-void pairs_print_totals(const uint64_t counts[N_PAIR_VERDICTS]);
-void pairs_put_totals(json_t *object, const uint64_t counts[N_PAIR_VERDICTS], bool *failed);
+void pairs_print_totals(const struct pair_visitor *visitor);
+void pairs_put_totals(json_t *object, const struct pair_visitor *visitor, bool *failed);
 void pairs_list_release(struct pairs_list *list);
 
 #endif

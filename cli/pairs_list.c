@@ -44,18 +44,55 @@ static const char *encoding_of(const struct model *model, uint32_t index)
     return tensor.encoding;
 }
 
-static void add_outcome(struct table *table, const struct pair *pair)
+/* "[256, 1] and [256]", of a pair. */
+static struct text shapes_of(const struct pairs_list *list, const struct pair *pair)
 {
-    char *why = pair->verdict == PAIR_REFUSED ? error_text(&pair->why) : NULL;
-    table_cell(table, "%s%s%s", verdicts[pair->verdict].text, why ? ": " : "", why ? why : "");
-    free(why);
+    struct model_tensor a;
+    struct model_tensor b;
+    struct text text;
+    model_tensor(list->a, pair->a, &a);
+    model_tensor(list->b, pair->b, &b);
+    snprintf(text.at, sizeof text.at, "%.90s and %.90s", text_shape(a.rank, a.dims).at,
+             text_shape(b.rank, b.dims).at);
+    return text;
+}
+
+static void add_outcome(struct pairs_list *list, const struct pair *pair)
+{
+    struct table *table = &list->table;
+    const char *verdict = verdicts[pair->verdict].text;
+    if (pair->verdict == PAIR_REFUSED) {
+        char *why = error_text(&pair->why);
+        table_cell(table, "%s: %s", verdict, why ? why : "");
+        free(why);
+    } else if (pair->reshaped) {
+        table_cell(table, "%s; the shapes %s differ in dimensions of 1", verdict,
+                   shapes_of(list, pair).at);
+    } else {
+        table_cell(table, "%s", verdict);
+    }
+}
+
+/* The name of the partner where it is another. */
+static bool other_name(const struct pairs_list *list, const struct pair *pair,
+                       struct model_tensor *b)
+{
+    if (pair->a == INGOT_NONE || pair->b == INGOT_NONE) return false;
+    model_tensor(list->b, pair->b, b);
+    return b->name_bytes != pair->name_bytes || memcmp(b->name, pair->name, b->name_bytes) != 0;
 }
 
 static void add_row(struct pairs_list *list, const struct pair *pair)
 {
     struct table *table = &list->table;
     const struct tensor_error *error = &pair->error;
-    table_bytes(table, pair->name, pair->name_bytes);
+    struct model_tensor other;
+    if (other_name(list, pair, &other)) {
+        table_cell(table, "%.*s = %.*s", (int)pair->name_bytes, pair->name, (int)other.name_bytes,
+                   other.name);
+    } else {
+        table_bytes(table, pair->name, pair->name_bytes);
+    }
     table_cell(table, "%s", encoding_of(list->a, pair->a));
     table_cell(table, "%s", encoding_of(list->b, pair->b));
     if (pair->measured) {
@@ -70,7 +107,7 @@ static void add_row(struct pairs_list *list, const struct pair *pair)
         table_cell(table, "%s", text);
         table_cell(table, "%s", text);
     }
-    add_outcome(table, pair);
+    add_outcome(list, pair);
 }
 
 static void put_encoding(json_t *object, const char *key, const struct model *model, uint32_t index,
@@ -85,6 +122,11 @@ static void add_json(struct pairs_list *list, const struct pair *pair)
     json_t *one = json_object();
     bool *failed = &list->failed;
     json_put_bytes(one, "name", pair->name, pair->name_bytes, failed);
+    struct model_tensor other;
+    if (other_name(list, pair, &other)) {
+        json_put_bytes(one, "name_b", other.name, other.name_bytes, failed);
+    }
+    json_put(one, "reshaped", json_boolean(pair->reshaped), failed);
     json_put(one, "verdict", json_string(verdicts[pair->verdict].json), failed);
     put_encoding(one, "encoding_a", list->a, pair->a, failed);
     put_encoding(one, "encoding_b", list->b, pair->b, failed);
@@ -107,8 +149,9 @@ void pairs_list_visit(void *context, const struct pair *pair)
     }
 }
 
-void pairs_print_totals(const uint64_t counts[N_PAIR_VERDICTS])
+void pairs_print_totals(const struct pair_visitor *visitor)
 {
+    const uint64_t *counts = visitor->counts;
     uint64_t total = 0;
     for (size_t i = 0; i < N_PAIR_VERDICTS; i++) total += counts[i];
     printf("%s tensor%s", text_count(total).at, total == 1 ? "" : "s");
@@ -118,16 +161,22 @@ void pairs_print_totals(const uint64_t counts[N_PAIR_VERDICTS])
         printf("%s%s %s", gap, text_count(counts[i]).at, verdicts[i].total);
         gap = ", ";
     }
+    if (visitor->n_reshaped > 0) {
+        printf("; %s in another shape, but for dimensions of 1 the same",
+               text_count(visitor->n_reshaped).at);
+    }
     putchar('\n');
 }
 
-void pairs_put_totals(json_t *object, const uint64_t counts[N_PAIR_VERDICTS], bool *failed)
+void pairs_put_totals(json_t *object, const struct pair_visitor *visitor, bool *failed)
 {
+    const uint64_t *counts = visitor->counts;
     char key[32];
     for (size_t i = 0; i < N_PAIR_VERDICTS; i++) {
         snprintf(key, sizeof key, "n_%s", verdicts[i].json);
         json_put(object, key, json_count(counts[i]), failed);
     }
+    json_put(object, "n_reshaped", json_count(visitor->n_reshaped), failed);
 }
 
 void pairs_list_release(struct pairs_list *list)

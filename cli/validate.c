@@ -94,7 +94,7 @@ static void print_against(const struct validation *v, const struct pair_visitor 
     if (v->values->quiet) return;
     if (!table_print(&list->table, stdout, 0)) list->failed = true;
     fputs("\nagainst the source: ", stdout);
-    pairs_print_totals(visitor->counts);
+    pairs_print_totals(visitor);
 }
 
 /* Counts what the source does not allow while the list keeps it. */
@@ -107,8 +107,8 @@ static void visit(void *context, const struct pair *pair)
 {
     struct against_context *a = context;
     const bool changed_bits = pair->both_raw && pair->verdict == PAIR_DIFFERENT;
-    const bool deviates =
-        changed_bits || pair->verdict == PAIR_REFUSED || pair->verdict == PAIR_ONLY_A;
+    const bool deviates = changed_bits || pair->reshaped || pair->verdict == PAIR_REFUSED ||
+                          pair->verdict == PAIR_ONLY_A;
     a->v->n_deviating += deviates;
     pairs_list_visit(&a->list, pair);
 }

@@ -1,4 +1,5 @@
 /* One tensor against another, value by value. Knows no format. */
+#include <stdio.h>
 #include <string.h>
 
 #include "convert/convert.h"
@@ -10,9 +11,47 @@
 
 enum { STEP_VALUES = 1 << 20 };
 
-static bool same_shape(const struct model_tensor *a, const struct model_tensor *b)
+bool shapes_equal(const struct model_tensor *a, const struct model_tensor *b)
 {
     return a->rank == b->rank && memcmp(a->dims, b->dims, a->rank * sizeof *a->dims) == 0;
+}
+
+bool shapes_match(const struct model_tensor *a, const struct model_tensor *b)
+{
+    uint32_t i = 0;
+    uint32_t k = 0;
+    for (;;) {
+        while (i < a->rank && a->dims[i] == 1) i++;
+        while (k < b->rank && b->dims[k] == 1) k++;
+        if (i == a->rank || k == b->rank) return i == a->rank && k == b->rank;
+        if (a->dims[i++] != b->dims[k++]) return false;
+    }
+}
+
+struct shape_text {
+    char at[96];
+};
+
+static struct shape_text shape_text(const struct model_tensor *t)
+{
+    struct shape_text text = {"["};
+    for (uint32_t k = 0; k < t->rank; k++) {
+        const size_t n = strlen(text.at);
+        snprintf(text.at + n, sizeof text.at - n, "%s%llu", k ? ", " : "",
+                 (unsigned long long)t->dims[k]);
+    }
+    const size_t n = strlen(text.at);
+    snprintf(text.at + n, sizeof text.at - n, "]");
+    return text;
+}
+
+static ingot_status fail_shapes(const struct model_tensor *a, const struct model_tensor *b,
+                                ingot_error *error)
+{
+    const bool as_many = a->n_rows * a->n_cols == b->n_rows * b->n_cols;
+    return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                      name_shown(a->name, a->name_bytes).text, "the shapes differ: %s and %s%s",
+                      shape_text(a).at, shape_text(b).at, as_many ? ", with as many values" : "");
 }
 
 /* Values are compared in pieces of rows of a; b may cut the same values into other rows, so pieces
@@ -35,10 +74,7 @@ ingot_status compare_tensors(const struct model *model_a, uint32_t a, const stru
     ingot_status status = INGOT_OK;
     model_tensor(model_a, a, &ta);
     model_tensor(model_b, b, &tb);
-    if (!same_shape(&ta, &tb)) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
-                          name_shown(ta.name, ta.name_bytes).text, "the shapes differ");
-    }
+    if (!shapes_match(&ta, &tb)) return fail_shapes(&ta, &tb, error);
     const uint64_t n_values = ta.n_rows * ta.n_cols;
     const uint64_t n_step = min_u64(step_values(&ta, &tb), n_values);
     float *values_a = ingot_allocate_zeroed(NULL, n_step, sizeof *values_a);

@@ -3,9 +3,11 @@
 #include "convert/convert.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/names.h"
 #include "convert/sink.h"
 #include "format/bytes.h"
 #include "format/fail.h"
@@ -17,6 +19,7 @@ static const struct sink {
 } sinks[] = {
     {".ingot", sink_ingot, plan_ingot},
     {".safetensors", sink_safetensors, plan_safetensors},
+    {".gguf", sink_gguf, plan_gguf},
     {"-", sink_ingot, plan_ingot},
 };
 enum { N_SINKS = sizeof sinks / sizeof *sinks };
@@ -150,6 +153,38 @@ void conversion_tensor_done(const struct conversion *c, const struct model_tenso
 {
     if (c->options->tensor_done == NULL) return;
     c->options->tensor_done(c->options->context, tensor, encoding, coded_bytes, error);
+}
+
+void conversion_refuse(struct conversion *c, const struct model_tensor *tensor, const char *why,
+                       ingot_error *error)
+{
+    if (c->n_refused++ == 0) {
+        ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                   name_shown(tensor->name, tensor->name_bytes).text, "%s", why);
+    }
+    if (c->options->refused) c->options->refused(c->options->context, tensor, why);
+}
+
+ingot_status conversion_refusals(const struct conversion *c, ingot_error *error)
+{
+    if (c->n_refused == 0) return INGOT_OK;
+    if (c->n_refused > 1 && error) {
+        const size_t n = strlen(error->what);
+        snprintf(error->what + n, sizeof error->what - n, " (%u tensors cannot be written)",
+                 c->n_refused);
+    }
+    return INGOT_REFUSED;
+}
+
+void conversion_note(const struct conversion *c, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    if (c->options->note == NULL) return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    c->options->note(c->options->context, text);
 }
 
 static ingot_status pass(void *context, uint64_t offset, uint64_t n_bytes, void *dst,

@@ -26,6 +26,10 @@ struct convert_options {
     void *context;
     void (*tensor_done)(void *context, const struct model_tensor *tensor, const char *encoding,
                         uint64_t coded_bytes, const struct tensor_error *error);
+    /* Both may be NULL. Called once for each tensor that the target cannot hold, before anything is
+     * written; and for each thing that a reader of the target will miss: a sentence for people. */
+    void (*refused)(void *context, const struct model_tensor *tensor, const char *why);
+    void (*note)(void *context, const char *text);
 };
 
 struct convert_result {
@@ -35,9 +39,12 @@ struct convert_result {
     uint64_t target_bytes;
     bool restorable;             /* ingot restore gives the source files back */
     uint32_t n_attachments_lost; /* that the target format has no place for */
+    uint32_t n_metadata_lost;    /* entries, likewise */
 };
 
-/* Any model to an .ingot file, or (by suffix) to .safetensors where it can be expressed. */
+/* Any model to an .ingot file, or (by suffix) to .safetensors or .gguf where it can be expressed.
+ * INGOT_REFUSED when it cannot: the error names the first such tensor and says how many there are.
+ */
 ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error);
@@ -54,6 +61,7 @@ struct convert_plan {
     bool at_most;              /* lossless compression will make it less */
     bool restorable;
     uint32_t n_attachments_lost;
+    uint32_t n_metadata_lost;
     /* Called once a tensor, in the order that it would be written in; `encoded` tells that it would
      * not be kept as it is. */
     void *context;
@@ -78,8 +86,12 @@ ingot_status restore_model(const ingot_file *file, const char *target, bool repl
                            const struct progress *progress, struct restore_result *result,
                            ingot_error *error);
 
-/* Compares tensor a of one model with tensor b of another, row by row. INGOT_REFUSED when their
- * shapes differ. */
+/* Whether shapes are equal when dimensions of 1 are not counted: some formats drop them. */
+bool shapes_match(const struct model_tensor *a, const struct model_tensor *b);
+bool shapes_equal(const struct model_tensor *a, const struct model_tensor *b);
+
+/* Compares tensor a of one model with tensor b of another, in C order. INGOT_REFUSED when their
+ * shapes do not match. */
 ingot_status compare_tensors(const struct model *model_a, uint32_t a, const struct model *model_b,
                              uint32_t b, const struct progress *progress,
                              struct tensor_error *result, ingot_error *error);

@@ -11,6 +11,7 @@
 
 #include "convert/input.h"
 #include "convert/model_kind.h"
+#include "convert/foreign_blocks.h"
 #include "convert/names.h"
 #include "convert/raw_values.h"
 #include "convert/source_gguf.h"
@@ -153,7 +154,7 @@ static const struct format *format_of(const struct path_facts *facts)
         }
     }
     for (uint32_t i = 0; i < N_FORMATS; i++) {
-        if (!facts->folder && formats[i].head(facts)) return &formats[i];
+        if (!facts->folder && formats[i].suffix && formats[i].head(facts)) return &formats[i];
     }
     return NULL;
 }
@@ -331,6 +332,11 @@ uint32_t model_alias_of(const struct model *model, uint32_t index)
 ingot_status model_decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
                               uint64_t n_rows, float *dst, ingot_error *error)
 {
+    struct model_tensor t;
+    model_tensor(model, index, &t);
+    if (foreign_blocks_type(&t)) {
+        return foreign_blocks_decode(model, index, first_row, n_rows, dst, error);
+    }
     return model->kind->decode_f32(model, index, first_row, n_rows, dst, error);
 }
 

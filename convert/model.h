@@ -37,7 +37,7 @@ struct model_tensor {
     uint64_t n_rows; /* over the whole stack */
     uint64_t n_cols;
     uint64_t stored_bytes;        /* in the source, with tables and masks */
-    const char *encoding;         /* for people: "bf16", "int4-g32" */
+    const char *encoding;         /* for people: "bf16", "int4-g32"; lives as long as the model */
     bool raw;                     /* model_read_raw works: the bits are those of dtype */
     struct model_foreign foreign; /* model_read_foreign works where it has a name */
 };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "convert/encode.h"
+#include "convert/foreign_blocks.h"
 #include "convert/names.h"
 #include "convert/select.h"
 #include "convert/sink.h"
@@ -55,11 +56,17 @@ static ingot_status plan_encoding(const struct encoding *encoding, const struct 
     return status;
 }
 
-/* What a tensor that is kept takes: its logical bytes, or its terms as they are. */
+/* What a tensor that is kept takes: its logical bytes, foreign blocks as streams, or its terms as
+ * they are. Whether blocks can be streams is proved only when they are converted. */
 static uint64_t kept_bytes(const struct model *model, const struct model_tensor *t)
 {
     const ingot_file *file = model_container(model);
     ingot_tensor described;
+    struct stack_shape stack;
+    const struct gguf_type *type = foreign_blocks_type(t);
+    if (file == NULL && type && stack_of(t->rank, t->dims, t->stack, t->split, &stack)) {
+        return blocks_coded_bytes(type->id, stack);
+    }
     if (file == NULL) return t->stored_bytes;
     ingot_file_tensor(file, t->number, &described);
     return described.coded_bytes;

@@ -6,6 +6,7 @@
 #include "convert/encode_tensor.h"
 #include "convert/encoding.h"
 #include "convert/hash.h"
+#include "format/compiler.h"
 #include "format/writer.h"
 
 struct conversion {
@@ -17,6 +18,7 @@ struct conversion {
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
     uint64_t part_bytes; /* of the tensor that is being written */
+    uint32_t n_refused;  /* tensors that the target cannot hold */
 };
 
 /* Tells the progress: within_bytes of the part that is being written are done. */
@@ -29,6 +31,14 @@ void conversion_end_part(struct conversion *c);
 void conversion_tensor_done(const struct conversion *c, const struct model_tensor *tensor,
                             const char *encoding, uint64_t coded_bytes,
                             const struct tensor_error *error);
+
+/* Tells the options' refused, and keeps the first refusal in *error. */
+void conversion_refuse(struct conversion *c, const struct model_tensor *tensor, const char *why,
+                       ingot_error *error);
+/* INGOT_OK, or INGOT_REFUSED when there were refusals; *error then says how many. */
+ingot_status conversion_refusals(const struct conversion *c, ingot_error *error);
+/* Tells the options' note. */
+void conversion_note(const struct conversion *c, const char *format, ...) INGOT_PRINTF(2, 3);
 
 /* Bytes of a tensor or attachment on their way to a writer, which takes them in order: hashed as
  * they pass. */
@@ -46,9 +56,11 @@ struct byte_source passing_source(struct passing_bytes *passing);
 /* The targets: one row each in convert.c. */
 ingot_status sink_ingot(struct conversion *c, ingot_error *error);
 ingot_status sink_safetensors(struct conversion *c, ingot_error *error);
+ingot_status sink_gguf(struct conversion *c, ingot_error *error);
 /* What they would write. Of the plan, n_tensors and source_bytes are filled in. */
 ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error);
 ingot_status plan_safetensors(struct conversion *c, struct convert_plan *plan, ingot_error *error);
+ingot_status plan_gguf(struct conversion *c, struct convert_plan *plan, ingot_error *error);
 /* Adds a tensor to a plan. */
 void plan_tensor(struct convert_plan *plan, const struct model_tensor *tensor, const char *encoding,
                  uint64_t coded_bytes, bool encoded);

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "convert/copy_tensor.h"
+#include "convert/foreign_blocks.h"
+#include "convert/hold_blocks.h"
 #include "convert/names.h"
 #include "convert/receipt.h"
 #include "convert/sink.h"
@@ -19,6 +21,7 @@ struct ingot_sink {
     XXH3_state_t *hash;
     uint32_t *attachment_blobs;
     struct coding_copies copies;
+    struct blocks_held blocks;
     bool changed;                /* a tensor does not hold its source's bits */
     struct model_hashes written; /* as the bytes passed */
     struct model_hashes proved;  /* as the source's files were read for their hashes */
@@ -65,12 +68,34 @@ static ingot_status write_metadata(struct ingot_sink *s)
 /* ------------------------------------------------------------------ tensors */
 
 /* Bits of the tensor's own type, or blocks of a foreign one. */
-static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+/* Foreign blocks as streams where they can be proved, else bytes as they are. */
+static ingot_status put_kept(struct ingot_sink *s, uint32_t index, const struct model_tensor *t,
+                             const struct writer_tensor *tensor, uint64_t *coded_bytes)
 {
     const struct model_foreign *f = &t->foreign;
     struct passing_bytes passing = {s->c, index, f->name ? model_read_foreign : model_read_raw,
                                     s->hash, 0};
+    ingot_status status;
+    if (s->copies.file == NULL && foreign_blocks_type(t)) {
+        bool held;
+        status =
+            hold_blocks(&s->blocks, s->c, index, tensor, s->hash, &held, coded_bytes, s->error);
+        if (status != INGOT_OK || held) return status;
+    }
     const struct byte_source source = passing_source(&passing);
+    if (f->name) {
+        const struct ingot_coding coding = opaque_coding(f->name, f->block_weights, f->block_bytes);
+        status = ingot_writer_opaque(s->writer, tensor, &coding, f->n_bytes, &source, s->error);
+    } else {
+        status = ingot_writer_raw(s->writer, tensor, &source, s->error);
+    }
+    *coded_bytes = passing.hashed_bytes;
+    return status;
+}
+
+static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+{
+    uint64_t coded_bytes;
     struct writer_tensor tensor = {
         .name_bytes = t->name_bytes,
         .dtype = t->dtype,
@@ -84,19 +109,13 @@ static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const stru
     memcpy(name, t->name, t->name_bytes);
     name[t->name_bytes] = '\0';
     tensor.name = name;
-    ingot_status status;
-    if (f->name) {
-        const struct ingot_coding coding = opaque_coding(f->name, f->block_weights, f->block_bytes);
-        status = ingot_writer_opaque(s->writer, &tensor, &coding, f->n_bytes, &source, s->error);
-    } else {
-        status = ingot_writer_raw(s->writer, &tensor, &source, s->error);
-    }
+    const ingot_status status = put_kept(s, index, t, &tensor, &coded_bytes);
     ingot_release(NULL, name);
     if (status != INGOT_OK) return status;
     hash_digest(s->hash, s->written.tensors[index]);
     s->kept[index] = true;
     receipt_kept(s->receipt, t, s->written.tensors[index]);
-    conversion_tensor_done(s->c, t, t->encoding, passing.hashed_bytes, NULL);
+    conversion_tensor_done(s->c, t, t->encoding, coded_bytes, NULL);
     return INGOT_OK;
 }
 
@@ -198,6 +217,7 @@ static ingot_status write_source(struct ingot_sink *s)
         goto done;
     }
     if (status == INGOT_OK) status = compare_hashes(s);
+    if (status == INGOT_OK) status = blocks_held_source(&s->blocks, &blob, s->error);
     if (status == INGOT_OK) {
         status = write_blob(s, INGOT_BLOB_SOURCE, NULL, (struct span){blob.data, blob.n_bytes});
     }
@@ -212,6 +232,12 @@ static ingot_status write_receipt(struct ingot_sink *s)
     struct byte_buffer text = {.allocator = s->c->options->allocator};
     for (uint32_t i = 0; i < model_n_notes(s->c->model); i++) {
         receipt_note(s->receipt, model_note(s->c->model, i));
+    }
+    for (uint64_t at = 0; at < s->blocks.notes.n_bytes;) {
+        const char *note = (const char *)s->blocks.notes.data + at;
+        receipt_note(s->receipt, note);
+        conversion_note(s->c, "%s", note);
+        at += strlen(note) + 1;
     }
     ingot_status status = receipt_write(s->receipt, &text, s->error);
     if (status == INGOT_OK) {
@@ -280,6 +306,9 @@ static ingot_status write_all(struct ingot_sink *s)
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
                                               options->allocator, &s->writer, s->error);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
+    if (status == INGOT_OK) {
+        status = blocks_held_begin(&s->blocks, s->writer, model_n_tensors(s->c->model), s->error);
+    }
     if (status == INGOT_OK) status = write_attachments(s);
     if (status == INGOT_OK) status = write_tensors(s);
     if (status == INGOT_OK) status = write_metadata(s);
@@ -297,6 +326,7 @@ ingot_status sink_ingot(struct conversion *c, ingot_error *error)
     struct ingot_sink s = {.c = c, .error = error};
     ingot_status status = begin(&s);
     if (status == INGOT_OK) status = write_all(&s);
+    blocks_held_release(&s.blocks);
     coding_copies_release(&s.copies);
     ingot_writer_close(s.writer);
     ingot_pool_close(s.pool);

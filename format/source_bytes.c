@@ -5,7 +5,7 @@
 #include "format/fail.h"
 #include "format/file.h"
 #include "format/rules.h"
-#include "format/source.h"
+#include "format/source_blocks.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -93,10 +93,25 @@ static ingot_status put_swapped(struct source_rebuild *r, const struct source_se
     return put_pieces(r, ingot_file_read_raw, s->index, n, bits / 8);
 }
 
+static ingot_status put_piece(void *context, const void *bytes, uint64_t n_bytes,
+                              ingot_error *error)
+{
+    (void)error;
+    return put(context, bytes, n_bytes);
+}
+
+static ingot_status put_blocks(struct source_rebuild *r, const struct source_segment *s)
+{
+    const struct byte_sink sink = {r, put_piece};
+    const struct span form = {(const uint8_t *)s->form, s->form_bytes};
+    return form_blocks_put(r->file, s->index, form, &sink, r->error);
+}
+
 static ingot_status put_tensor(struct source_rebuild *r, const struct source_segment *s)
 {
     static ingot_status (*const forms[])(struct source_rebuild *, const struct source_segment *) = {
         [FORM_SWAPPED] = put_swapped,
+        [FORM_BLOCKS] = put_blocks,
     };
     if (s->index >= ingot_file_n_tensors(r->file)) {
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor", "%u",

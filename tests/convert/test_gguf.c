@@ -154,10 +154,12 @@ static void test_as_model(void **state)
         assert_int_equal(t.dims[1], 32);
         assert_int_equal(t.n_rows, 3);
         assert_false(t.raw);
-        float value;
-        assert_int_equal(model_decode_f32(models[i], 0, 0, 1, &value, &error), INGOT_UNSUPPORTED);
-        assert_string_equal(error.field, "matrix.weight");
-        assert_non_null(strstr(error.what, t.foreign.name));
+        /* Blocks in the other byte order are bytes to us. */
+        float values[32];
+        const ingot_status decoded = model_decode_f32(models[i], 0, 0, 1, values, &error);
+        assert_int_equal(decoded, i ? INGOT_UNSUPPORTED : INGOT_OK);
+        if (i) assert_string_equal(error.field, "matrix.weight");
+        if (i) assert_non_null(strstr(error.what, t.foreign.name));
         uint8_t block[18];
         assert_ok(model_read_foreign(models[i], 0, 36, sizeof block, block, &error), &error);
         assert_int_equal(model_read_foreign(models[i], 0, 37, sizeof block, block, &error),

@@ -8,7 +8,7 @@ static void test_targets(void **state)
     static const uint8_t data[4] = {1, 2, 3, 4};
     char *source = scratch_path(state, "t.safetensors");
     char *target = scratch_path(state, "t.ingot");
-    char *unknown = scratch_path(state, "t.gguf");
+    char *unknown = scratch_path(state, "t.unknown");
     struct convert_options options = {.replace = false};
     struct convert_result result;
     struct restore_result restored;
@@ -19,7 +19,7 @@ static void test_targets(void **state)
                       data, 4);
     assert_ok(model_open(&path, 1, NULL, &model, &error), &error);
     assert_int_equal(convert_model(model, unknown, &options, &result, &error), INGOT_UNSUPPORTED);
-    assert_non_null(strstr(error.what, ".ingot, .safetensors"));
+    assert_non_null(strstr(error.what, ".ingot, .safetensors, .gguf"));
     options.encode = "int5";
     assert_int_equal(convert_model(model, target, &options, &result, &error), INGOT_UNSUPPORTED);
     options.encode = NULL;

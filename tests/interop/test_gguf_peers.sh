@@ -15,6 +15,8 @@ run_peer() { # COMMAND...: in the scratch folder, which the peers see as /here
 comes_back() { # NAME: the scratch folder's NAME.gguf
     expect 0 "$INGOT" convert "$scratch/$1.gguf" -o "$scratch/$1.ingot"
     prints 'can be restored from it, byte for byte'
+    expect 0 "$INGOT" inspect --json "$scratch/$1.ingot"
+    json_holds 'not any(t["encoding"].startswith("ggml:") for t in j["tensors"])'
     expect 0 "$INGOT" validate "$scratch/$1.ingot" --against "$scratch/$1.gguf" -q
     expect 0 "$INGOT" restore "$scratch/$1.ingot" -o "$scratch/$1.back.gguf" -q
     cmp -s "$scratch/$1.gguf" "$scratch/$1.back.gguf" || fail "$1.gguf came back otherwise"

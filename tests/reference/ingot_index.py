@@ -402,26 +402,31 @@ class Index:
         return (k.map in (UINT, INT, FLOAT, CODEBOOK) and k.n_entries <= 256
                 and k.post.form == 0 and k.index_bits == 0 and self.depths[coding] <= 1)
 
-    def lengths(self, coding, stack, codes=None):
-        """The lengths of the streams of a coding (6.5), None for any.
+    def planes(self, coding, stack, codes=None):
+        """The shape and width of each stream of a coding that is not opaque (6.5).
 
         `codes` is the shape of the codes where it is not that of the stack (sparse terms).
         """
         k, codes = self.codings[coding], codes or stack
+        out = [(Stack(1, 1, stack.cols), k.index_bits)] if k.index_bits else []
+        if k.map == VECTOR:
+            codes = stack._replace(cols=ceil_div(stack.cols, k.vector_length))
+        out += [(codes, width) for width in plane_widths(k.bits)]
+        signs = stack._replace(cols=ceil_div(stack.cols, 8))
+        out += [(signs, width) for width in plane_widths(k.signs)]
+        for slot in (getattr(k, s) for s in SLOTS):
+            if slot.form & 2:
+                out += self.planes(slot.table, grid(slot, stack))
+        return out
+
+    def lengths(self, coding, stack, codes=None):
+        """The lengths of the streams of a coding (6.5), None for any."""
+        k = self.codings[coding]
         if k.map == OPAQUE:
             given = k.block_weights and k.block_bytes
             return [stack.matrices * stack.rows * k.block_bytes
                     * ceil_div(stack.cols, k.block_weights) if given else None]
-        out = [stack.cols * k.index_bits // 8] if k.index_bits else []
-        if k.map == VECTOR:
-            codes = stack._replace(cols=ceil_div(stack.cols, k.vector_length))
-        out += [plane_bytes(codes, width) for width in plane_widths(k.bits)]
-        signs = stack._replace(cols=ceil_div(stack.cols, 8))
-        out += [plane_bytes(signs, width) for width in plane_widths(k.signs)]
-        for slot in (getattr(k, s) for s in SLOTS):
-            if slot.form & 2:
-                out += self.lengths(slot.table, grid(slot, stack))
-        return out
+        return [plane_bytes(*plane) for plane in self.planes(coding, stack, codes)]
 
     def is_raw(self, coding, dtype):
         """Whether a coding is the raw map of a type, without slots (5.3)."""

@@ -38,9 +38,10 @@ from ingot_index import (
     FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE,
     STREAMS, TERMS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile, ceil_div, grid,
     group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
+from ingot_blocks import bits_of, layouts, together
 
 F32 = np.float32
-SWAPPED = b"\1"  # a form of tensors in source files, 8.2
+SWAPPED, BLOCKS_FORM = b"\1", 2  # forms of tensors in source files, 8.2
 
 
 class Undecodable(Exception):
@@ -533,6 +534,8 @@ class IngotFile(Index):
                 name, bits = DTYPES[self.tensors[number].dtype]
                 need(form == SWAPPED and self.held_raw(number) and bits >= 16 and name != "c64",
                      "R-725", at, "this tensor is not swapped so")
+            if form[:1] == bytes([BLOCKS_FORM]):
+                self._check_blocks_form(number, form, at)
             return kind, number, form
         if kind == 4:
             count, *how = (cursor.number(form) for form in "IBB")
@@ -584,6 +587,9 @@ class IngotFile(Index):
             return len(what)
         if kind == 3:
             return self.streams[self.blobs[what].stream].n_bytes
+        layout = self._layout_of(form[0])
+        if layout:
+            return prod(self.stacks[what]) // layout.weights * layout.bytes
         if form[0] not in (b"", SWAPPED):
             return None
         stream = self._opaque(what)
@@ -592,6 +598,8 @@ class IngotFile(Index):
         return ceil_div(prod(self.stacks[what]) * DTYPES[self.tensors[what].dtype][1], 8)
 
     def _tensor_in_form(self, number, form):
+        if self._layout_of(form):
+            return self._blocks(number, form)
         stream = self._opaque(number)
         if stream is not None:
             return self.stream(stream)
@@ -601,11 +609,61 @@ class IngotFile(Index):
             return np.frombuffer(raw, np.uint8).reshape(-1, width)[:, ::-1].tobytes()
         return raw
 
+    # --- the form of blocks (8.6, chapter 14) ---
+
+    @staticmethod
+    def _layout_of(form):
+        """The layout of blocks that a form names; None for any other form and unknown types."""
+        if form[:1] != bytes([BLOCKS_FORM]):
+            return None
+        return layouts().get(int.from_bytes(form[1:5], "little"))
+
+    def _check_blocks_form(self, number, form, at):
+        need(len(form) >= 5, "R-725", at, "a form is cut short")
+        layout = self._layout_of(form)
+        if layout is None:
+            return
+        tensor, stack = self.tensors[number], self.stacks[number]
+        term = self.terms[tensor.first_term]
+        rows, (per_row, rest) = stack.matrices * stack.rows, divmod(stack.cols, layout.weights)
+        need(tensor.n_terms == 1 and term.kind == DENSE and tensor.rescale_coding == NONE
+             and self.codings[term.coding].map != OPAQUE and rest == 0, "R-725", at,
+             "a tensor that cannot have the form of blocks")
+        planes = self.planes(term.coding, stack)
+        need(len(planes) == len(layout.streams), "R-725", at, "not the streams of the type")
+        for i, (shape, width) in enumerate(planes):
+            need(shape.matrices * shape.rows == rows
+                 and shape.cols * width == per_row * bits_of(layout, i), "R-725", at,
+                 "not the streams of the type")
+        each = 8 + layout.bytes
+        need((len(form) - 5) % each == 0, "R-725", at, "an exception is cut short")
+        numbers = [int.from_bytes(form[i:i + 8], "little") for i in range(5, len(form), each)]
+        need(all(a < b for a, b in zip(numbers, numbers[1:] + [rows * per_row])), "R-725", at,
+             "exceptions do not ascend within the blocks")
+
+    def _blocks(self, number, form):
+        """The bytes of a tensor in the form of blocks."""
+        kind, layout = int.from_bytes(form[1:5], "little"), self._layout_of(form)
+        term, stack = self.terms[self.tensors[number].first_term], self.stacks[number]
+        n_blocks, rows = stack.cols // layout.weights, []
+        for i, (shape, width) in enumerate(self.planes(term.coding, stack)):
+            raw, take = np.frombuffer(self.stream(term.first_stream + i), np.uint8), shape.cols * width
+            each = row_bits(shape.cols, width)
+            bits = np.unpackbits(raw, bitorder="little")[:stack.matrices * stack.rows * each]
+            bits = bits.reshape(-1, each)[:, :take] if each else bits
+            rows.append(bits.reshape(-1, bits_of(layout, i)))
+        blocks = together(kind, rows) if n_blocks and rows else np.zeros((0, layout.bytes), np.uint8)
+        need(blocks is not None, "R-725", 0, "a code that is not a digit")
+        for i in range(5, len(form), 8 + layout.bytes):
+            block = int.from_bytes(form[i:i + 8], "little")
+            blocks[block] = np.frombuffer(form[i + 8:i + 8 + layout.bytes], np.uint8)
+        return blocks.tobytes()
+
     def restored(self, file):
         """The bytes of a source file, piece by piece; its hash is proved at the end."""
         digest = xxhash.xxh3_128()
         for kind, what, *form in file.segments:
-            if form and form[0] not in (b"", SWAPPED):
+            if form and form[0] not in (b"", SWAPPED) and not self._layout_of(form[0]):
                 raise Undecodable(f"tensor form {form[0]!r}")
             piece = (what if kind in (1, 4) else self._tensor_in_form(what, form[0]) if kind == 2
                      else self.stream(self.blobs[what].stream))

@@ -1,6 +1,7 @@
 """What the tests of the reader share: a few files, and comparisons bit for bit."""
 
 import math
+import random
 import struct
 import unittest
 
@@ -9,6 +10,7 @@ import numpy as np
 from ingot_reader import IngotFile
 from made_file import Writer, attachment_segment, literal, source, tensor_segment, xxh128
 from naive_decoder import BITS, FLOAT, INT, UINT, Code, Data, Dense, Part, bits_f32, f32_bits, naive
+from random_terms import random_data
 
 
 def raw_code(dtype):
@@ -64,3 +66,20 @@ def with_source(*more, spoil=None, **how):
     raw = source(*files, **how)
     w.blob(2, spoil(raw) if spoil else raw)
     return w
+
+
+def with_blocks(*exceptions, kind=2, bits=4, cols=64, form=None, whole=None, ternary=False):
+    """A file of 2 rows as blocks of Q4_0 (or TQ1_0), of which some are exceptions; and the blocks."""
+    w, rng = Writer(), random.Random(5)
+    group = 256 if ternary else 32
+    code = Code(UINT, bits, slots={"scale": Part(table=raw_code(3), group=1, rows=1, cols=group)})
+    data = random_data(rng, code, (1, 2, cols))
+    w.tensor(b"t", 2, (2, cols), [Dense(code, data)])
+    scales = [struct.pack("<H", n) for n in data.tables["scale"].codes]
+    blocks = [scale + bytes(data.codes[32 * i + j] | data.codes[32 * i + 16 + j] << 4 for j in range(16))
+              for i, scale in enumerate(scales)] if bits == 4 and cols % 32 == 0 else []
+    if form is None:
+        form = struct.pack("<BI", 2, kind)
+        form += b"".join(struct.pack("<Q", n) + block for n, block in exceptions)
+    w.blob(2, source((b"x", whole or b"".join(blocks), [tensor_segment(0, form)])))
+    return w, blocks

@@ -19,7 +19,7 @@ from made_file import (
 from naive_decoder import (
     CODEBOOK, FLOAT, INT, OPAQUE, VECTOR, Code, Data, Dense, LowRank, Part, Ref, Sparse, f32_bits)
 from random_terms import random_data, random_low_rank, random_sparse
-from reader_case import ReaderTest, raw_code, simple, with_source
+from reader_case import ReaderTest, raw_code, simple, with_blocks, with_source
 
 HERE = Path(__file__).resolve().parent
 
@@ -531,6 +531,13 @@ class BadFiles(ReaderTest):
         for rule, w in (
                 ("R-720", with_source(version=2)), ("R-720", with_source(spoil=lambda raw: raw + b"\0")),
                 ("R-720", with_source(spoil=lambda raw: raw[:-1])),
+                ("R-725", with_blocks(form=b"\2\2\0\0")[0]), ("R-725", with_blocks(kind=3)[0]),
+                ("R-725", with_blocks(bits=5)[0]), ("R-725", with_blocks(cols=40)[0]),
+                ("R-725", with_blocks((4, bytes(18)))[0]), ("R-725", with_blocks((1, bytes(17)))[0]),
+                ("R-725", with_blocks((1, bytes(18)), (1, bytes(18)))[0]),
+                ("R-725", with_blocks((1, bytes(18)), (0, bytes(18)))[0]),
+                ("R-725", with_blocks(kind=34, bits=2, cols=256, ternary=True, whole=bytes(108))[0]),
+                ("R-722", with_blocks(whole=bytes(71))[0]), ("R-723", with_blocks(whole=bytes(72))[0]),
                 ("R-720", with_source((b"x", b"", [b"\5" + bytes(4)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(1)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(2, b"f")]))),

@@ -7,6 +7,7 @@ Values are compared bit for bit with the decoder of naive_decoder.py.
 import json
 import math
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+import ingot_blocks
 from ingot_reader import IngotFile, RuleError, Undecodable
 from made_file import Writer, array, counted, metadata, source, tensor_segment, xxh128
 from naive_decoder import (
     BITS, CODEBOOK, DTYPE, FLOAT, INT, OPAQUE, UINT, VECTOR, Code, Data, Dense, Part, Ref, f32,
     f32_bits, float_value, naive, up)
 from random_terms import random_data, random_low_rank, random_scalar, random_sparse, random_vector
-from reader_case import ReaderTest, raw_code, simple, with_source
+from reader_case import ReaderTest, raw_code, simple, with_blocks, with_source
 
 HERE = Path(__file__).resolve().parent
 
@@ -428,6 +430,33 @@ class Blobs(ReaderTest):
     def test_unknown_form(self):
         file = IngotFile(with_source((b"x", b"abc", [tensor_segment(1, b"some-form")])).finish())
         self.assertEqual(len(file.validate()), 1)
+
+    def test_places_are_those_of_the_specification(self):
+        rows = Path("spec/ingot-v1.md").read_text().split("### 14.2")[1].split("### 14.3")[0]
+        cells = [[cell.strip(" `") for cell in line.strip("| ").split("|")]
+                 for line in rows.splitlines() if re.match(r"\| \d", line)]
+        ours = [[cell.strip() for cell in line.split("|")]
+                for line in ingot_blocks.PLACES.strip().splitlines()]
+        self.assertEqual(cells, ours)
+
+    def test_places_cover_their_blocks(self):
+        for layout in ingot_blocks.layouts().values():
+            at = [n for bits in layout.streams if bits is not None for n in bits]
+            first = 52 * 8 if layout.streams[0] is None else 0
+            self.assertEqual(sorted(at), list(range(first, layout.bytes * 8)))
+
+    def test_blocks(self):
+        for spoilt in ((), (0,), (1, 3)):
+            w, blocks = with_blocks()
+            for n in spoilt:
+                blocks[n] = bytes(range(n, n + 18))
+            w, _ = with_blocks(*((n, blocks[n]) for n in spoilt), whole=b"".join(blocks))
+            file = self.opened(w)
+            self.assertEqual(b"".join(file.restored(file.source()[0])), b"".join(blocks))
+
+    def test_unknown_blocks(self):
+        w, _ = with_blocks(kind=77)
+        self.assertEqual(len(IngotFile(w.finish()).validate()), 1)
 
     def test_offsets_inside_of_arrays(self):
         w = Writer()

@@ -57,6 +57,12 @@ for file in "$golden"/*.ingot; do
         fail "$file: the hashes differ"
 done
 
+# Blocks of every type: their bytes again, and the values that ggml's own decoders gave.
+reader --restore "$folder/blocks" "$golden/blocks.ingot" || fail "restore blocks"
+reader --dump "$folder/values" "$golden/blocks.ingot" || fail "dump blocks"
+"$python" -B tests/reference/compare_blocks.py fixtures/blocks "$folder/blocks/blocks.bin" "$folder/values" ||
+    fail "blocks"
+
 # Files that break one rule each: this reader must name the same one.
 for file in fixtures/bad/*.ingot; do
     rule=${file##*/}

@@ -8,6 +8,7 @@
 #include "format/metadata.h"
 #include "format/output.h"
 #include "format/writer.h"
+#include "tests/support/block_model.h"
 #include "tests/support/specimen.h"
 
 static void check(ingot_status status, const ingot_error *error)
@@ -147,10 +148,20 @@ static void make_worked(struct byte_buffer *file)
     end(writer);
 }
 
+/* The blocks of fixtures/blocks as streams, and as the source file that they were. */
+static void make_blocks(struct byte_buffer *file)
+{
+    struct block_part parts[BLOCK_TYPES_MAX];
+    const uint32_t n_parts = block_model_types(parts);
+    ingot_writer *writer = begin(file, INGOT_COMPRESS_FAST);
+    for (uint32_t i = 0; i < n_parts; i++) block_model_fixture(&parts[i]);
+    block_model_write(writer, parts, n_parts);
+    end(writer);
+    for (uint32_t i = 0; i < n_parts; i++) free(parts[i].blocks);
+}
+
 const struct golden golden_files[] = {
-    {"worked", make_worked},
-    {"every-feature", make_every_feature},
-    {"raw", make_raw},
-    {"chunks", make_chunks},
-    {NULL, NULL},
+    {"worked", make_worked}, {"every-feature", make_every_feature},
+    {"raw", make_raw},       {"chunks", make_chunks},
+    {"blocks", make_blocks}, {NULL, NULL},
 };

@@ -1,0 +1,60 @@
+/* What targets have in common that are one header and then each tensor as one run of bytes: plain
+ * numbers, or the blocks that it came in. For the files sink_*.c that are such targets. */
+#ifndef INGOT_CONVERT_SINK_PLAIN_H
+#define INGOT_CONVERT_SINK_PLAIN_H
+
+#include "convert/repack.h"
+#include "convert/sink.h"
+#include "format/output.h"
+
+/* A tensor as the file is to hold it. */
+struct plain_tensor {
+    uint32_t index;              /* in the model */
+    bool cast;                   /* its values, in dtype; else its own bytes */
+    bool foreign;                /* those of foreign blocks */
+    const struct repack *repack; /* blocks that hold its values exactly, or NULL; the sink's */
+    ingot_dtype dtype;
+    uint32_t type; /* the format's number for what it holds */
+    const char *name;
+    uint32_t name_bytes;
+    uint64_t offset; /* after the header */
+    uint64_t n_bytes;
+};
+
+struct refusal {
+    char why[256];
+};
+
+struct plain_sink {
+    struct conversion *c;
+    const struct plain_format *format;
+    struct output *output;
+    uint32_t n_tensors;
+    struct plain_tensor *tensors;
+    uint64_t alignment; /* of the tensors' bytes; the last one is filled up to it as well */
+    struct byte_buffer header;
+    uint32_t n_metadata_lost;
+    ingot_error *error;
+};
+
+struct plain_format {
+    const char *name; /* in messages: "safetensors" */
+    bool has_blocks;  /* of ggml: a tensor that they hold exactly is repacked */
+    /* Fills in p->type. False, and why, when the format cannot hold the tensor so. */
+    bool (*place)(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal);
+    /* The order of tensors in the file; NULL: the model's. */
+    int (*order)(const void *left, const void *right);
+    /* Sets the alignment; NULL: it is 1. */
+    ingot_status (*align)(struct plain_sink *s);
+    /* Fills in the header, all bytes before the first tensor's. */
+    ingot_status (*header)(struct plain_sink *s);
+};
+
+/* INGOT_REFUSED, after a call of the options' refused for each of them, when there are tensors that
+ * the format cannot hold. */
+ingot_status plain_write(struct conversion *c, const struct plain_format *format,
+                         ingot_error *error);
+ingot_status plain_plan(struct conversion *c, const struct plain_format *format,
+                        struct convert_plan *plan, ingot_error *error);
+
+#endif
