@@ -36,7 +36,8 @@ struct plain_sink {
 };
 
 struct plain_format {
-    const char *name; /* in messages: "safetensors" */
+    const char *name;         /* in messages: "safetensors" */
+    ingot_dtype vector_dtype; /* that any cast gives tensors of one dimension; 0: the cast's own */
     /* Fills in p->type. False, and why, when the format cannot hold the tensor so. */
     bool (*place)(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal);
     /* The order of tensors in the file; NULL: the model's. */

@@ -435,6 +435,83 @@ static void test_casts(void **state)
     free(source);
 }
 
+/* Vectors are held in f32 whatever the cast. */
+static void test_cast_vectors(void **state)
+{
+    static const uint8_t data[] = {0, 0x80, 0x3f, 0xc0, 0, 0, 0x80, 0x40, 0x80, 0x3f};
+    static const uint8_t half[2] = {0, 0x3c};
+    static const uint8_t wide[] = {0, 0, 0, 0x80, 0, 0, 0x3f, 0xc0};
+    char *source = scratch_path(state, "v.safetensors");
+    char *target = scratch_path(state, "v.gguf");
+    struct convert_result result;
+    struct heard heard;
+    ingot_error error = {0};
+    safetensors_write(source,
+                      "{\"b\":{\"dtype\":\"BF16\",\"shape\":[2],\"data_offsets\":[0,4]},"
+                      "\"f\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]},"
+                      "\"m\":{\"dtype\":\"BF16\",\"shape\":[1,1],\"data_offsets\":[8,10]}}",
+                      data, sizeof data);
+    assert_ok(convert_heard(source, target, "f16", &heard, &result, &error), &error);
+    assert_int_equal(result.n_encoded, 2);
+    struct gguf_bytes g = gguf_read(target, 32);
+    expect_tensor(&g, 0, "b", 0, 1, (const uint64_t[]){2});
+    expect_tensor(&g, 1, "f", 0, 1, (const uint64_t[]){1});
+    expect_tensor(&g, 2, "m", 1, 2, (const uint64_t[]){1, 1});
+    gguf_expect_data(&g, 0, wide, sizeof wide, 32);
+    gguf_expect_data(&g, 1, data + 4, 4, 32);
+    gguf_expect_data(&g, 2, half, sizeof half, 32);
+    gguf_release(&g);
+    free(target);
+    free(source);
+}
+
+/* Blocks go through a container as they are: the file comes back. */
+static void test_blocks(void **state)
+{
+    static const char wanted[] = "blocks, for which safetensors has no type";
+    struct byte_buffer file = {0};
+    char *source = scratch_path(state, "q.gguf");
+    char *middle = scratch_path(state, "q.ingot");
+    char *target = scratch_path(state, "q2.gguf");
+    char *plain = scratch_path(state, "q.safetensors");
+    struct convert_result result;
+    struct heard heard;
+    ingot_error error = {0};
+    buffer_append(&file, "GGUF\3\0\0\0\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 24);
+    buffer_append(&file, "\24\0\0\0\0\0\0\0general.architecture\10\0\0\0", 32);
+    buffer_append(&file, "\5\0\0\0\0\0\0\0llama", 13);
+    for (uint32_t i = 0; i < 2; i++) { /* Q4_0, of 1 and of 3 rows */
+        buffer_u64(&file, 1);
+        buffer_u8(&file, (uint8_t)('s' + i));
+        buffer_u32(&file, 2);
+        buffer_u64(&file, 32);
+        buffer_u64(&file, i ? 3 : 1);
+        buffer_u32(&file, 2);
+        buffer_u64(&file, i ? 32 : 0);
+    }
+    buffer_align(&file, 32);
+    for (uint8_t k = 0; k < 18; k++) buffer_u8(&file, (uint8_t)(k * 5));
+    buffer_align(&file, 32);
+    for (uint8_t k = 0; k < 3 * 18; k++) buffer_u8(&file, (uint8_t)(k * 3));
+    buffer_align(&file, 32);
+    file_write(source, file.data, file.n_bytes);
+    assert_ok(convert_heard(source, target, NULL, &heard, &result, &error), &error);
+    assert_same_file(source, target);
+    assert_int_equal(heard.n_notes, 0);
+    assert_ok(convert_path(source, middle, NULL, &result, &error), &error);
+    assert_ok(convert_path(middle, target, NULL, &result, &error), &error);
+    assert_same_file(source, target);
+    assert_int_equal(convert_heard(middle, plain, NULL, &heard, &result, &error), INGOT_REFUSED);
+    assert_int_equal(heard.n_refused, 2);
+    assert_non_null(strstr(heard.refused[1], wanted));
+    assert_false(exists(plain));
+    buffer_release(&file);
+    free(plain);
+    free(target);
+    free(middle);
+    free(source);
+}
+
 static void test_nothing(void **state)
 {
     char *source = scratch_path(state, "n.safetensors");
@@ -462,6 +539,8 @@ int main(void)
         cmocka_unit_test(test_metadata_as_text),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_casts),
+        cmocka_unit_test(test_cast_vectors),
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_nothing),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
