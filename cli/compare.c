@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/json.h"
 #include "cli/name_map.h"
 #include "cli/pairs.h"
@@ -11,6 +12,7 @@
 
 struct compare_values {
     const char *map;
+    struct texts assume;
     bool json;
     bool quiet;
 };
@@ -81,13 +83,18 @@ done:
 static int run(const void *values, struct operands operands)
 {
     struct model *models[2] = {NULL, NULL};
-    int status = EXITS_DONE;
+    const struct compare_values *v = values;
+    struct assumptions assumptions;
+    int status = assume_read("compare", &v->assume, &assumptions);
     for (size_t i = 0; i < 2 && status == EXITS_DONE; i++) {
         ingot_error error = {0};
-        if (model_open(&operands.at[i], 1, NULL, &models[i], &error) == INGOT_OK) continue;
+        if (model_open_assuming(&operands.at[i], 1, &assumptions, NULL, &models[i], &error) ==
+            INGOT_OK) {
+            continue;
+        }
         status = report_error(operands.at[i], &error);
     }
-    if (status == EXITS_DONE) status = compare(values, operands, models[0], models[1]);
+    if (status == EXITS_DONE) status = compare(v, operands, models[0], models[1]);
     model_close(models[1]);
     model_close(models[0]);
     return status;
@@ -100,6 +107,7 @@ static const struct option options[] = {
              "stands for any characters and is the same in both; # begins a comment, names with "
              "blanks stand in double quotes. The first line that matches decides; other tensors "
              "keep their name"},
+    ASSUME_OPTION(offsetof(struct compare_values, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
     {0},

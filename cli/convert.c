@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/dry_run.h"
 #include "cli/json.h"
 #include "cli/notes.h"
@@ -22,6 +23,7 @@ struct convert_values {
     const struct choice *compress;
     struct texts include;
     struct texts exclude;
+    struct texts assume;
     bool dry_run;
     bool keep;
     bool force;
@@ -36,6 +38,7 @@ struct conversion {
     const struct convert_values *values;
     const char *const *sources;
     uint32_t n_sources;
+    struct assumptions assumptions;
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
@@ -299,7 +302,8 @@ static ingot_status open_source(const struct conversion *c, struct model **model
 {
     const struct convert_values *v = c->values;
     const struct selection selection = {v->include.at, v->include.n, v->exclude.at, v->exclude.n};
-    const ingot_status status = model_open(c->sources, c->n_sources, NULL, model, error);
+    const ingot_status status =
+        model_open_assuming(c->sources, c->n_sources, &c->assumptions, NULL, model, error);
     if (status != INGOT_OK || v->include.n + v->exclude.n == 0) return status;
     return model_select(*model, &selection, NULL, model, error);
 }
@@ -326,6 +330,8 @@ static int run(const void *values, struct operands operands)
         .bar = progress_bar_begin(v->quiet),
         .told = v->json ? json_array() : NULL,
     };
+    status = assume_read("convert", &v->assume, &c.assumptions);
+    if (status != EXITS_DONE) return status;
     struct model *model = NULL;
     ingot_error error = {0};
     if (open_source(&c, &model, &error) == INGOT_OK) {
@@ -358,6 +364,7 @@ static const struct option options[] = {
     {"exclude", 0, OPTION_TEXTS, AT(exclude), .value_name = "PATTERN",
      .help = "leave out tensors and attached files whose name matches, also those that --include "
              "takes; may be given again"},
+    ASSUME_OPTION(offsetof(struct convert_values, assume)),
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
      .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
              "with --compress none and upper bounds without"},

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/json.h"
 #include "cli/lookup.h"
 #include "cli/progress.h"
@@ -13,6 +14,7 @@
 
 struct extract_values {
     const char *target;
+    struct texts assume;
     bool tensor;
     bool attachment;
     bool raw;
@@ -144,10 +146,13 @@ static int run(const void *values, struct operands operands)
     if (v->json && strcmp(v->target, "-") == 0) {
         return report_usage("extract", "-o - and --json both want standard output");
     }
-    if (model_open(operands.at, 1, NULL, &model, &error) != INGOT_OK) {
+    struct assumptions assumptions;
+    int status = assume_read("extract", &v->assume, &assumptions);
+    if (status != EXITS_DONE) return status;
+    if (model_open_assuming(operands.at, 1, &assumptions, NULL, &model, &error) != INGOT_OK) {
         return report_error(operands.at[0], &error);
     }
-    const int status = extract(model, operands.at[0], operands.at[1], v);
+    status = extract(model, operands.at[0], operands.at[1], v);
     model_close(model);
     return status;
 }
@@ -160,6 +165,7 @@ static const struct option options[] = {
      .help = "the bytes of a tensor as they are, in its own type and without a header"},
     {"tensor", 0, OPTION_FLAG, AT(tensor), .help = "NAME is a tensor's"},
     {"attachment", 0, OPTION_FLAG, AT(attachment), .help = "NAME is an attached file's"},
+    ASSUME_OPTION(offsetof(struct extract_values, assume)),
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print nothing but errors"},

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/describe.h"
 #include "cli/json.h"
 #include "cli/lookup.h"
@@ -18,6 +19,7 @@
 struct inspect_options {
     const char *tensor;
     const char *key;
+    struct texts assume;
     bool json;
     bool quiet;
     bool verbose;
@@ -263,12 +265,15 @@ static int run(const void *values, struct operands operands)
     const struct inspect_options *options = values;
     const char *path = operands.at[0];
     struct model *model = NULL;
+    struct assumptions assumptions;
     ingot_error error = {0};
     int status = EXITS_DONE;
     if (options->tensor && options->key) {
         return report_usage("inspect", "--tensor and --key exclude each other");
     }
-    if (model_open(operands.at, 1, NULL, &model, &error) != INGOT_OK) {
+    status = assume_read("inspect", &options->assume, &assumptions);
+    if (status != EXITS_DONE) return status;
+    if (model_open_assuming(operands.at, 1, &assumptions, NULL, &model, &error) != INGOT_OK) {
         return report_error(path, &error);
     }
     report_model_notes(path, model);
@@ -292,6 +297,7 @@ static const struct option option_table[] = {
     {"key", 'k', OPTION_TEXT, AT(key), .value_name = "NAME",
      .help = "print the value of one metadata key, whole and alone; an array's elements a line "
              "each"},
+    ASSUME_OPTION(offsetof(struct inspect_options, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the facts as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
     {"verbose", 'v', OPTION_FLAG, AT(verbose), .help = "print metadata values whole, also as JSON"},

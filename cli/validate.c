@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/assume.h"
 #include "cli/json.h"
 #include "cli/pairs.h"
 #include "cli/progress.h"
@@ -14,6 +15,7 @@
 
 struct validate_values {
     const char *against;
+    struct texts assume;
     bool json;
     bool quiet;
 };
@@ -21,6 +23,7 @@ struct validate_values {
 struct validation {
     const struct validate_values *values;
     const char *path;
+    struct assumptions assumptions; /* of the source */
     struct progress_bar bar;
     uint64_t n_violations;
     uint32_t last_rule;   /* whose text was printed last */
@@ -140,7 +143,8 @@ static int check_against(struct validation *v)
     struct model *model = NULL;
     ingot_error error = {0};
     int status = EXITS_DONE;
-    if (model_open(&v->values->against, 1, NULL, &source, &error) != INGOT_OK) {
+    if (model_open_assuming(&v->values->against, 1, &v->assumptions, NULL, &source, &error) !=
+        INGOT_OK) {
         status = report_error(v->values->against, &error);
     } else if (model_open(&v->path, 1, NULL, &model, &error) != INGOT_OK) {
         status = report_error(v->path, &error);
@@ -224,7 +228,8 @@ static int run(const void *values, struct operands operands)
 {
     struct validation v = {.values = values, .path = operands.at[0]};
     v.bar = progress_bar_begin(v.values->quiet);
-    int status = v.values->json ? begin_json(&v) : EXITS_DONE;
+    int status = assume_read("validate", &v.values->assume, &v.assumptions);
+    if (status == EXITS_DONE && v.values->json) status = begin_json(&v);
     if (status == EXITS_DONE) status = check_file(&v);
     /* The tensors of an invalid file would only fail to be read. */
     const bool wants_source = v.values->against && v.n_violations == 0;
@@ -240,6 +245,7 @@ static const struct option options[] = {
     {"against", 0, OPTION_TEXT, AT(against), .value_name = "SRC",
      .help = "compare every tensor with that of SRC, a model in any supported format: bit for bit "
              "where it is held raw, else by the measured error"},
+    ASSUME_OPTION(offsetof(struct validate_values, assume)),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print violations only"},
     {0},

@@ -149,7 +149,7 @@ static void put_hostile(struct byte_buffer *blob, const struct hostile *h)
         if (h->attachment) {
             source_put_attachment(blob, 0);
         } else {
-            source_put_tensor(blob, h->tensor, h->form);
+            source_put_tensor(blob, h->tensor, h->form, (uint32_t)strlen(h->form));
         }
     }
 }

@@ -137,7 +137,7 @@ static ingot_status restore(void *context, const ingot_allocator *allocator, ing
 {
     static const struct byte_sink nowhere = {NULL, drop};
     const struct byte_buffer *bytes = context;
-    uint8_t blob[256];
+    uint8_t blob[512];
     ingot_file *file = NULL;
     struct source_rebuild *rebuild = NULL;
     struct source_walk walk;
@@ -151,12 +151,15 @@ static ingot_status restore(void *context, const ingot_allocator *allocator, ing
     const struct span span = {blob, info.n_bytes};
     status = ingot_file_read_blob(file, BLOB_SOURCE, 0, info.n_bytes, blob, error);
     if (status == INGOT_OK) status = source_open(span, &walk, error);
-    if (status == INGOT_OK) status = source_next_file(&walk, &source, error);
     if (status == INGOT_OK) status = source_rebuild_open(file, &rebuild, error);
-    if (status == INGOT_OK) status = source_file_bytes(rebuild, &walk, &source, &nowhere, error);
+    while (status == INGOT_OK) {
+        status = source_next_file(&walk, &source, error);
+        if (status != INGOT_OK) break;
+        status = source_file_bytes(rebuild, &walk, &source, &nowhere, error);
+    }
     source_rebuild_close(rebuild);
     ingot_file_close(file);
-    return status;
+    return status == INGOT_END ? INGOT_OK : status;
 }
 
 static void test_restoring(void **state)

@@ -353,7 +353,7 @@ static void test_source_bytes(void **state)
     build_whole(&whole);
     write_sources(&w, &whole, "");
     ingot_file *file = open_written(&w);
-    uint8_t blob[256];
+    uint8_t blob[512];
     ingot_blob info;
     const uint32_t index = ingot_file_find_blob(file, INGOT_BLOB_SOURCE, NULL, 0);
     ingot_file_blob(file, index, &info);
@@ -378,6 +378,24 @@ static void test_source_bytes(void **state)
     ingot_file_close(file);
     written_release(&w);
     buffer_release(&found);
+    buffer_release(&whole);
+}
+
+/* A form of a known kind has one length. */
+static void test_long_form(void **state)
+{
+    (void)state;
+    struct byte_buffer whole = {0};
+    struct written w;
+    struct judgement j;
+    build_whole(&whole);
+    write_sources(&w, &whole, "\1\1");
+    written_end(&w);
+    judge(w.bytes.data, w.bytes.n_bytes, &j);
+    assert_true(j.opened);
+    assert_int_equal(j.n_found, 1);
+    assert_int_equal(j.found[0].rule, 725);
+    written_release(&w);
     buffer_release(&whole);
 }
 
@@ -406,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_long_media_type), cmocka_unit_test(test_odd_receipts),
         cmocka_unit_test(test_metadata),        cmocka_unit_test(test_metadata_cut_short),
         cmocka_unit_test(test_source_bytes),    cmocka_unit_test(test_unknown_form),
+        cmocka_unit_test(test_long_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

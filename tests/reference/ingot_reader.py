@@ -40,6 +40,7 @@ from ingot_index import (
     group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
 
 F32 = np.float32
+SWAPPED = b"\1"  # a form of tensors in source files, 8.2
 
 
 class Undecodable(Exception):
@@ -500,7 +501,8 @@ class IngotFile(Index):
         return out
 
     def source(self):
-        """The source files and their segments (8.2): (1, bytes), (2, tensor, form) or (3, blob)."""
+        """The source files and their segments (8.2): (1, bytes), (2, tensor, form), (3, blob) or
+        (4, bytes)."""
         blob, out = self.blob(SOURCE), []
         if blob is None:
             return out
@@ -524,30 +526,88 @@ class IngotFile(Index):
         number = cursor.number("I")
         if kind == 2:
             form = cursor.take(cursor.number("I"))
-            need(number < len(self.tensors) and (form or self.held_raw(number)), "R-720", at,
-                 "no such tensor, or not held raw")
+            need(number < len(self.tensors) and
+                 (form or self.held_raw(number) or self._opaque(number) is not None), "R-720", at,
+                 "no such tensor, or neither held raw nor opaque")
+            if form[:1] == SWAPPED:
+                name, bits = DTYPES[self.tensors[number].dtype]
+                need(form == SWAPPED and self.held_raw(number) and bits >= 16 and name != "c64",
+                     "R-725", at, "this tensor is not swapped so")
             return kind, number, form
+        if kind == 4:
+            count, *how = (cursor.number(form) for form in "IBB")
+            entries = self._metadata_as_gguf(*how, at)
+            need(count >= 1 and number + count <= len(entries), "R-724", at, "no such entries")
+            return kind, b"".join(entries[number:number + count])
         need(kind == 3 and number < len(self.blobs) and self.blobs[number].kind == ATTACHMENT,
              "R-720", at, "unknown segment, or no such attachment")
         return kind, number
 
+    def _opaque(self, number):
+        """The stream of a tensor of foreign bytes, or None."""
+        term = self.terms_of(self.tensors[number])[0]
+        is_opaque = term.kind == DENSE and self.codings[term.coding].map == OPAQUE
+        return term.first_stream if is_opaque else None
+
+    def _metadata_as_gguf(self, length_bytes, order, where):
+        """The entries of the metadata, each as GGUF encodes it."""
+        need(length_bytes in (4, 8) and order in (0, 1), "R-724", where, "unknown encoding")
+        self.metadata()  # proves it
+        blob = self.blob(METADATA)
+        cursor, out = Cursor(bytes(8) if blob is None else blob, "R-710"), []
+
+        def number(n_bytes, value):
+            need(value < 1 << 8 * n_bytes, "R-724", where, "a length does not fit")
+            return value.to_bytes(n_bytes, "big" if order else "little")
+
+        def value(kind):
+            if kind == 8:
+                text = cursor.take(cursor.number("Q"))
+                return number(length_bytes, len(text)) + text
+            if kind == 9:
+                element, count, _ = cursor.number("I"), cursor.number("Q"), cursor.number("Q")
+                head = number(4, element) + number(length_bytes, count)
+                return head + b"".join(value(element) for _ in range(count))
+            raw = cursor.take(struct.calcsize(METADATA_TYPES[kind]))
+            return raw[::-1] if order else raw
+
+        for _ in range(cursor.number("Q")):
+            key = cursor.take(cursor.number("I"))
+            kind = cursor.number("I")
+            out.append(number(length_bytes, len(key)) + key + number(4, kind) + value(kind))
+        return out
+
     def _segment_bytes(self, segment):
         """The length of a segment; None for a form that is not known here."""
         kind, what, *form = segment
-        if kind == 1:
+        if kind in (1, 4):
             return len(what)
         if kind == 3:
             return self.streams[self.blobs[what].stream].n_bytes
-        elements = prod(self.stacks[what])
-        return None if form[0] else ceil_div(elements * DTYPES[self.tensors[what].dtype][1], 8)
+        if form[0] not in (b"", SWAPPED):
+            return None
+        stream = self._opaque(what)
+        if stream is not None:
+            return self.streams[stream].n_bytes
+        return ceil_div(prod(self.stacks[what]) * DTYPES[self.tensors[what].dtype][1], 8)
+
+    def _tensor_in_form(self, number, form):
+        stream = self._opaque(number)
+        if stream is not None:
+            return self.stream(stream)
+        raw = self.tensor_bytes(number)[1]
+        if form == SWAPPED:
+            width = DTYPES[self.tensors[number].dtype][1] // 8
+            return np.frombuffer(raw, np.uint8).reshape(-1, width)[:, ::-1].tobytes()
+        return raw
 
     def restored(self, file):
         """The bytes of a source file, piece by piece; its hash is proved at the end."""
         digest = xxhash.xxh3_128()
         for kind, what, *form in file.segments:
-            if form and form[0]:
+            if form and form[0] not in (b"", SWAPPED):
                 raise Undecodable(f"tensor form {form[0]!r}")
-            piece = (what if kind == 1 else self.tensor_bytes(what)[1] if kind == 2
+            piece = (what if kind in (1, 4) else self._tensor_in_form(what, form[0]) if kind == 2
                      else self.stream(self.blobs[what].stream))
             digest.update(piece)
             yield piece

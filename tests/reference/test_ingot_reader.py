@@ -1190,6 +1190,27 @@ class Blobs(ReaderTest):
         self.assertEqual(b"".join(file.restored(first)), b"head\1\0\2\0\3\0\xff\xfftail")
         self.assertEqual(b"".join(file.restored(second)), b"licence text")
 
+    def test_swapped_and_opaque(self):
+        values = struct.pack(">4H", 1, 2, 3, 65535)
+        files = [(b"x", values + b"blocks", [tensor_segment(0, b"\1"), tensor_segment(1)])]
+        w = Writer()
+        w.tensor(b"r", 17, (4,), [Dense(raw_code(17), Data([1, 2, 3, 65535]))])
+        w.tensor(b"o", 2, (2,), [Dense(Code(map=OPAQUE, name=b"o"), Data(list(b"blocks")))])
+        w.blob(2, source(*files))
+        file = IngotFile(w.finish())
+        self.assertEqual(b"".join(file.restored(file.source()[0])), values + b"blocks")
+
+    def test_metadata_segments(self):
+        w = Writer()
+        w.blob(1, metadata((b"n", 2, b"\1\2"), (b"a", 9, array(9, array(8, counted(b"x", "<Q"))))))
+        wide = (b"\1" + bytes(7) + b"n\2\0\0\0\1\2" + b"\1" + bytes(7) + b"a\x09\0\0\0\x09\0\0\0"
+                b"\1" + bytes(7) + b"\x08\0\0\0\1" + bytes(7) + b"\1" + bytes(7) + b"x")
+        narrow = b"\0\0\0\1n\0\0\0\2\2\1"
+        w.blob(2, source((b"x", wide + narrow, [b"\4" + struct.pack("<IIBB", 0, 2, 8, 0),
+                                                b"\4" + struct.pack("<IIBB", 0, 1, 4, 1)])))
+        file = self.opened(w)
+        self.assertEqual(b"".join(file.restored(file.source()[0])), wide + narrow)
+
     def test_unknown_form(self):
         file = IngotFile(with_source((b"x", b"abc", [tensor_segment(1, b"some-form")])).finish())
         self.assertEqual(len(file.validate()), 1)
@@ -1782,11 +1803,16 @@ class BadFiles(ReaderTest):
         for rule, w in (
                 ("R-720", with_source(version=2)), ("R-720", with_source(spoil=lambda raw: raw + b"\0")),
                 ("R-720", with_source(spoil=lambda raw: raw[:-1])),
-                ("R-720", with_source((b"x", b"", [b"\4" + bytes(4)]))),
+                ("R-720", with_source((b"x", b"", [b"\5" + bytes(4)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(1)]))),
                 ("R-720", with_source((b"x", b"", [tensor_segment(2, b"f")]))),
                 ("R-720", with_source((b"x", b"", [attachment_segment(1)]))),
                 ("R-720", with_source((b"x", b"", [attachment_segment(9)]))),
+                ("R-724", with_source((b"x", b"", [b"\4" + struct.pack("<IIBB", 0, 1, 8, 0)]))),
+                ("R-724", with_source((b"x", b"", [b"\4" + struct.pack("<IIBB", 0, 0, 8, 0)]))),
+                ("R-724", with_source((b"x", b"", [b"\4" + struct.pack("<IIBB", 0, 0, 2, 0)]))),
+                ("R-725", with_source((b"x", b"", [tensor_segment(1, b"\1")]))),
+                ("R-725", with_source((b"x", b"", [tensor_segment(0, b"\1\1")]))),
                 ("R-721", with_source((b"../x", b"", []))),
                 ("R-721", with_source((b"x", b"", []), (b"x", b"", []))),
                 ("R-722", with_source((b"x", b"abc", [literal(b"ab")]))),

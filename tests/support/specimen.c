@@ -12,7 +12,7 @@
 #include "format/source.h"
 #include "tests/support/random.h"
 
-enum { CHUNK = 256, MAX_BYTES = 1024 };
+enum { CHUNK = 256, MAX_BYTES = 1024, OPAQUE_BYTES = 72 };
 
 /* ---- streams ---- */
 
@@ -36,11 +36,16 @@ static void add_f16(struct draft *d, enum specimen_stream number, uint32_t n)
 }
 
 /* Bytes that may have any value. */
-static void add_any(struct draft *d, enum specimen_stream number, uint32_t n_bytes)
+static void make_any(enum specimen_stream number, uint8_t *bytes, uint32_t n_bytes)
 {
     struct random random = {number};
-    uint8_t bytes[MAX_BYTES];
     for (uint32_t i = 0; i < n_bytes; i++) bytes[i] = (uint8_t)random_bits(&random);
+}
+
+static void add_any(struct draft *d, enum specimen_stream number, uint32_t n_bytes)
+{
+    uint8_t bytes[MAX_BYTES];
+    make_any(number, bytes, n_bytes);
     add(d, number, bytes, n_bytes);
 }
 
@@ -236,7 +241,7 @@ static void add_adapters(struct draft *d)
 
 static void add_odd_tensors(struct draft *d)
 {
-    add_any(d, STREAM_OPAQUE, 72);
+    add_any(d, STREAM_OPAQUE, OPAQUE_BYTES);
     draft_term(d, TERM_DENSE, COMBINE_FIRST, CODING_OPAQUE, STREAM_OPAQUE, 1);
     draft_tensor(d, "opaque", INGOT_F16, 1, 1, 2, 64);
 
@@ -282,7 +287,7 @@ static const char attachment[] = "{\"chat_template\": \"never executed\"}";
 static void add_metadata(struct draft *d)
 {
     struct byte_buffer b = {0};
-    metadata_begin(&b, 3);
+    metadata_begin(&b, 4);
     metadata_put_string(&b, "name", 4, "specimen", 8);
     buffer_u32(&b, 5);
     buffer_append(&b, "layer", 5);
@@ -295,31 +300,90 @@ static void add_metadata(struct draft *d)
     buffer_u64(&b, 3);
     buffer_u64(&b, 3);
     buffer_append(&b, "abc", 3);
+    buffer_u32(&b, 4);
+    buffer_append(&b, "deep", 4);
+    buffer_u32(&b, META_ARRAY);
+    buffer_u32(&b, META_ARRAY);
+    buffer_u64(&b, 1);
+    buffer_u64(&b, 24);
+    buffer_u32(&b, META_U16);
+    buffer_u64(&b, 2);
+    buffer_u64(&b, 4);
+    buffer_u16(&b, 1);
+    buffer_u16(&b, 2);
     add(d, STREAM_METADATA, b.data, b.n_bytes);
     draft_blob(d, INGOT_BLOB_METADATA, "", STREAM_METADATA);
     buffer_release(&b);
 }
 
-/* One file: "head", the dense tensor, the attachment. */
-static void add_source(struct draft *d)
+static void put_hash(struct source_file *file, const struct byte_buffer *whole)
 {
-    struct byte_buffer whole = {0}, b = {0};
+    XXH128_canonical_t canonical;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits(whole->data, (size_t)whole->n_bytes));
+    memcpy(file->hash, canonical.digest, sizeof canonical.digest);
+    file->n_bytes = whole->n_bytes;
+}
+
+/* "head", the dense tensor, the attachment. */
+static void add_plain_file(struct byte_buffer *b)
+{
+    struct byte_buffer whole = {0};
     buffer_append(&whole, "head", 4);
     for (uint32_t i = 0; i < 160; i++) buffer_u32(&whole, f32_bits((float)i - 80.0f));
     buffer_append(&whole, attachment, sizeof attachment);
-    struct source_file file = {"model.bin", 9, whole.n_bytes, {0}, 3};
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(whole.data, (size_t)whole.n_bytes));
-    memcpy(file.hash, canonical.digest, sizeof canonical.digest);
-    source_begin(&b, 1);
-    source_put_file(&b, &file);
-    source_put_literal(&b, "head", 4);
-    source_put_tensor(&b, TENSOR_DENSE, NULL, 0);
-    source_put_attachment(&b, BLOB_ATTACHMENT);
+    struct source_file file = {"model.bin", 9, 0, {0}, 3};
+    put_hash(&file, &whole);
+    source_put_file(b, &file);
+    source_put_literal(b, "head", 4);
+    source_put_tensor(b, TENSOR_DENSE, NULL, 0);
+    source_put_attachment(b, BLOB_ATTACHMENT);
+    buffer_release(&whole);
+}
+
+/* Metadata as GGUF writes it: the first two entries as in version 3, the last one as in a
+ * big-endian version 1. */
+static void put_metadata(struct byte_buffer *whole)
+{
+    static const uint8_t wide[] = "\4\0\0\0\0\0\0\0name\x08\0\0\0\x08\0\0\0\0\0\0\0specimen"
+                                  "\5\0\0\0\0\0\0\0layer\4\0\0\0\x0c\0\0\0";
+    static const uint8_t narrow[] = "\0\0\0\4deep\0\0\0\x09\0\0\0\x09\0\0\0\1"
+                                    "\0\0\0\2\0\0\0\2\0\1\0\2";
+    buffer_append(whole, wide, sizeof wide - 1);
+    buffer_append(whole, narrow, sizeof narrow - 1);
+}
+
+/* Metadata, the dense tensor with swapped bytes, the opaque one. */
+static void add_foreign_file(struct byte_buffer *b)
+{
+    static const uint8_t swapped[] = {FORM_SWAPPED};
+    const struct metadata_range wide = {0, 2, {8, 0}}, narrow = {3, 1, {4, 1}};
+    struct byte_buffer whole = {0};
+    uint8_t blocks[OPAQUE_BYTES];
+    put_metadata(&whole);
+    for (uint32_t i = 0; i < 160; i++) {
+        buffer_u32(&whole, swap_u32(f32_bits((float)i - 80.0f)));
+    }
+    make_any(STREAM_OPAQUE, blocks, sizeof blocks);
+    buffer_append(&whole, blocks, sizeof blocks);
+    struct source_file file = {"model.gguf", 10, 0, {0}, 4};
+    put_hash(&file, &whole);
+    source_put_file(b, &file);
+    source_put_metadata(b, &wide);
+    source_put_metadata(b, &narrow);
+    source_put_tensor(b, TENSOR_DENSE, swapped, sizeof swapped);
+    source_put_tensor(b, TENSOR_OPAQUE, NULL, 0);
+    buffer_release(&whole);
+}
+
+static void add_source(struct draft *d)
+{
+    struct byte_buffer b = {0};
+    source_begin(&b, 2);
+    add_plain_file(&b);
+    add_foreign_file(&b);
     add(d, STREAM_SOURCE, b.data, b.n_bytes);
     draft_blob(d, INGOT_BLOB_SOURCE, "", STREAM_SOURCE);
     buffer_release(&b);
-    buffer_release(&whole);
 }
 
 static void add_blobs(struct draft *d)
