@@ -211,8 +211,9 @@ ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
 void model_layout(const char *name, uint32_t name_bytes, uint32_t rank, uint8_t *stack,
                   uint8_t *split)
 {
-    static const char experts[] = "experts";
-    const bool is_stack = rank == 3 && memmem(name, name_bytes, experts, sizeof experts - 1);
+    /* As checkpoints and as GGUF call them. */
+    const bool is_stack = rank == 3 && (memmem(name, name_bytes, "experts", 7) ||
+                                        memmem(name, name_bytes, "_exps", 5));
     *stack = is_stack ? 1 : 0;
     *split = is_stack ? 2 : rank >= 2 ? 1 : 0;
 }
