@@ -402,14 +402,19 @@ static const struct option options[] = {
 
 const struct verb verb_convert = {
     .name = "convert",
-    .summary = "convert a model to an .ingot file, losslessly or re-encoded",
+    .summary = "convert a model between formats, losslessly or re-encoded",
     .operands = "SRC...",
     .min_operands = 1,
     .max_operands = UINT32_MAX,
     .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
-             "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), or an .ingot file. "
-             "Unless --encode, --include or --exclude is given, nothing is lost: \"ingot restore\" "
-             "gives the same source files again, byte for byte. The target gets its name only when "
+             "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), a GGUF file (any one of "
+             "the parts of a split model stands for all), or an .ingot file. Into an .ingot file "
+             "nothing is lost unless --encode, --include or --exclude is given: \"ingot restore\" "
+             "gives the same source files again, byte for byte. A .safetensors or .gguf target "
+             "takes what it can express; tensors that it cannot are refused, all at once and "
+             "before anything is written, and what else it has no place for is told. Into a .gguf, "
+             "a cast by --encode leaves vectors in f32, as llama.cpp wants them. The target gets "
+             "its name only when "
              "it is whole. In a pattern * stands for any characters, also dots and slashes, ? for "
              "one, [a-c] for one of those.",
     .examples = "  ingot convert model/ -o model.ingot\n"
@@ -417,6 +422,8 @@ const struct verb verb_convert = {
                 "  ingot convert a.safetensors b.safetensors -o model.ingot --compress none\n"
                 "  ingot convert model/ -o small.ingot --encode int4 -v\n"
                 "  ingot convert model/ -o better.ingot --encode int4+lowrank16\n"
+                "  ingot convert model.gguf -o model.ingot\n"
+                "  ingot convert model.ingot -o model.gguf\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
                 "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
                 "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"

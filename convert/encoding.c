@@ -57,9 +57,14 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
     return INGOT_OK;
 }
 
+bool cast_applies(ingot_dtype cast, const struct model_tensor *tensor)
+{
+    return dtype_is_float(tensor->dtype) && (!tensor->raw || tensor->dtype != cast);
+}
+
 bool encoding_applies(const struct encoding *encoding, const struct model_tensor *tensor)
 {
-    if (!dtype_is_float(tensor->dtype)) return false;
-    if (encoding->cast) return !tensor->raw || tensor->dtype != encoding->cast;
-    return tensor->rank >= MIN_RANK && tensor->n_rows * tensor->n_cols >= MIN_WEIGHTS;
+    if (encoding->cast) return cast_applies(encoding->cast, tensor);
+    return dtype_is_float(tensor->dtype) && tensor->rank >= MIN_RANK &&
+           tensor->n_rows * tensor->n_cols >= MIN_WEIGHTS;
 }

@@ -24,6 +24,7 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
  * already. Any other encoding is of matrices of at least 256 weights: norms, biases and other
  * vectors are small, act on every activation, and lose more than they save. Which matrices are
  * worth how many bits is a recipe's affair. */
+bool cast_applies(ingot_dtype cast, const struct model_tensor *tensor);
 bool encoding_applies(const struct encoding *encoding, const struct model_tensor *tensor);
 
 #endif

@@ -1,6 +1,8 @@
 /* A model to one GGUF file, version 3, little-endian: metadata typed as it is, tensors in the
  * model's order and with all their dimensions, also those of 1. Nothing is invented that a loader
- * would want; what it will miss is told. Facts: ggml's src/gguf.cpp and docs/gguf.md. */
+ * would want; what it will miss is told. A cast leaves vectors in f32, as llama.cpp's own converter
+ * does: llama.cpp aborts on norms and biases of other types. Facts: ggml's src/gguf.cpp and
+ * docs/gguf.md. */
 #include <stdio.h>
 #include <string.h>
 
@@ -210,20 +212,8 @@ static ingot_status walk_metadata(struct plain_sink *s, struct metadata_facts *f
 
 /* ------------------------------------------------------------------ what a loader will miss */
 
-static uint32_t n_cast_vectors(const struct plain_sink *s)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n_tensors; i++) {
-        struct model_tensor t;
-        model_tensor(s->c->model, s->tensors[i].index, &t);
-        n += t.rank == 1 && s->tensors[i].cast && s->tensors[i].dtype != INGOT_F32;
-    }
-    return n;
-}
-
 static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
 {
-    const uint32_t n_vectors = n_cast_vectors(s);
     bool any_cast = false, zero_signs = false;
     for (uint32_t i = 0; i < s->n_tensors; i++) {
         any_cast |= s->tensors[i].cast;
@@ -243,8 +233,6 @@ static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
         {facts->file_type && any_cast,
          "general.file_type is kept as it was and no longer says what the tensors are"},
         {zero_signs, "in repacked tensors some values that were -0 are 0: ggml's MXFP4 has no -0"},
-        {facts->architecture && n_vectors > 0,
-         "vectors are cast as well, and llama.cpp multiplies only f32 ones with activations"},
     };
     for (size_t i = 0; i < sizeof notes / sizeof *notes; i++) {
         if (notes[i].holds) conversion_note(s->c, "%s", notes[i].text);
@@ -289,6 +277,7 @@ static ingot_status make_header(struct plain_sink *s)
 static const struct plain_format format = {
     .name = "GGUF",
     .has_blocks = true,
+    .vector_dtype = INGOT_F32,
     .place = place,
     .align = align,
     .header = make_header,

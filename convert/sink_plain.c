@@ -28,8 +28,7 @@ static bool has_values(const struct plain_sink *s, const struct model_tensor *t,
     const ingot_status status = model_decode_f32(s->c->model, index, 0, 1, row, &error);
     ingot_release(NULL, row);
     if (status != INGOT_UNSUPPORTED && status != INGOT_REFUSED) return true;
-    snprintf(refusal->why, sizeof refusal->why, "its %.31s blocks are not decoded: %.192s",
-             t->foreign.name, error.what);
+    snprintf(refusal->why, sizeof refusal->why, "%.255s", error.what);
     return false;
 }
 
@@ -77,8 +76,10 @@ static ingot_status place_tensor(struct plain_sink *s, uint32_t index)
     model_tensor(s->c->model, index, &t);
     struct plain_tensor p = {
         .index = index, .dtype = t.dtype, .name = t.name, .name_bytes = t.name_bytes};
-    p.cast = encoding && encoding_applies(encoding, &t);
-    if (p.cast) p.dtype = encoding->cast;
+    const ingot_dtype vector_dtype = t.rank == 1 ? s->format->vector_dtype : (ingot_dtype)0;
+    const ingot_dtype cast = vector_dtype ? vector_dtype : encoding ? encoding->cast : t.dtype;
+    p.cast = encoding && cast_applies(cast, &t);
+    if (p.cast) p.dtype = cast;
     p.foreign = !p.cast && t.foreign.name != NULL;
     p.n_bytes = p.foreign ? t.foreign.n_bytes : ingot_raw_bytes(p.dtype, t.n_rows * t.n_cols);
     const ingot_status status = find_repack(s, &t, &p, &refusal);

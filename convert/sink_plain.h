@@ -38,8 +38,9 @@ struct plain_sink {
 };
 
 struct plain_format {
-    const char *name; /* in messages: "safetensors" */
-    bool has_blocks;  /* of ggml: a tensor that they hold exactly is repacked */
+    const char *name;         /* in messages: "safetensors" */
+    bool has_blocks;          /* of ggml: a tensor that they hold exactly is repacked */
+    ingot_dtype vector_dtype; /* that any cast gives tensors of one dimension; 0: the cast's own */
     /* Fills in p->type. False, and why, when the format cannot hold the tensor so. */
     bool (*place)(const struct model_tensor *t, struct plain_tensor *p, struct refusal *refusal);
     /* The order of tensors in the file; NULL: the model's. */

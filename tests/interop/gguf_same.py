@@ -2,6 +2,8 @@
 
 same OLD.gguf NEW.gguf                  the same metadata and the same tensors, in the same order
 holds FILE.gguf FILE.safetensors...     every tensor of the safetensors files, bit for bit
+permuted FILE.gguf FILE.safetensors...  the rows of attn_q and attn_k of 32-row heads, as
+                                        docs/llama-hf-gguf.map says that they are
 """
 import json
 import sys
@@ -52,8 +54,28 @@ def holds(path, sources):
     print(n, "tensors are the same")
 
 
+def permuted(path, sources, n_head_rows=32):
+    found = {t[0]: t for t in tensors(gguf.GGUFReader(path))}
+    n = 0
+    for name, shape, data in (t for source in sources for t in stored(source)):
+        if not name.endswith(("q_proj.weight", "k_proj.weight")):
+            continue
+        layer, which = name.split(".")[2], name.split(".")[4][0]
+        row_bytes = len(data) // shape[0]
+        rows = [data[i * row_bytes:(i + 1) * row_bytes] for i in range(shape[0])]
+        wanted = [None] * shape[0]
+        half = n_head_rows // 2
+        for head in range(0, shape[0], n_head_rows):
+            for i in range(half):
+                for k in (0, 1):
+                    wanted[head + 2 * i + k] = rows[head + i + half * k]
+        assert found[f"blk.{layer}.attn_{which}.weight"][3] == b"".join(wanted), name
+        n += 1
+    print(n, "tensors are permuted as documented")
+
+
 verb, first, *rest = sys.argv[1:]
 if verb == "same":
     same(first, rest[0])
 else:
-    holds(first, rest)
+    {"holds": holds, "permuted": permuted}[verb](first, rest)
