@@ -97,8 +97,8 @@ static int list_encodings(bool as_json)
 static bool is_encoding(const char *word, struct nearest *nearest)
 {
     const struct preset *preset;
+    if (preset_exists(word)) return true;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        if (strcmp(preset_name(preset), word) == 0) return true;
         nearest_offer(nearest, preset_name(preset));
     }
     return false;

@@ -3,7 +3,9 @@
 #ifndef INGOT_CONVERT_ENCODE_H
 #define INGOT_CONVERT_ENCODE_H
 
+#include "convert/fit_search.h"
 #include "convert/presets.h"
+#include "format/pool.h"
 #include "format/writer.h"
 
 /* A term and its codings, which point at each other: a plan stays where it was made. */
@@ -13,7 +15,10 @@ struct term_plan {
     struct writer_term term;  /* combine is the caller's to set */
     struct ingot_coding coding;
     struct ingot_coding coding_b;
-    struct ingot_coding table;
+    struct ingot_coding scale_table;
+    struct ingot_coding bias_table;
+    struct ingot_coding super_table; /* of both of them, when they are nested */
+    const struct codebook *codebook; /* of the coding, or NULL */
 };
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
@@ -24,19 +29,34 @@ struct encode_input {
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;
     const float *values;
+    float *decoded; /* NULL, or where a preset that decodes puts what its term gives */
+};
+
+/* How groups are laid: groups of group_cols weights of a row, 0 for a whole row; and what is stored
+ * of each. */
+struct grid {
+    uint8_t map;                     /* enum coding_map: UINT, INT, FLOAT or CODEBOOK */
+    uint8_t bits;                    /* of a code */
+    int8_t zero;                     /* UINT: the code that stands for level 0 */
+    bool affine;                     /* a bias beside the scale */
+    bool narrow;                     /* INT: without the lowest code, the same on both sides */
+    ingot_dtype format;              /* FLOAT: of a code */
+    const struct codebook *codebook; /* CODEBOOK */
+    uint32_t group_cols;
+    ingot_dtype scale; /* of a scale and a bias; of those of super-groups when nested */
+    enum effort effort;
 };
 
 struct preset {
-    const char *name;
-    const char *help;
-    const char *label;     /* integers: the coding's name */
+    char name[32];
+    char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
+    bool decodes;          /* encode tells what its term gives */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
-    uint8_t bits;          /* integers: of a code */
-    uint32_t group_cols;   /* integers: weights that share a scale, 0 for a row */
     uint32_t kept_percent; /* sparse: of the weights */
     uint32_t rank;         /* lowrank: at most */
+    struct grid grid;      /* scalar codes in groups */
     /* The term for a tensor of that type and shape. */
     void (*plan)(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
@@ -46,6 +66,9 @@ struct preset {
     ingot_status (*encode)(const struct encode_input *input, uint8_t *const *streams,
                            ingot_error *error);
 };
+
+/* The preset of a name with its options. False when there is none. */
+bool preset_parse(const char *name, size_t n_bytes, struct preset *preset);
 
 /* "NAME", "element 12 is nan: ..." */
 ingot_status encode_refuse(const struct encode_input *input, uint64_t element, const char *why,
@@ -62,14 +85,10 @@ void plan_cast(const struct preset *preset, ingot_dtype dtype, struct stack_shap
                struct term_plan *plan);
 ingot_status encode_cast(const struct encode_input *input, uint8_t *const *streams,
                          ingot_error *error);
-void plan_row_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
-                      struct term_plan *plan);
-ingot_status encode_row_integer(const struct encode_input *input, uint8_t *const *streams,
-                                ingot_error *error);
-void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
-                        struct term_plan *plan);
-ingot_status encode_group_integer(const struct encode_input *input, uint8_t *const *streams,
-                                  ingot_error *error);
+void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+               struct term_plan *plan);
+ingot_status encode_grid(const struct encode_input *input, uint8_t *const *streams,
+                         ingot_error *error);
 void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,

@@ -87,10 +87,11 @@ static ingot_status encode_term(const struct part *p, uint32_t k, ingot_error *e
     const struct stream_provider provider = memory_provider(&memory, NULL);
     const struct stack_part all = {0, p->shape.n_rows, 0, p->shape.n_cols};
     float *decoded = k == 0 ? p->sum : p->decoded;
-    ingot_status status =
-        job_encode(job, k, p->shape, p->first_row, k == 0 ? p->source : p->rest, streams, error);
-    if (status != INGOT_OK) return status;
-    status = coding_decode(&job->plans[k].coding, p->shape, 0, &provider, all, decoded, error);
+    ingot_status status = job_encode(job, k, p->shape, p->first_row, k == 0 ? p->source : p->rest,
+                                     streams, decoded, error);
+    if (status == INGOT_OK && !job->plans[k].preset->decodes) {
+        status = coding_decode(&job->plans[k].coding, p->shape, 0, &provider, all, decoded, error);
+    }
     if (status != INGOT_OK) return status;
     for (uint64_t i = 0; k > 0 && i < n; i++) p->sum[i] = p->sum[i] + p->decoded[i];
     for (uint64_t i = 0; k + 1 < job->tensor.n_terms && i < n; i++) {

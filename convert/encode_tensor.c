@@ -18,10 +18,17 @@ uint32_t job_first_stream(const struct tensor_job *job, uint32_t term)
 
 ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
-                        ingot_error *error)
+                        float *decoded, ingot_error *error)
 {
     const struct encode_input input = {
-        &job->plans[term], job->tensor.name, job->tensor.name_bytes, first_row, shape, values};
+        .plan = &job->plans[term],
+        .name = job->tensor.name,
+        .name_bytes = job->tensor.name_bytes,
+        .first_row = first_row,
+        .shape = shape,
+        .values = values,
+        .decoded = decoded,
+    };
     return job->plans[term].preset->encode(&input, streams, error);
 }
 
@@ -30,7 +37,7 @@ static void plan_terms(struct tensor_job *job)
 {
     const struct model_tensor *t = &job->reader.tensor;
     for (uint32_t k = 0; k < job->encoding->n_terms; k++) {
-        const struct preset *preset = job->encoding->presets[k];
+        const struct preset *preset = &job->encoding->presets[k];
         preset->plan(preset, t->dtype, job->stack, &job->plans[k]);
         job->plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;
         job->terms[k] = job->plans[k].term;

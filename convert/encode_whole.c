@@ -118,7 +118,7 @@ static ingot_status encode_terms(struct whole *w, ingot_error *error)
         status = streams_add(&job->streams, &so_far, error);
         if (status != INGOT_OK) break;
         status = job_encode(job, k, job->stack, 0, w->rest,
-                            job->streams.data + job_first_stream(job, k), error);
+                            job->streams.data + job_first_stream(job, k), NULL, error);
         if (status != INGOT_OK) break;
         if (job->progress) {
             job->progress->report(job->progress->context, k + 1, n_terms + 1);

@@ -3,14 +3,14 @@
 #ifndef INGOT_CONVERT_ENCODING_H
 #define INGOT_CONVERT_ENCODING_H
 
+#include "convert/encode.h"
 #include "convert/model.h"
-#include "convert/presets.h"
 
 enum { ENCODING_MAX_TERMS = 8 };
 
 struct encoding {
     uint32_t n_terms;
-    const struct preset *presets[ENCODING_MAX_TERMS];
+    struct preset presets[ENCODING_MAX_TERMS];
     bool by_rows;     /* every preset is */
     ingot_dtype cast; /* of a single cast: the type; else 0 */
 };

@@ -9,43 +9,36 @@
 #include "format/bytes.h"
 #include "format/fail.h"
 
+/* How the families are written in the table. */
+#define CAST(NAME, TYPE, HELP)                                                       \
+    {                                                                                \
+        .name = NAME, .help = HELP, .by_rows = true, .is_cast = true, .dtype = TYPE, \
+        .plan = plan_cast, .encode = encode_cast                                     \
+    }
+#define GRID(NAME, HELP, ...)                                                                    \
+    {                                                                                            \
+        .name = NAME, .help = HELP, .by_rows = true, .decodes = true,                            \
+        .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
+    }
+
 static const struct preset presets[] = {
-    {.name = "f32",
-     .help = "dequantized to 32-bit floats",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_F32,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "f16",
-     .help = "cast to 16-bit floats; a value past 65504 is an error",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_F16,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "bf16",
-     .help = "cast to bfloat16",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_BF16,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "int8",
-     .help = "8-bit integers, an f32 scale a row",
-     .label = "int8-row",
-     .by_rows = true,
-     .bits = 8,
-     .plan = plan_row_integer,
-     .encode = encode_row_integer},
-    {.name = "int4",
-     .help = "4-bit integers, a signed f16 scale per 32 weights of a row",
-     .label = "int4-g32",
-     .by_rows = true,
-     .bits = 4,
-     .group_cols = 32,
-     .plan = plan_group_integer,
-     .encode = encode_group_integer},
+    CAST("f32", INGOT_F32, "dequantized to 32-bit floats"),
+    CAST("f16", INGOT_F16, "cast to 16-bit floats; a value past 65504 is an error"),
+    CAST("bf16", INGOT_BF16, "cast to bfloat16"),
+    GRID("int8", "8-bit integers, an f32 scale a row", .map = MAP_INT, .bits = 8, .narrow = true,
+         .scale = INGOT_F32),
+    GRID("int6", "6-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
+         .bits = 6, .zero = 32, .group_cols = 32, .scale = INGOT_F16),
+    GRID("int5", "5-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
+         .bits = 5, .zero = 16, .group_cols = 32, .scale = INGOT_F16),
+    GRID("int4", "4-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
+         .bits = 4, .zero = 8, .group_cols = 32, .scale = INGOT_F16),
+    GRID("int3", "3-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
+         .bits = 3, .zero = 4, .group_cols = 32, .scale = INGOT_F16),
+    GRID("int2", "2-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
+         .bits = 2, .zero = 2, .group_cols = 32, .scale = INGOT_F16),
+    GRID("ternary", "-1, 0 and 1, an f16 scale per 64 weights of a row", .map = MAP_INT, .bits = 2,
+         .narrow = true, .group_cols = 64, .scale = INGOT_F16),
     {.name = "sparse50",
      .help = "the half of the weights of largest magnitude, in the source's type; the rest is 0",
      .kept_percent = 50,

@@ -24,10 +24,11 @@ struct tensor_job {
 
 /* The number of the first stream of a term. */
 uint32_t job_first_stream(const struct tensor_job *job, uint32_t term);
-/* Encodes values as a term: `streams` are the term's own. */
+/* Encodes values as a term: `streams` are the term's own. decoded may be NULL; a preset that
+ * decodes puts there what the term gives. */
 ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
-                        ingot_error *error);
+                        float *decoded, ingot_error *error);
 
 /* Slab by slab: for encodings that are by rows. */
 ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error);

@@ -221,9 +221,26 @@ static void test_what_is_encoded(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",           "int5", "int4+", "+int4",
-        "int4++int8", "INT4", "int4 ", "int4+int4+int4+int4+int4+int4+int4+int4+int4"};
+    static const char *const bad[] = {"",
+                                      "int7",
+                                      "int4+",
+                                      "+int4",
+                                      "int4++int8",
+                                      "INT4",
+                                      "int4 ",
+                                      "int4-",
+                                      "int4--row",
+                                      "int4-g0",
+                                      "int4-g",
+                                      "int4-g064",
+                                      "int4-g99999",
+                                      "int4-rows",
+                                      "f16-g32",
+                                      "sparse50-row",
+                                      "ternary-sym",
+                                      "g32-int4",
+                                      "int4+int4+int4+int4+int4+int4+int4+int4+int4",
+                                      "int4-g32-g32-g32-g32-g32-g32-g32-g32"};
     struct encoding encoding;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ingot_error error = {0};
@@ -233,7 +250,7 @@ static void test_names(void **state)
     const struct preset *preset;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
         assert_int_equal(encoding_parse(preset_name(preset), &encoding, NULL), INGOT_OK);
-        assert_ptr_equal(encoding.presets[0], preset);
+        assert_string_equal(encoding.presets[0].name, preset_name(preset));
         assert_true(strlen(preset_help(preset)) > 0);
     }
     assert_null(preset_at(1000));
@@ -251,14 +268,18 @@ static void test_bits_per_weight(void **state)
         {"bf16", 16},
         {"int8", 8 + 32.0 / 4096},
         {"int4", 4.5},
+        {"int4-g64-affine", 4.5},
+        {"int3-g128-f32", 3.25},
+        {"int2-row", 2 + 16.0 / 4096},
         {"sparse50", 9 + 32.0 / 4096 + 32.0 / (4096.0 * 4096)},
         {"lowrank16", 2 * 16 * 16 / 4096.0},
     };
     for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_string_equal(preset_name(preset_at(i)), rows[i].name);
-        assert_true(preset_bits_per_weight(preset_at(i), 4096, 4096) == rows[i].bits);
+        struct preset preset;
+        assert_true(preset_parse(rows[i].name, strlen(rows[i].name), &preset));
+        assert_true(preset_bits_per_weight(&preset, 4096, 4096) == rows[i].bits);
     }
-    assert_null(preset_at(sizeof rows / sizeof *rows));
+    assert_null(preset_at(1000));
 }
 
 int main(void)

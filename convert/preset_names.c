@@ -1,0 +1,158 @@
+/* Names of presets: a row of the table, and options behind it, each a word after a dash. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "convert/encode.h"
+
+/* A word is `word`, or begins with it and ends in a number from least to most. */
+struct name_option {
+    const char *word;
+    const char *help;
+    uint32_t least, most; /* 0: no number */
+    /* False when the preset has no such thing. */
+    bool (*set)(struct preset *preset, uint32_t number);
+};
+
+static bool is_grid(const struct preset *preset)
+{
+    return preset->grid.bits != 0;
+}
+
+static bool set_group(struct preset *preset, uint32_t number)
+{
+    preset->grid.group_cols = number;
+    return is_grid(preset);
+}
+
+static bool set_affine(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    struct grid *grid = &preset->grid;
+    if (grid->map != MAP_UINT && grid->map != MAP_INT) return false;
+    grid->map = MAP_UINT;
+    grid->zero = 0;
+    grid->narrow = false;
+    grid->affine = true;
+    return true;
+}
+
+static bool set_signed(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    return preset->grid.map == MAP_UINT && !preset->grid.affine;
+}
+
+static bool set_scale(struct preset *preset, ingot_dtype type)
+{
+    preset->grid.scale = type;
+    return is_grid(preset);
+}
+
+static bool set_f32(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    return set_scale(preset, INGOT_F32);
+}
+
+static bool set_f16(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    return set_scale(preset, INGOT_F16);
+}
+
+static bool set_bf16(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    return set_scale(preset, INGOT_BF16);
+}
+
+static bool set_absmax(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    preset->grid.effort = EFFORT_ABSMAX;
+    return is_grid(preset);
+}
+
+static bool set_fast(struct preset *preset, uint32_t number)
+{
+    (void)number;
+    preset->grid.effort = EFFORT_FAST;
+    return is_grid(preset);
+}
+
+static const struct name_option options[] = {
+    {"g", "groups of N weights of a row", 1, 65536, set_group},
+    {"row", "a group is a row", 0, 0, set_group},
+    {"affine", "a bias beside the scale", 0, 0, set_affine},
+    {"sym", "no bias: what integers have without \"affine\"", 0, 0, set_signed},
+    {"f32", "scales and biases are f32", 0, 0, set_f32},
+    {"f16", "scales and biases are f16", 0, 0, set_f16},
+    {"bf16", "scales and biases are bf16", 0, 0, set_bf16},
+    {"absmax", "scales from the extremes of a group, without a search", 0, 0, set_absmax},
+    {"fast", "a short search", 0, 0, set_fast},
+};
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+bool preset_option_at(uint32_t index, const char **name, const char **help)
+{
+    if (index >= N_OPTIONS) return false;
+    *name = options[index].word;
+    *help = options[index].help;
+    return true;
+}
+
+/* A number without leading zeros, all of the text. 0 for anything else. */
+static uint32_t number_of(const char *text, size_t n_bytes)
+{
+    uint32_t number = 0;
+    if (n_bytes == 0 || n_bytes > 6 || text[0] == '0') return 0;
+    for (size_t i = 0; i < n_bytes; i++) {
+        if (text[i] < '0' || text[i] > '9') return 0;
+        number = number * 10 + (uint32_t)(text[i] - '0');
+    }
+    return number;
+}
+
+static bool apply_word(struct preset *preset, const char *word, size_t n_bytes)
+{
+    for (uint32_t i = 0; i < N_OPTIONS; i++) {
+        const struct name_option *option = &options[i];
+        const size_t n = strlen(option->word);
+        if (n_bytes < n || memcmp(word, option->word, n) != 0) continue;
+        const uint32_t number = number_of(word + n, n_bytes - n);
+        const bool fits =
+            option->most ? number >= option->least && number <= option->most : n_bytes == n;
+        if (fits) return option->set(preset, number);
+    }
+    return false;
+}
+
+bool preset_parse(const char *name, size_t n_bytes, struct preset *preset)
+{
+    const struct preset *row = NULL;
+    size_t n = 0;
+    if (n_bytes >= sizeof preset->name) return false;
+    while (n < n_bytes && name[n] != '-') n++;
+    for (uint32_t i = 0; (row = preset_at(i)) != NULL; i++) {
+        if (strlen(row->name) == n && memcmp(row->name, name, n) == 0) break;
+    }
+    if (row == NULL) return false;
+    struct preset p = *row;
+    while (n < n_bytes) {
+        const char *word = name + n + 1;
+        size_t n_word = 0;
+        while (n + 1 + n_word < n_bytes && word[n_word] != '-') n_word++;
+        if (!apply_word(&p, word, n_word)) return false;
+        n += 1 + n_word;
+    }
+    memcpy(p.name, name, n_bytes);
+    p.name[n_bytes] = '\0';
+    *preset = p;
+    return true;
+}
+
+bool preset_exists(const char *name)
+{
+    struct preset preset;
+    return preset_parse(name, strlen(name), &preset);
+}
