@@ -3,7 +3,7 @@
 #ifndef INGOT_CONVERT_ENCODE_H
 #define INGOT_CONVERT_ENCODE_H
 
-#include "convert/fit_search.h"
+#include "convert/grid.h"
 #include "convert/presets.h"
 #include "format/pool.h"
 #include "format/writer.h"
@@ -30,21 +30,6 @@ struct encode_input {
     struct stack_shape shape;
     const float *values;
     float *decoded; /* NULL, or where a preset that decodes puts what its term gives */
-};
-
-/* How groups are laid: groups of group_cols weights of a row, 0 for a whole row; and what is stored
- * of each. */
-struct grid {
-    uint8_t map;                     /* enum coding_map: UINT, INT, FLOAT or CODEBOOK */
-    uint8_t bits;                    /* of a code */
-    int8_t zero;                     /* UINT: the code that stands for level 0 */
-    bool affine;                     /* a bias beside the scale */
-    bool narrow;                     /* INT: without the lowest code, the same on both sides */
-    ingot_dtype format;              /* FLOAT: of a code */
-    const struct codebook *codebook; /* CODEBOOK */
-    uint32_t group_cols;
-    ingot_dtype scale; /* of a scale and a bias; of those of super-groups when nested */
-    enum effort effort;
 };
 
 struct preset {
@@ -89,6 +74,8 @@ void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shap
                struct term_plan *plan);
 ingot_status encode_grid(const struct encode_input *input, uint8_t *const *streams,
                          ingot_error *error);
+/* The nested tables of a grid, on behalf of encode_grid: their streams. */
+ingot_status encode_nested(const struct grid_work *work, uint8_t *const *streams);
 void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,

@@ -28,7 +28,7 @@ static void search_from(const struct fit *fit, const struct lanes *lanes,
         const float mean_square = survey->square[k] / survey->total[k];
         const float wanted = BEYOND * fabsf(peak) / (fit->levels.load * sqrtf(mean_square));
         const float widest = wanted > WIDEST ? wanted : WIDEST;
-        const float inverse = outermost / peak;
+        const float inverse = fit->positive ? fabsf(outermost / peak) : outermost / peak;
         const bool none = !(mean_square > 0.0f) || !isfinite(inverse);
         first[k] = none ? 0.0f : inverse * TIGHTEST;
         step[k] = none ? 0.0f : inverse * (widest - TIGHTEST) / (float)(n - 1);
@@ -43,12 +43,14 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
     float first[LANES];
     float step[LANES];
     const struct levels *levels = &fit->levels;
-    const bool mirrored = levels->kind == LEVELS_FLOAT;
+    const bool even = levels->low == -levels->high;
+    const bool mirrored = even && levels->kind != LEVELS_CODEBOOK;
     const uint32_t n_fine = efforts[fit->effort].n_fine;
     fit->kernels->survey(lanes, &survey);
     for (uint32_t k = 0; k < LANES; k++) {
-        const float outermost = mirrored ? fabsf(levels->high) : levels->low;
-        scale[k] = (mirrored ? fabsf(survey.peak[k]) : survey.peak[k]) / outermost;
+        const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
+        const float absmax = survey.peak[k] / outermost;
+        scale[k] = even || fit->positive ? fabsf(absmax) : absmax;
     }
     if (fit->effort == EFFORT_ABSMAX) return;
     search_from(fit, lanes, &survey, levels->low, gain, scale);

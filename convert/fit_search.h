@@ -15,6 +15,7 @@ struct fit {
     const struct fit_kernels *kernels;
     struct levels levels;
     enum effort effort;
+    bool positive; /* scales without a bias must not be negative */
 };
 
 /* Scales for groups without a bias; 0 for a group of zeros. The scale may be negative where the

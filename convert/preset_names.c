@@ -80,6 +80,22 @@ static bool set_fast(struct preset *preset, uint32_t number)
     return is_grid(preset);
 }
 
+/* Super-groups of 256 weights, or of the largest number of whole groups below that. */
+static bool set_nested(struct preset *preset, uint32_t bits)
+{
+    struct grid *grid = &preset->grid;
+    const int16_t half = (int16_t)(1 << (bits - 1));
+    if (!is_grid(preset) || grid->group_cols == 0 || grid->group_cols > 256) return false;
+    grid->super_cols = 256 / grid->group_cols * grid->group_cols;
+    grid->scale_entry = (struct entry_form){
+        .bits = (uint8_t)bits, .map = MAP_INT, .low = (int16_t)-half, .high = (int16_t)(half - 1)};
+    if (!grid->affine) return true;
+    grid->bias_entry = grid->scale_entry;
+    grid->scale_entry = (struct entry_form){
+        .bits = (uint8_t)bits, .map = MAP_UINT, .low = 0, .high = (int16_t)(2 * half - 1)};
+    return true;
+}
+
 static const struct name_option options[] = {
     {"g", "groups of N weights of a row", 1, 65536, set_group},
     {"row", "a group is a row", 0, 0, set_group},
@@ -88,6 +104,7 @@ static const struct name_option options[] = {
     {"f32", "scales and biases are f32", 0, 0, set_f32},
     {"f16", "scales and biases are f16", 0, 0, set_f16},
     {"bf16", "scales and biases are bf16", 0, 0, set_bf16},
+    {"nested", "scales are N-bit integers times an f16 of 256 weights", 4, 8, set_nested},
     {"absmax", "scales from the extremes of a group, without a search", 0, 0, set_absmax},
     {"fast", "a short search", 0, 0, set_fast},
 };

@@ -21,6 +21,25 @@
         .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
     }
 
+/* Entries of nested tables, of N bits. */
+#define UNSIGNED(N)                                        \
+    {                                                      \
+        .bits = N, .map = MAP_UINT, .high = (1 << (N)) - 1 \
+    }
+#define SUBTRACTED(N)                                                      \
+    {                                                                      \
+        .bits = N, .map = MAP_UINT, .inverse = true, .low = 1 - (1 << (N)) \
+    }
+#define SIGNED(N)                                                                     \
+    {                                                                                 \
+        .bits = N, .map = MAP_INT, .low = -(1 << ((N)-1)), .high = (1 << ((N)-1)) - 1 \
+    }
+#define OFFSET(N)                                                                 \
+    {                                                                             \
+        .bits = N, .map = MAP_UINT, .zero = 1 << ((N)-1), .low = -(1 << ((N)-1)), \
+        .high = (1 << ((N)-1)) - 1                                                \
+    }
+
 static const struct preset presets[] = {
     CAST("f32", INGOT_F32, "dequantized to 32-bit floats"),
     CAST("f16", INGOT_F16, "cast to 16-bit floats; a value past 65504 is an error"),
@@ -39,6 +58,30 @@ static const struct preset presets[] = {
          .bits = 2, .zero = 2, .group_cols = 32, .scale = INGOT_F16),
     GRID("ternary", "-1, 0 and 1, an f16 scale per 64 weights of a row", .map = MAP_INT, .bits = 2,
          .narrow = true, .group_cols = 64, .scale = INGOT_F16),
+    GRID("nf4", "the 16 levels of NF4, an f16 scale per 64 weights of a row", .map = MAP_CODEBOOK,
+         .bits = 4, .codebook = &codebook_nf4, .group_cols = 64, .scale = INGOT_F16),
+    GRID("fp4", "the 4-bit floats of bitsandbytes, an f16 scale per 64 weights of a row",
+         .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_fp4, .group_cols = 64,
+         .scale = INGOT_F16),
+    GRID("fp8", "e4m3 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
+         .format = INGOT_F8_E4M3, .scale = INGOT_F32),
+    GRID("q2_k", "GGUF's Q2_K", .map = MAP_UINT, .bits = 2, .affine = true, .group_cols = 16,
+         .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(4),
+         .bias_entry = SUBTRACTED(4)),
+    GRID("q3_k", "GGUF's Q3_K", .map = MAP_UINT, .bits = 3, .zero = 4, .group_cols = 16,
+         .super_cols = 256, .scale = INGOT_F16, .scale_entry = OFFSET(6)),
+    GRID("q4_k", "GGUF's Q4_K", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
+         .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(6),
+         .bias_entry = SUBTRACTED(6)),
+    GRID("q5_k", "GGUF's Q5_K", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
+         .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(6),
+         .bias_entry = SUBTRACTED(6)),
+    GRID("q6_k", "GGUF's Q6_K", .map = MAP_UINT, .bits = 6, .zero = 32, .group_cols = 16,
+         .super_cols = 256, .scale = INGOT_F16, .scale_entry = SIGNED(8)),
+    GRID("iq4_nl", "GGUF's IQ4_NL", .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_iq4,
+         .group_cols = 32, .scale = INGOT_F16),
+    GRID("iq4_xs", "GGUF's IQ4_XS", .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_iq4,
+         .group_cols = 32, .super_cols = 256, .scale = INGOT_F16, .scale_entry = OFFSET(6)),
     {.name = "sparse50",
      .help = "the half of the weights of largest magnitude, in the source's type; the rest is 0",
      .kept_percent = 50,

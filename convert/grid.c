@@ -1,0 +1,161 @@
+/* Rows through the kernels, LANES groups at a time. Knows how groups are laid out and how entries
+ * of flat tables are rounded; what is searched is the encoders' affair. */
+#include "convert/grid.h"
+
+#include <math.h>
+
+#include "convert/encode.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/floats.h"
+
+struct levels grid_levels(const struct grid *grid)
+{
+    const int32_t half = 1 << (grid->bits - 1);
+    switch ((enum coding_map)grid->map) {
+    case MAP_FLOAT: return levels_float(grid->format);
+    case MAP_CODEBOOK: return levels_codebook(grid->codebook->entries, grid->codebook->n_entries);
+    case MAP_INT: return levels_uniform(grid->narrow ? 1 - half : -half, half - 1, 0);
+    default: return levels_uniform(-grid->zero, 2 * half - 1 - grid->zero, grid->zero);
+    }
+}
+
+ingot_status grid_open(struct grid_work *w, const struct encode_input *input, ingot_error *error)
+{
+    const struct grid *grid = &input->plan->preset->grid;
+    const uint64_t n_cols = input->shape.n_cols;
+    const uint64_t n_rows = input->shape.n_matrices * input->shape.n_rows;
+    *w = (struct grid_work){
+        .input = input,
+        .grid = grid,
+        .fit = {fit_kernels_find(NULL), grid_levels(grid), grid->effort, grid->positive},
+        .n_cols = n_cols,
+        .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,
+        .error = error,
+    };
+    if (n_rows * n_cols == 0) return INGOT_OK;
+    w->row_groups = ceil_div(n_cols, w->group_cols);
+    w->n_groups = n_rows * w->row_groups;
+    const uint64_t n_lanes = w->group_cols * LANES;
+    w->codes = ingot_allocate(NULL, n_rows * n_cols);
+    w->weights = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->importance = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->lane_codes = ingot_allocate(NULL, n_lanes);
+    w->lane_values = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
+    if (w->codes && w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
+        return INGOT_OK;
+    }
+    return ingot_fail_memory(error, n_rows * n_cols + n_lanes * 13, "groups");
+}
+
+void grid_close(struct grid_work *w)
+{
+    ingot_release(NULL, w->spare);
+    ingot_release(NULL, w->lane_values);
+    ingot_release(NULL, w->lane_codes);
+    ingot_release(NULL, w->importance);
+    ingot_release(NULL, w->weights);
+    ingot_release(NULL, w->codes);
+}
+
+static struct grid_batch begin_batch(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b = {.lanes = {.weights = w->weights}};
+    for (uint32_t k = 0; k < LANES; k++) {
+        const uint64_t group = min_u64(first + k, w->n_groups - 1);
+        const uint64_t col = group % w->row_groups * w->group_cols;
+        b.groups[k] = group;
+        b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
+        b.begins[k] = group / w->row_groups * w->n_cols + col;
+        if (b.sizes[k] > b.lanes.n) b.lanes.n = b.sizes[k];
+    }
+    return b;
+}
+
+/* A shorter group is filled up with weights of no importance. */
+struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b = begin_batch(w, first);
+    const float *sources[LANES];
+    bool uneven = false;
+    for (uint32_t k = 0; k < LANES; k++) {
+        sources[k] = w->input->values + b.begins[k];
+        uneven = uneven || b.sizes[k] < b.lanes.n;
+    }
+    if (!uneven) {
+        w->fit.kernels->load(sources, b.lanes.n, w->weights);
+        return b;
+    }
+    for (uint32_t k = 0; k < LANES; k++) {
+        for (uint32_t i = 0; i < b.lanes.n; i++) {
+            const size_t at = (size_t)i * LANES + k;
+            const bool there = i < b.sizes[k];
+            w->weights[at] = there ? sources[k][i] : 0.0f;
+            w->importance[at] = there ? 1.0f : 0.0f;
+        }
+    }
+    b.lanes.importance = w->importance;
+    return b;
+}
+
+void grid_encode(const struct grid_work *w, const struct grid_batch *b, const float scale[LANES],
+                 const float bias[LANES])
+{
+    uint8_t *targets[LANES];
+    float *values[LANES];
+    float *decoded = w->input->decoded;
+    uint32_t n = b->lanes.n;
+    w->fit.kernels->encode(&b->lanes, &w->fit.levels, scale, bias, w->lane_codes, w->lane_values);
+    for (uint32_t k = 0; k < LANES; k++) {
+        targets[k] = w->codes + b->begins[k];
+        values[k] = decoded ? decoded + b->begins[k] : w->spare;
+        if (b->sizes[k] < n) n = b->sizes[k];
+    }
+    w->fit.kernels->store(w->lane_codes, w->lane_values, n, targets, values);
+    for (uint32_t k = 0; k < LANES; k++) {
+        for (uint32_t i = n; i < b->sizes[k]; i++) {
+            targets[k][i] = w->lane_codes[(size_t)i * LANES + k];
+            values[k][i] = w->lane_values[(size_t)i * LANES + k];
+        }
+    }
+}
+
+bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at)
+{
+    uint64_t bad;
+    /* -0 would be another way to say 0. */
+    if (*entry == 0.0f) *entry = 0.0f;
+    if (!isfinite(*entry)) return false;
+    if (format == INGOT_F32) {
+        store_f32(table + 4 * at, *entry);
+        return true;
+    }
+    uint8_t *place = table + 2 * at;
+    if (!cast_values(format, entry, 1, place, &bad)) return false;
+    *entry = format == INGOT_F16 ? f32_from_f16(load_u16(place)) : f32_from_bf16(load_u16(place));
+    if (*entry == 0.0f) {
+        *entry = 0.0f;
+        store_u16(place, 0);
+    }
+    return true;
+}
+
+float grid_scale_in_range(const struct grid_work *w, float scale)
+{
+    const float outermost = fmaxf(-w->fit.levels.low, w->fit.levels.high);
+    return isinf(scale * outermost) && isfinite(scale) ? nextafterf(scale, 0.0f) : scale;
+}
+
+ingot_status grid_refuse(const struct grid_work *w, const struct grid_batch *b, uint32_t lane)
+{
+    uint64_t largest = b->begins[lane];
+    const float *values = w->input->values;
+    for (uint64_t i = largest; i < b->begins[lane] + b->sizes[lane]; i++) {
+        if (fabsf(values[i]) > fabsf(values[largest])) largest = i;
+    }
+    return encode_refuse(w->input, largest,
+                         w->grid->scale == INGOT_F16 ? "has f16 scales, which cannot reach it"
+                                                     : "has scales that cannot reach it",
+                         w->error);
+}

@@ -1,0 +1,83 @@
+/* Scalar codes in groups: the parameters, and rows on their way through the kernels, LANES groups
+ * at a time. For the encode_*.c of such codes. */
+#ifndef INGOT_CONVERT_GRID_H
+#define INGOT_CONVERT_GRID_H
+
+#include "convert/fit_search.h"
+#include "format/coding.h"
+
+/* An entry of a nested table is an integer level times what its super-group has. */
+struct entry_form {
+    uint8_t bits;      /* of a code; 0: the table is flat */
+    bool inverse;      /* bias: the coding subtracts, codes are the levels' opposites */
+    uint8_t zero;      /* UINT: the code of level 0 */
+    uint8_t map;       /* MAP_UINT or MAP_INT */
+    int16_t low, high; /* levels */
+};
+
+struct grid {
+    uint8_t map;                     /* enum coding_map: UINT, INT, FLOAT or CODEBOOK */
+    uint8_t bits;                    /* of a code */
+    uint8_t zero;                    /* UINT: the code that stands for level 0 */
+    bool affine;                     /* a bias beside the scale */
+    bool narrow;                     /* INT: without the lowest code, the same on both sides */
+    bool positive;                   /* scales are */
+    ingot_dtype format;              /* FLOAT: of a code */
+    const struct codebook *codebook; /* CODEBOOK */
+    uint32_t group_cols;             /* weights of a row that share a scale, 0 for a row */
+    ingot_dtype scale;               /* of a scale and a bias; nested: of those of super-groups */
+    struct entry_form scale_entry;   /* nested tables */
+    struct entry_form bias_entry;
+    uint32_t super_cols; /* weights of a super-group, a multiple of group_cols */
+    enum effort effort;
+};
+
+struct encode_input;
+
+/* The rows to encode, and room for a batch. */
+struct grid_work {
+    const struct encode_input *input;
+    const struct grid *grid;
+    struct fit fit;
+    uint64_t n_cols;
+    uint64_t group_cols; /* of a whole group */
+    uint64_t row_groups;
+    uint64_t n_groups;
+    uint8_t *codes; /* of all rows, a byte each */
+    float *weights; /* of a batch, and so on */
+    float *importance;
+    uint8_t *lane_codes;
+    float *lane_values;
+    float *spare; /* for values that nobody asked for */
+    ingot_error *error;
+};
+
+struct grid_batch {
+    uint64_t groups[LANES]; /* past the last one, that again */
+    uint32_t sizes[LANES];
+    uint64_t begins[LANES]; /* element of the values */
+    struct lanes lanes;
+};
+
+/* Levels that a grid's codes stand for. */
+struct levels grid_levels(const struct grid *grid);
+/* Also to be closed after a failure. */
+ingot_status grid_open(struct grid_work *work, const struct encode_input *input,
+                       ingot_error *error);
+void grid_close(struct grid_work *work);
+/* Groups [first, first + LANES) in lanes. */
+struct grid_batch grid_load(const struct grid_work *work, uint64_t first);
+/* Finds codes and values of the batch, and puts both where they belong. A bias of -0 is none. */
+void grid_encode(const struct grid_work *work, const struct grid_batch *batch,
+                 const float scale[LANES], const float bias[LANES]);
+/* "element 12 is 3e+38: NAME has scales that cannot reach it" */
+ingot_status grid_refuse(const struct grid_work *work, const struct grid_batch *batch,
+                         uint32_t lane);
+
+/* Stores entry number `at` of a table of f32, f16 or bf16, and rounds *entry to what is stored.
+ * False when that would be infinite. */
+bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at);
+/* The least step of a scale towards 0 that keeps every value finite. */
+float grid_scale_in_range(const struct grid_work *work, float scale);
+
+#endif
