@@ -19,6 +19,7 @@ struct term_plan {
     struct ingot_coding bias_table;
     struct ingot_coding super_table; /* of both of them, when they are nested */
     const struct codebook *codebook; /* of the coding, or NULL */
+    const struct codebook *scale_codebook;
 };
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */

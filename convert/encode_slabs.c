@@ -190,6 +190,8 @@ ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error)
         job->result->coded_bytes += job->streams.list[i].shape.n_bytes;
     }
     describe(job);
+    status = job_add_codebooks(job, job->tensor.n_terms, job->writer, error);
+    if (status != INGOT_OK) return status;
     status = ingot_writer_tensor(job->writer, &job->tensor, &source, error);
     release_slab(&slab);
     return status;

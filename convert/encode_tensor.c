@@ -16,6 +16,27 @@ uint32_t job_first_stream(const struct tensor_job *job, uint32_t term)
     return i;
 }
 
+static ingot_status add_codebook(ingot_writer *writer, const struct codebook *codebook,
+                                 struct ingot_coding *coding, ingot_error *error)
+{
+    if (codebook == NULL) return INGOT_OK;
+    return ingot_writer_codebook(writer, codebook->entries, codebook->n_entries * sizeof(float),
+                                 &coding->codebook_stream, error);
+}
+
+ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_writer *writer,
+                               ingot_error *error)
+{
+    ingot_status status = INGOT_OK;
+    for (uint32_t k = 0; k < n_terms && status == INGOT_OK; k++) {
+        struct term_plan *plan = &job->plans[k];
+        status = add_codebook(writer, plan->codebook, &plan->coding, error);
+        if (status != INGOT_OK) break;
+        status = add_codebook(writer, plan->scale_codebook, &plan->scale_table, error);
+    }
+    return status;
+}
+
 ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
                         float *decoded, ingot_error *error)

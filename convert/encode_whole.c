@@ -76,7 +76,8 @@ static ingot_status write_terms(struct tensor_job *job, const struct writer_tens
     if (status != INGOT_OK) return status;
     status = ingot_writer_over(output, INGOT_COMPRESS_NONE, NULL, &writer, error);
     if (status != INGOT_OK) return status;
-    status = ingot_writer_tensor(writer, tensor, &source, error);
+    status = job_add_codebooks(job, tensor->n_terms, writer, error);
+    if (status == INGOT_OK) status = ingot_writer_tensor(writer, tensor, &source, error);
     if (status == INGOT_OK) status = ingot_writer_finish(writer, error);
     ingot_writer_close(writer);
     return status;
@@ -146,6 +147,9 @@ ingot_status encode_whole(struct tensor_job *job, ingot_error *error)
         goto done;
     }
     status = encode_terms(&w, error);
+    if (status == INGOT_OK) {
+        status = job_add_codebooks(job, job->tensor.n_terms, job->writer, error);
+    }
     if (status == INGOT_OK) {
         status = ingot_writer_tensor(job->writer, &job->tensor, &source, error);
     }

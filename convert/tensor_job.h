@@ -24,6 +24,9 @@ struct tensor_job {
 
 /* The number of the first stream of a term. */
 uint32_t job_first_stream(const struct tensor_job *job, uint32_t term);
+/* Gives the codings of the first n_terms terms their codebooks, as streams of a writer. */
+ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_writer *writer,
+                               ingot_error *error);
 /* Encodes values as a term: `streams` are the term's own. decoded may be NULL; a preset that
  * decodes puts there what the term gives. */
 ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
