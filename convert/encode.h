@@ -24,8 +24,8 @@ struct term_plan {
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
 struct encode_input {
-    const struct term_plan *plan;
-    const char *name; /* of the tensor, for messages; not terminated */
+    struct term_plan *plan; /* whose constants a preset that is not by rows may find */
+    const char *name;       /* of the tensor, for messages; not terminated */
     uint32_t name_bytes;
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;

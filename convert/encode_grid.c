@@ -12,35 +12,75 @@ static struct coding_slot block_slot(const struct ingot_coding *table, uint32_t 
                                 .table = table};
 }
 
-/* The coding of a nested table: integers, times what a super-group has. */
-static struct ingot_coding nested_table(const struct grid *grid, const struct entry_form *form,
-                                        const struct ingot_coding *super)
+static struct coding_slot run_slot(const struct ingot_coding *table, uint32_t group_cols)
 {
-    struct ingot_coding table = {
-        .map = form->map, .bits = form->bits, .codebook_stream = INGOT_NONE};
-    if (form->zero) {
-        table.slots[SLOT_ZERO] =
-            (struct coding_slot){.has_constant = true, .constant = (float)form->zero};
+    return (struct coding_slot){
+        .has_table = true, .group = GROUP_RUN, .group_cols = group_cols, .table = table};
+}
+
+static struct coding_slot tensor_slot(const struct ingot_coding *table)
+{
+    return (struct coding_slot){.has_table = true, .group = GROUP_TENSOR, .table = table};
+}
+
+static struct coding_slot constant_slot(float constant)
+{
+    return (struct coding_slot){.has_constant = true, .constant = constant};
+}
+
+/* The coding of a table of rungs, and of their factors. */
+static struct ingot_coding entry_table(const struct grid *grid, const struct entry_form *form,
+                                       const struct ingot_coding *super)
+{
+    struct ingot_coding table = {.map = form->map,
+                                 .bits = form->bits,
+                                 .format = (uint8_t)form->format,
+                                 .codebook_stream = INGOT_NONE};
+    if (form->codebook) {
+        table.format = INGOT_F32;
+        table.n_entries = form->codebook->n_entries;
     }
-    table.slots[SLOT_SCALE] = block_slot(super, grid->super_cols / grid->group_cols);
+    if (form->zero) table.slots[SLOT_ZERO] = constant_slot((float)form->zero);
+    if (grid->super == SUPER_COLS) {
+        table.slots[SLOT_SCALE] = block_slot(super, grid->super_cols / grid->group_cols);
+    } else if (grid->super == SUPER_TENSOR) {
+        table.slots[SLOT_SCALE] = tensor_slot(super);
+    } else if (grid->super == SUPER_RUN) {
+        table.slots[SLOT_SCALE] = run_slot(super, grid->super_cols);
+        table.slots[SLOT_BIAS] = constant_slot(0.0f);
+    }
     return table;
+}
+
+static struct coding_slot group_slot(const struct grid *grid, const struct ingot_coding *table)
+{
+    return grid->run ? run_slot(table, grid->group_cols) : block_slot(table, grid->group_cols);
+}
+
+static void plan_tables(const struct grid *grid, struct term_plan *plan)
+{
+    if (grid->scale) plan->super_table = raw_coding(grid->scale);
+    plan->scale_table = plan->super_table;
+    plan->bias_table = plan->super_table;
+    if (grid->scale_entry.map) {
+        plan->scale_table = entry_table(grid, &grid->scale_entry, &plan->super_table);
+        plan->scale_codebook = grid->scale_entry.codebook;
+    }
+    if (grid->bias_entry.map) {
+        plan->bias_table = entry_table(grid, &grid->bias_entry, &plan->super_table);
+    }
+    plan->coding.slots[SLOT_SCALE] = group_slot(grid, &plan->scale_table);
+    if (!grid->affine) return;
+    plan->coding.slots[SLOT_BIAS] = group_slot(grid, &plan->bias_table);
+    plan->coding.slots[SLOT_BIAS].inverse_table = grid->bias_entry.inverse;
 }
 
 void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                struct term_plan *plan)
 {
     const struct grid *grid = &preset->grid;
-    const bool nested = grid->scale_entry.bits != 0;
     (void)dtype;
-    *plan = (struct term_plan){.preset = preset,
-                               .stack = stack,
-                               .super_table = raw_coding(grid->scale),
-                               .codebook = grid->codebook};
-    plan->scale_table =
-        nested ? nested_table(grid, &grid->scale_entry, &plan->super_table) : plan->super_table;
-    plan->bias_table = nested && grid->affine
-                           ? nested_table(grid, &grid->bias_entry, &plan->super_table)
-                           : plan->super_table;
+    *plan = (struct term_plan){.preset = preset, .stack = stack, .codebook = grid->codebook};
     plan->coding =
         (struct ingot_coding){.map = grid->map, .bits = grid->bits, .codebook_stream = INGOT_NONE};
     if (grid->map == MAP_FLOAT) plan->coding.format = (uint8_t)grid->format;
@@ -49,15 +89,8 @@ void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shap
         plan->coding.n_entries = grid->codebook->n_entries;
     }
     memcpy(plan->coding.name, preset->name, strlen(preset->name) + 1);
-    if (grid->zero) {
-        plan->coding.slots[SLOT_ZERO] =
-            (struct coding_slot){.has_constant = true, .constant = (float)grid->zero};
-    }
-    plan->coding.slots[SLOT_SCALE] = block_slot(&plan->scale_table, grid->group_cols);
-    if (grid->affine) {
-        plan->coding.slots[SLOT_BIAS] = block_slot(&plan->bias_table, grid->group_cols);
-        plan->coding.slots[SLOT_BIAS].inverse_table = grid->bias_entry.inverse;
-    }
+    if (grid->zero) plan->coding.slots[SLOT_ZERO] = constant_slot((float)grid->zero);
+    plan_tables(grid, plan);
     plan->term = (struct writer_term){.kind = TERM_DENSE, .coding = &plan->coding};
 }
 
@@ -94,7 +127,7 @@ ingot_status encode_grid(const struct encode_input *input, uint8_t *const *strea
     ingot_status status = encode_check_finite(input, error);
     if (status != INGOT_OK) return status;
     status = grid_open(&w, input, error);
-    if (status == INGOT_OK && grid->scale_entry.bits) {
+    if (status == INGOT_OK && grid->scale_entry.map) {
         status = encode_nested(&w, streams + n_planes);
     } else {
         uint8_t *biases = grid->affine ? streams[n_planes + 1] : NULL;

@@ -1,10 +1,11 @@
-/* Nested tables: a group's scale, and its bias, is an integer times what its super-group has. First
- * every group is fitted as if its tables were exact; then each super-group's factor is the one that
- * fits these scales best; last, each group takes the integers near to its own with the least error
- * of the weights themselves. */
+/* Tables of few values: a group's scale, and its bias, is a rung of a ladder times what its
+ * super-group has. First every group is fitted as if its tables were exact; then each super-group's
+ * factor is the one that fits these scales best; last, each group takes the rungs near to its own
+ * that have the least error of the weights themselves. */
 #include <math.h>
 
 #include "convert/encode.h"
+#include "convert/ladder.h"
 #include "convert/planes.h"
 #include "format/alloc.h"
 #include "format/bytes.h"
@@ -13,7 +14,9 @@
 /* Both tables of a super-group are made alike. */
 struct nested_table {
     const struct entry_form *form;
-    float *wanted;           /* of each group */
+    struct ladder ladder;
+    float shift;             /* added to every rung times its factor */
+    float *wanted;           /* of each group, before the shift */
     float *factors;          /* of each super-group, as stored */
     uint8_t *codes;          /* of each group */
     uint8_t *const *streams; /* the planes of the codes, then the factors */
@@ -21,7 +24,6 @@ struct nested_table {
 
 struct nested_work {
     const struct grid_work *grid;
-    uint64_t n_rows;
     uint64_t super_groups; /* groups of a whole super-group */
     uint64_t row_supers;
     uint64_t n_supers;
@@ -34,6 +36,7 @@ struct nested_work {
 static uint64_t super_of(const struct nested_work *w, uint64_t group)
 {
     const uint64_t row_groups = w->grid->row_groups;
+    if (w->super_groups == 0) return 0;
     return group / row_groups * w->row_supers + group % row_groups / w->super_groups;
 }
 
@@ -85,6 +88,12 @@ static void want(const struct nested_work *w, uint64_t first)
 
 enum { MAX_SUPER_GROUPS = 64 };
 
+static uint8_t *factor_stream(const struct nested_table *table)
+{
+    uint8_t widths[CODING_MAX_PLANES];
+    return table->streams[plane_widths(table->form->bits, widths)];
+}
+
 /* The factors of super-groups [first, first + LANES): fitted like weights, the wanted entries being
  * the weights. False, with *bad a super-group, when one cannot be stored. */
 static bool fit_factors(const struct nested_work *w, const struct nested_table *table,
@@ -97,7 +106,7 @@ static bool fit_factors(const struct nested_work *w, const struct nested_table *
     const struct lanes lanes = {(uint32_t)w->super_groups, weights, importance};
     const struct fit fit = {
         .kernels = grid->fit.kernels,
-        .levels = levels_uniform(table->form->low, table->form->high, table->form->zero),
+        .levels = levels_uniform(table->form->low, table->form->high, 0),
         .effort = grid->fit.effort,
         .positive = table->form->low == 0,
     };
@@ -113,8 +122,7 @@ static bool fit_factors(const struct nested_work *w, const struct nested_table *
         }
     }
     fit_scales(&fit, &lanes, factors);
-    uint8_t widths[CODING_MAX_PLANES];
-    uint8_t *stream = table->streams[plane_widths(table->form->bits, widths)];
+    uint8_t *stream = factor_stream(table);
     for (uint64_t k = 0; k < n; k++) {
         if (!grid_put_entry(grid->grid->scale, &factors[k], stream, first + k)) {
             *bad = first + k;
@@ -127,37 +135,38 @@ static bool fit_factors(const struct nested_work *w, const struct nested_table *
 
 /* ------------------------------------------------------------------ what groups get */
 
-static float clamp(float v, float low, float high)
+/* What is nearest to 0 when the factor is 0. */
+static uint32_t nearest_rung(const struct nested_table *table, float wanted, float factor)
 {
-    return v < low ? low : v > high ? high : v;
+    return ladder_nearest(&table->ladder, factor == 0.0f ? 0.0f : wanted / factor);
 }
 
-static float nearest_level(const struct nested_table *table, float wanted, float factor)
+/* Candidate c of the rungs around one: itself, its neighbours, and the next on one side. */
+static uint32_t near_rung(const struct nested_table *table, uint32_t rung, bool upward, uint32_t c)
 {
-    if (factor == 0.0f) return 0.0f;
-    return clamp(rintf(wanted / factor), (float)table->form->low, (float)table->form->high);
+    const int32_t moves[CANDIDATES] = {0, -1, 1, upward ? 2 : -2};
+    const int32_t to = (int32_t)rung + moves[c];
+    const int32_t last = (int32_t)table->ladder.n - 1;
+    return (uint32_t)(to < 0 ? 0 : to > last ? last : to);
 }
 
-/* Candidate c of the levels around one: itself, its neighbours, and the next on the side where what
- * is wanted lies. */
-static float near_level(const struct nested_table *table, float level, float wanted_level,
-                        uint32_t c)
-{
-    const float beyond = wanted_level > level ? 2.0f : -2.0f;
-    const float moves[CANDIDATES] = {0.0f, -1.0f, 1.0f, beyond};
-    return clamp(level + moves[c], (float)table->form->low, (float)table->form->high);
-}
-
-/* The levels of one batch's groups. */
+/* The rungs of one batch's groups. */
 struct choice {
     float scale_factor[LANES], bias_factor[LANES];
-    float scale_level[LANES], bias_level[LANES];
+    uint32_t scale_rung[LANES], bias_rung[LANES];
 };
 
-/* Tries candidates of both levels, and keeps the best of each lane. */
-static void try_levels(const struct nested_work *w, const struct lanes *lanes,
-                       float scale_level[CANDIDATES][LANES], float bias_level[CANDIDATES][LANES],
-                       struct choice *choice)
+/* What decoding gives: each step rounds. */
+static float entry_value(const struct nested_table *table, uint32_t rung, float factor)
+{
+    const float entry = table->ladder.rungs[rung] * factor;
+    return table->shift == 0.0f ? entry : entry + table->shift;
+}
+
+/* Tries candidates of both rungs, and keeps the best of each lane. */
+static void try_rungs(const struct nested_work *w, const struct lanes *lanes,
+                      uint32_t scale_rung[CANDIDATES][LANES], uint32_t bias_rung[CANDIDATES][LANES],
+                      struct choice *choice)
 {
     const struct grid_work *grid = w->grid;
     float scale[CANDIDATES][LANES];
@@ -165,8 +174,10 @@ static void try_levels(const struct nested_work *w, const struct lanes *lanes,
     float error[CANDIDATES][LANES];
     for (uint32_t c = 0; c < CANDIDATES; c++) {
         for (uint32_t k = 0; k < LANES; k++) {
-            scale[c][k] = scale_level[c][k] * choice->scale_factor[k];
-            bias[c][k] = bias_level[c][k] * choice->bias_factor[k];
+            scale[c][k] = entry_value(&w->scale, scale_rung[c][k], choice->scale_factor[k]);
+            bias[c][k] = grid->grid->affine
+                             ? entry_value(&w->bias, bias_rung[c][k], choice->bias_factor[k])
+                             : 0.0f;
         }
     }
     grid->fit.kernels->error(lanes, &grid->fit.levels, scale, bias, error);
@@ -175,8 +186,8 @@ static void try_levels(const struct nested_work *w, const struct lanes *lanes,
         for (uint32_t c = 1; c < CANDIDATES; c++) {
             if (error[c][k] < error[best][k]) best = c;
         }
-        choice->scale_level[k] = scale_level[best][k];
-        choice->bias_level[k] = bias_level[best][k];
+        choice->scale_rung[k] = scale_rung[best][k];
+        choice->bias_rung[k] = bias_rung[best][k];
     }
 }
 
@@ -184,45 +195,39 @@ static void try_levels(const struct nested_work *w, const struct lanes *lanes,
 static void improve_scale(const struct nested_work *w, const struct grid_batch *b,
                           struct choice *choice)
 {
-    float scales[CANDIDATES][LANES];
-    float biases[CANDIDATES][LANES];
+    uint32_t scales[CANDIDATES][LANES];
+    uint32_t biases[CANDIDATES][LANES];
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b->groups[k];
         const float wanted = w->scale.wanted[group];
         const float factor = choice->scale_factor[k];
         for (uint32_t c = 0; c < CANDIDATES; c++) {
-            const float wanted_level = factor == 0.0f ? 0.0f : wanted / factor;
-            const float level = near_level(&w->scale, choice->scale_level[k], wanted_level, c);
-            scales[c][k] = level;
-            biases[c][k] = 0.0f;
+            const uint32_t own = choice->scale_rung[k];
+            const bool upward = wanted / factor > w->scale.ladder.rungs[own];
+            scales[c][k] = near_rung(&w->scale, own, upward, c);
+            biases[c][k] = 0;
             if (!w->grid->grid->affine) continue;
-            const float ratio = wanted == 0.0f ? 1.0f : level * factor / wanted;
+            const float scale = entry_value(&w->scale, scales[c][k], factor);
+            const float ratio = wanted == 0.0f ? 1.0f : scale / wanted;
             const float bias = w->mean[group] - ratio * (w->mean[group] - w->bias.wanted[group]);
-            biases[c][k] = nearest_level(&w->bias, bias, choice->bias_factor[k]);
+            biases[c][k] = nearest_rung(&w->bias, bias, choice->bias_factor[k]);
         }
     }
-    try_levels(w, &b->lanes, scales, biases, choice);
+    try_rungs(w, &b->lanes, scales, biases, choice);
 }
 
 static void improve_bias(const struct nested_work *w, const struct grid_batch *b,
                          struct choice *choice)
 {
-    float scales[CANDIDATES][LANES];
-    float biases[CANDIDATES][LANES];
+    uint32_t scales[CANDIDATES][LANES];
+    uint32_t biases[CANDIDATES][LANES];
     for (uint32_t k = 0; k < LANES; k++) {
         for (uint32_t c = 0; c < CANDIDATES; c++) {
-            scales[c][k] = choice->scale_level[k];
-            biases[c][k] = near_level(&w->bias, choice->bias_level[k],
-                                      choice->bias_level[k] + (c % 2 ? 1.0f : -1.0f), c);
+            scales[c][k] = choice->scale_rung[k];
+            biases[c][k] = near_rung(&w->bias, choice->bias_rung[k], true, c);
         }
     }
-    try_levels(w, &b->lanes, scales, biases, choice);
-}
-
-static uint8_t code_of(const struct entry_form *form, float level)
-{
-    const int32_t signed_level = form->inverse ? -(int32_t)level : (int32_t)level;
-    return (uint8_t)(signed_level + form->zero);
+    try_rungs(w, &b->lanes, scales, biases, choice);
 }
 
 static void give(const struct nested_work *w, uint64_t first)
@@ -237,20 +242,22 @@ static void give(const struct nested_work *w, uint64_t first)
         const uint64_t group = b.groups[k];
         const uint64_t super = super_of(w, group);
         choice.scale_factor[k] = w->scale.factors[super];
-        choice.scale_level[k] =
-            nearest_level(&w->scale, w->scale.wanted[group], choice.scale_factor[k]);
+        choice.scale_rung[k] =
+            nearest_rung(&w->scale, w->scale.wanted[group], choice.scale_factor[k]);
         if (!affine) continue;
         choice.bias_factor[k] = w->bias.factors[super];
-        choice.bias_level[k] =
-            nearest_level(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
+        choice.bias_rung[k] = nearest_rung(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
     }
     if (grid->fit.effort != EFFORT_ABSMAX) improve_scale(w, &b, &choice);
     if (grid->fit.effort == EFFORT_SEARCH && affine) improve_bias(w, &b, &choice);
     for (uint32_t k = 0; k < LANES; k++) {
-        scale[k] = choice.scale_level[k] * choice.scale_factor[k];
-        bias[k] = affine ? choice.bias_level[k] * choice.bias_factor[k] : -0.0f;
-        w->scale.codes[b.groups[k]] = code_of(w->scale.form, choice.scale_level[k]);
-        if (affine) w->bias.codes[b.groups[k]] = code_of(w->bias.form, choice.bias_level[k]);
+        const uint64_t group = b.groups[k];
+        scale[k] = entry_value(&w->scale, choice.scale_rung[k], choice.scale_factor[k]);
+        bias[k] = -0.0f;
+        w->scale.codes[group] = w->scale.ladder.codes[choice.scale_rung[k]];
+        if (!affine) continue;
+        bias[k] = entry_value(&w->bias, choice.bias_rung[k], choice.bias_factor[k]);
+        w->bias.codes[group] = w->bias.ladder.codes[choice.bias_rung[k]];
     }
     grid_encode(grid, &b, scale, bias);
 }
@@ -259,8 +266,9 @@ static void give(const struct nested_work *w, uint64_t first)
 
 static bool open_table(struct nested_table *table, uint64_t n_groups, uint64_t n_supers)
 {
+    if (table->form->map) ladder_open(&table->ladder, table->form);
     table->wanted = ingot_allocate(NULL, n_groups * sizeof(float));
-    table->factors = ingot_allocate(NULL, n_supers * sizeof(float));
+    table->factors = ingot_allocate_zeroed(NULL, n_supers, sizeof(float));
     table->codes = ingot_allocate(NULL, n_groups);
     return table->wanted && table->factors && table->codes;
 }
@@ -272,14 +280,13 @@ static void close_table(struct nested_table *table)
     ingot_release(NULL, table->wanted);
 }
 
-static ingot_status encode_tables(const struct nested_work *w)
+static ingot_status column_factors(struct nested_work *w)
 {
     const struct grid_work *grid = w->grid;
-    const bool affine = grid->grid->affine;
     uint64_t bad;
-    for (uint64_t g = 0; g < grid->n_groups; g += LANES) want(w, g);
     for (uint64_t s = 0; s < w->n_supers; s += LANES) {
-        if (fit_factors(w, &w->scale, s, &bad) && (!affine || fit_factors(w, &w->bias, s, &bad))) {
+        if (fit_factors(w, &w->scale, s, &bad) &&
+            (!grid->grid->affine || fit_factors(w, &w->bias, s, &bad))) {
             continue;
         }
         const uint64_t group =
@@ -287,28 +294,89 @@ static ingot_status encode_tables(const struct nested_work *w)
         const struct grid_batch b = grid_load(grid, group);
         return grid_refuse(grid, &b, 0);
     }
+    return INGOT_OK;
+}
+
+static ingot_status no_factors(struct nested_work *w)
+{
+    w->scale.factors[0] = 1.0f;
+    return INGOT_OK;
+}
+
+/* The factor that makes the largest scale the highest rung. */
+static ingot_status tensor_factor(struct nested_work *w)
+{
+    float largest = 0.0f;
+    for (uint64_t g = 0; g < w->grid->n_groups; g++) {
+        largest = fmaxf(largest, fabsf(w->scale.wanted[g]));
+    }
+    w->scale.factors[0] = largest / w->scale.ladder.rungs[w->scale.ladder.n - 1];
+    store_f32(factor_stream(&w->scale), w->scale.factors[0]);
+    return INGOT_OK;
+}
+
+/* bitsandbytes: the mean of all entries is taken off, and of each run the largest rest is 1. */
+static ingot_status run_factors(struct nested_work *w)
+{
+    struct nested_table *table = &w->scale;
+    const uint64_t n_groups = w->grid->n_groups;
+    double sum = 0;
+    for (uint64_t g = 0; g < n_groups; g++) sum += (double)table->wanted[g];
+    table->shift = (float)(sum / (double)n_groups);
+    w->grid->input->plan->scale_table.slots[SLOT_BIAS].constant = table->shift;
+    for (uint64_t g = 0; g < n_groups; g++) {
+        const uint64_t super = super_of(w, g);
+        table->wanted[g] -= table->shift;
+        table->factors[super] = fmaxf(table->factors[super], fabsf(table->wanted[g]));
+    }
+    for (uint64_t s = 0; s < w->n_supers; s++) {
+        store_f32(factor_stream(table) + 4 * s, table->factors[s]);
+    }
+    return INGOT_OK;
+}
+
+static ingot_status (*const find_factors[])(struct nested_work *w) = {
+    [SUPER_NONE] = no_factors,
+    [SUPER_COLS] = column_factors,
+    [SUPER_TENSOR] = tensor_factor,
+    [SUPER_RUN] = run_factors,
+};
+
+static ingot_status encode_tables(struct nested_work *w)
+{
+    const struct grid_work *grid = w->grid;
+    const bool affine = grid->grid->affine;
+    for (uint64_t g = 0; g < grid->n_groups; g += LANES) want(w, g);
+    const ingot_status status = find_factors[grid->grid->super](w);
+    if (status != INGOT_OK) return status;
     for (uint64_t g = 0; g < grid->n_groups; g += LANES) give(w, g);
-    const struct stack_shape table = {1, w->n_rows, grid->row_groups};
+    const struct stack_shape table = {1, grid->n_rows, grid->row_groups};
     planes_put(w->scale.form->bits, table, w->scale.codes, w->scale.streams);
     if (affine) planes_put(w->bias.form->bits, table, w->bias.codes, w->bias.streams);
     return INGOT_OK;
+}
+
+/* Entries that share a factor; 0: all of the tensor. */
+static uint64_t super_groups(const struct grid *g)
+{
+    if (g->super == SUPER_COLS) return g->super_cols / g->group_cols;
+    return g->super == SUPER_RUN ? g->super_cols : 0;
 }
 
 ingot_status encode_nested(const struct grid_work *grid, uint8_t *const *streams)
 {
     const struct grid *g = grid->grid;
     uint8_t widths[CODING_MAX_PLANES];
-    const uint32_t n_scale = plane_widths(g->scale_entry.bits, widths) + 1;
+    const uint32_t n_scale = plane_widths(g->scale_entry.bits, widths) + (g->super != SUPER_NONE);
     if (grid->n_groups == 0) return INGOT_OK;
     struct nested_work w = {
         .grid = grid,
-        .n_rows = grid->input->shape.n_matrices * grid->input->shape.n_rows,
-        .super_groups = g->super_cols / g->group_cols,
+        .super_groups = super_groups(g),
         .scale = {.form = &g->scale_entry, .streams = streams},
         .bias = {.form = &g->bias_entry, .streams = streams + n_scale},
     };
-    w.row_supers = ceil_div(grid->row_groups, w.super_groups);
-    w.n_supers = w.n_rows * w.row_supers;
+    w.row_supers = w.super_groups ? ceil_div(grid->row_groups, w.super_groups) : 0;
+    w.n_supers = w.super_groups ? grid->n_rows * w.row_supers : 1;
     w.importance = ingot_allocate(NULL, grid->n_groups * sizeof(float));
     w.mean = ingot_allocate(NULL, grid->n_groups * sizeof(float));
     const bool room = open_table(&w.scale, grid->n_groups, w.n_supers) &&

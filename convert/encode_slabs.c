@@ -80,7 +80,7 @@ static ingot_status make_room(struct slab *s, uint64_t n_rows, ingot_error *erro
 /* Encodes the rows of a part as term k and adds what that gives to the sum. */
 static ingot_status encode_term(const struct part *p, uint32_t k, ingot_error *error)
 {
-    const struct tensor_job *job = p->slab->job;
+    struct tensor_job *job = p->slab->job;
     const uint64_t n = p->shape.n_rows * p->shape.n_cols;
     uint8_t *const *streams = p->streams + job_first_stream(job, k);
     const struct memory_streams memory = {(const uint8_t *const *)streams, NULL};

@@ -37,7 +37,7 @@ ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_w
     return status;
 }
 
-ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
+ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
                         float *decoded, ingot_error *error)
 {

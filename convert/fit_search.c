@@ -15,12 +15,19 @@ static const float TIGHTEST = 0.94f, WIDEST = 1.15f, BEYOND = 1.1f;
 /* Candidates around the best are this far apart. */
 static const float FINE = 0.02f;
 
+/* Whether a scale and its opposite give the same values. */
+static bool is_mirrored(const struct levels *levels)
+{
+    return levels->low == -levels->high && levels->kind != LEVELS_CODEBOOK;
+}
+
 /* Tries inverse scales that put the peak at the level `outermost`. */
 static void search_from(const struct fit *fit, const struct lanes *lanes,
                         const struct survey *survey, float outermost, float gain[LANES],
                         float scale[LANES])
 {
     const uint32_t n = efforts[fit->effort].n_coarse;
+    const bool mirrored = is_mirrored(&fit->levels);
     float first[LANES];
     float step[LANES];
     for (uint32_t k = 0; k < LANES; k++) {
@@ -28,7 +35,8 @@ static void search_from(const struct fit *fit, const struct lanes *lanes,
         const float mean_square = survey->square[k] / survey->total[k];
         const float wanted = BEYOND * fabsf(peak) / (fit->levels.load * sqrtf(mean_square));
         const float widest = wanted > WIDEST ? wanted : WIDEST;
-        const float inverse = fit->positive ? fabsf(outermost / peak) : outermost / peak;
+        const float own = outermost / peak;
+        const float inverse = fit->positive || mirrored ? fabsf(own) : own;
         const bool none = !(mean_square > 0.0f) || !isfinite(inverse);
         first[k] = none ? 0.0f : inverse * TIGHTEST;
         step[k] = none ? 0.0f : inverse * (widest - TIGHTEST) / (float)(n - 1);
@@ -44,7 +52,7 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
     float step[LANES];
     const struct levels *levels = &fit->levels;
     const bool even = levels->low == -levels->high;
-    const bool mirrored = even && levels->kind != LEVELS_CODEBOOK;
+    const bool mirrored = is_mirrored(levels);
     const uint32_t n_fine = efforts[fit->effort].n_fine;
     fit->kernels->survey(lanes, &survey);
     for (uint32_t k = 0; k < LANES; k++) {

@@ -23,12 +23,14 @@ struct levels grid_levels(const struct grid *grid)
 ingot_status grid_open(struct grid_work *w, const struct encode_input *input, ingot_error *error)
 {
     const struct grid *grid = &input->plan->preset->grid;
-    const uint64_t n_cols = input->shape.n_cols;
-    const uint64_t n_rows = input->shape.n_matrices * input->shape.n_rows;
+    const struct stack_shape s = input->shape;
+    const uint64_t n_rows = grid->run ? s.n_matrices : s.n_matrices * s.n_rows;
+    const uint64_t n_cols = grid->run ? s.n_rows * s.n_cols : s.n_cols;
     *w = (struct grid_work){
         .input = input,
         .grid = grid,
         .fit = {fit_kernels_find(NULL), grid_levels(grid), grid->effort, grid->positive},
+        .n_rows = n_rows,
         .n_cols = n_cols,
         .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,
         .error = error,

@@ -6,13 +6,25 @@
 #include "convert/fit_search.h"
 #include "format/coding.h"
 
-/* An entry of a nested table is an integer level times what its super-group has. */
+/* What an entry of a table may be, when it is not simply a float: a rung of a ladder, times what
+ * its super-group has. */
 struct entry_form {
-    uint8_t bits;      /* of a code; 0: the table is flat */
-    bool inverse;      /* bias: the coding subtracts, codes are the levels' opposites */
-    uint8_t zero;      /* UINT: the code of level 0 */
-    uint8_t map;       /* MAP_UINT or MAP_INT */
-    int16_t low, high; /* levels */
+    uint8_t map;        /* MAP_UINT, MAP_INT, MAP_FLOAT (e4m3, e8m0) or MAP_CODEBOOK; 0: a float */
+    uint8_t bits;       /* of a code */
+    bool inverse;       /* bias: the coding subtracts, codes are the levels' opposites */
+    uint8_t zero;       /* UINT: the code of level 0 */
+    int16_t low, high;  /* integer levels */
+    ingot_dtype format; /* FLOAT */
+    const struct codebook *codebook;
+};
+
+/* What entries of a table share a factor. */
+enum super_kind {
+    SUPER_NONE,   /* there is none */
+    SUPER_COLS,   /* those of super_cols weights of a row; the factor is a float in `scale` */
+    SUPER_TENSOR, /* all; an f32 */
+    SUPER_RUN     /* super_cols entries of the flattened table, and an f32 added to all: absmax of
+                     bitsandbytes, quantized once more */
 };
 
 struct grid {
@@ -25,10 +37,12 @@ struct grid {
     ingot_dtype format;              /* FLOAT: of a code */
     const struct codebook *codebook; /* CODEBOOK */
     uint32_t group_cols;             /* weights of a row that share a scale, 0 for a row */
+    bool run;                        /* groups of the flattened matrix */
     ingot_dtype scale;               /* of a scale and a bias; nested: of those of super-groups */
-    struct entry_form scale_entry;   /* nested tables */
+    struct entry_form scale_entry;
     struct entry_form bias_entry;
-    uint32_t super_cols; /* weights of a super-group, a multiple of group_cols */
+    uint8_t super;       /* enum super_kind */
+    uint32_t super_cols; /* weights, a multiple of group_cols, or entries */
     enum effort effort;
 };
 
@@ -39,6 +53,7 @@ struct grid_work {
     const struct encode_input *input;
     const struct grid *grid;
     struct fit fit;
+    uint64_t n_rows; /* one a matrix when groups are runs */
     uint64_t n_cols;
     uint64_t group_cols; /* of a whole group */
     uint64_t row_groups;

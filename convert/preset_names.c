@@ -86,6 +86,7 @@ static bool set_nested(struct preset *preset, uint32_t bits)
     struct grid *grid = &preset->grid;
     const int16_t half = (int16_t)(1 << (bits - 1));
     if (!is_grid(preset) || grid->group_cols == 0 || grid->group_cols > 256) return false;
+    grid->super = SUPER_COLS;
     grid->super_cols = 256 / grid->group_cols * grid->group_cols;
     grid->scale_entry = (struct entry_form){
         .bits = (uint8_t)bits, .map = MAP_INT, .low = (int16_t)-half, .high = (int16_t)(half - 1)};
@@ -144,16 +145,25 @@ static bool apply_word(struct preset *preset, const char *word, size_t n_bytes)
     return false;
 }
 
+/* The row with the longest name that the text begins with, as a word. */
+static const struct preset *find_row(const char *name, size_t n_bytes)
+{
+    const struct preset *best = NULL;
+    const struct preset *row;
+    for (uint32_t i = 0; (row = preset_at(i)) != NULL; i++) {
+        const size_t n = strlen(row->name);
+        if (n > n_bytes || memcmp(row->name, name, n) != 0) continue;
+        if (n < n_bytes && name[n] != '-') continue;
+        if (best == NULL || n > strlen(best->name)) best = row;
+    }
+    return best;
+}
+
 bool preset_parse(const char *name, size_t n_bytes, struct preset *preset)
 {
-    const struct preset *row = NULL;
-    size_t n = 0;
-    if (n_bytes >= sizeof preset->name) return false;
-    while (n < n_bytes && name[n] != '-') n++;
-    for (uint32_t i = 0; (row = preset_at(i)) != NULL; i++) {
-        if (strlen(row->name) == n && memcmp(row->name, name, n) == 0) break;
-    }
-    if (row == NULL) return false;
+    const struct preset *row = find_row(name, n_bytes);
+    if (row == NULL || n_bytes >= sizeof preset->name) return false;
+    size_t n = strlen(row->name);
     struct preset p = *row;
     while (n < n_bytes) {
         const char *word = name + n + 1;

@@ -29,7 +29,7 @@ ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_w
                                ingot_error *error);
 /* Encodes values as a term: `streams` are the term's own. decoded may be NULL; a preset that
  * decodes puts there what the term gives. */
-ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
+ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
                         float *decoded, ingot_error *error);
 

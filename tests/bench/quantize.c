@@ -105,14 +105,18 @@ static double encode_all(struct trial *t)
 
 static double noise_over_signal(struct trial *t)
 {
-    const uint8_t *const entries =
-        t->plan.codebook ? (const uint8_t *)t->plan.codebook->entries : NULL;
-    const struct memory_streams memory = {(const uint8_t *const *)t->data, &entries};
+    const struct codebook *const codebooks[] = {t->plan.codebook, t->plan.scale_codebook};
+    const uint8_t *entries[2] = {NULL, NULL};
+    for (uint32_t i = 0; i < 2; i++) {
+        if (codebooks[i]) entries[i] = (const uint8_t *)codebooks[i]->entries;
+    }
+    if (codebooks[0]) t->plan.coding.codebook_stream = 0;
+    if (codebooks[1]) t->plan.scale_table.codebook_stream = 1;
+    const struct memory_streams memory = {(const uint8_t *const *)t->data, entries};
     const struct stream_provider provider = memory_provider(&memory, NULL);
     const struct stack_part all = {0, t->stack.n_rows, 0, COLS};
     const uint64_t n = t->stack.n_rows * COLS;
     double noise = 0, signal = 0;
-    if (t->plan.codebook) t->plan.coding.codebook_stream = 0;
     float *told = room(n * sizeof(float));
     memcpy(told, t->decoded, n * sizeof(float));
     if (coding_decode(&t->plan.coding, t->stack, 0, &provider, all, t->decoded, NULL) != INGOT_OK) {
