@@ -30,7 +30,8 @@ struct encode_input {
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;
     const float *values;
-    float *decoded; /* NULL, or where a preset that decodes puts what its term gives */
+    const float *importance; /* NULL, or of each matrix of the tensor's stack n_cols floats */
+    float *decoded;          /* NULL, or where a preset that decodes puts what its term gives */
 };
 
 struct preset {

@@ -48,6 +48,7 @@ ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shap
         .first_row = first_row,
         .shape = shape,
         .values = values,
+        .importance = job->importance,
         .decoded = decoded,
     };
     return job->plans[term].preset->encode(&input, streams, error);
@@ -90,11 +91,16 @@ static ingot_status begin_job(struct tensor_job *job, const struct model *model,
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name, "too large a shape");
     }
     plan_terms(job);
-    return INGOT_OK;
+    if (job->encoding->imatrix == NULL) return INGOT_OK;
+    status = imatrix_weights(job->encoding->imatrix, t->name, t->name_bytes, job->stack.n_matrices,
+                             job->stack.n_cols, &job->importance, error);
+    job->result->weighted = job->importance != NULL;
+    return status;
 }
 
 static void end_job(struct tensor_job *job)
 {
+    ingot_release(NULL, job->importance);
     streams_release(&job->streams);
     ingot_release(NULL, (void *)(uintptr_t)job->tensor.name);
     rows_close(&job->reader);

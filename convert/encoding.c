@@ -44,6 +44,14 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
     return INGOT_OK;
 }
 
+void encoding_hurry(struct encoding *encoding)
+{
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        struct grid *grid = &encoding->presets[k].grid;
+        if (grid->effort == EFFORT_SEARCH) grid->effort = EFFORT_FAST;
+    }
+}
+
 bool encoding_applies(const struct encoding *encoding, const struct model_tensor *tensor)
 {
     if (!dtype_is_float(tensor->dtype)) return false;

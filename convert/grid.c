@@ -75,6 +75,36 @@ static struct grid_batch begin_batch(const struct grid_work *w, uint64_t first)
     return b;
 }
 
+/* The importance of the weights of lane k, from where its group begins. Columns of runs go on in
+ * the next row. */
+static const float *importance_of(const struct grid_work *w, const struct grid_batch *b, uint32_t k,
+                                  uint64_t i)
+{
+    const struct encode_input *input = w->input;
+    const struct stack_shape stack = input->plan->stack;
+    const uint64_t n_cols = input->shape.n_cols;
+    const uint64_t row = input->first_row + (b->begins[k] + i) / n_cols;
+    return input->importance + row / stack.n_rows * n_cols + (b->begins[k] + i) % n_cols;
+}
+
+static void load_importance(const struct grid_work *w, struct grid_batch *b, bool uneven)
+{
+    const float *sources[LANES];
+    const bool given = w->input->importance != NULL;
+    if (given && !uneven && !w->grid->run) {
+        for (uint32_t k = 0; k < LANES; k++) sources[k] = importance_of(w, b, k, 0);
+        w->fit.kernels->load(sources, b->lanes.n, w->importance);
+    } else {
+        for (uint32_t k = 0; k < LANES; k++) {
+            for (uint32_t i = 0; i < b->lanes.n; i++) {
+                const float own = i >= b->sizes[k] ? 0.0f : given ? *importance_of(w, b, k, i) : 1;
+                w->importance[(size_t)i * LANES + k] = own;
+            }
+        }
+    }
+    b->lanes.importance = w->importance;
+}
+
 /* A shorter group is filled up with weights of no importance. */
 struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
 {
@@ -85,19 +115,16 @@ struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
         sources[k] = w->input->values + b.begins[k];
         uneven = uneven || b.sizes[k] < b.lanes.n;
     }
+    if (uneven || w->input->importance) load_importance(w, &b, uneven);
     if (!uneven) {
         w->fit.kernels->load(sources, b.lanes.n, w->weights);
         return b;
     }
     for (uint32_t k = 0; k < LANES; k++) {
         for (uint32_t i = 0; i < b.lanes.n; i++) {
-            const size_t at = (size_t)i * LANES + k;
-            const bool there = i < b.sizes[k];
-            w->weights[at] = there ? sources[k][i] : 0.0f;
-            w->importance[at] = there ? 1.0f : 0.0f;
+            w->weights[(size_t)i * LANES + k] = i < b.sizes[k] ? sources[k][i] : 0.0f;
         }
     }
-    b.lanes.importance = w->importance;
     return b;
 }
 

@@ -112,6 +112,7 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;
+    s->c->result->n_unweighted += s->c->options->imatrix && !encoded.weighted;
     receipt_encoded(s->receipt, t, &encoded);
     conversion_tensor_done(s->c, t, encoded.label, encoded.coded_bytes, &encoded.error);
     return INGOT_OK;

@@ -16,6 +16,7 @@ struct tensor_job {
     struct row_reader reader;
     struct writer_tensor tensor; /* its name ends with a zero byte and is the job's */
     struct stack_shape stack;
+    float *importance; /* of the columns of each matrix, or NULL */
     struct term_plan plans[ENCODING_MAX_TERMS];
     struct writer_term terms[ENCODING_MAX_TERMS];
     struct streams streams; /* the list; data only when encoded whole */
