@@ -20,6 +20,8 @@ struct term_plan {
     struct ingot_coding super_table; /* of both of them, when they are nested */
     const struct codebook *codebook; /* of the coding, or NULL */
     const struct codebook *scale_codebook;
+    struct codebook learned; /* what `codebook` is when it is found from the tensor */
+    float learned_entries[MAX_LEVELS];
 };
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
@@ -38,6 +40,8 @@ struct preset {
     char name[32];
     char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
+    bool by_parts;         /* the same, once prepared: streams that do not follow the rows are then
+                              written */
     bool decodes;          /* encode tells what its term gives */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
@@ -47,6 +51,9 @@ struct preset {
     /* The term for a tensor of that type and shape. */
     void (*plan)(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
+    /* NULL, or what is to be found of the whole tensor before it is encoded: constants and
+     * codebooks of the plan. */
+    ingot_status (*prepare)(const struct encode_input *input, ingot_error *error);
     /* Writes the streams of plan->term for the input's rows, in the specification's order, to
      * memory that is zero. INGOT_REFUSED, naming tensor and element, when a value cannot be
      * encoded. */
@@ -76,6 +83,11 @@ void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shap
                struct term_plan *plan);
 ingot_status encode_grid(const struct encode_input *input, uint8_t *const *streams,
                          ingot_error *error);
+/* A codebook for the tensor. */
+ingot_status prepare_codebook(const struct encode_input *input, ingot_error *error);
+/* Groups that are blocks of rows and columns, or the tensor. */
+ingot_status encode_blocks(const struct encode_input *input, uint8_t *const *streams,
+                           ingot_error *error);
 /* The nested tables of a grid, on behalf of encode_grid: their streams. */
 ingot_status encode_nested(const struct grid_work *work, uint8_t *const *streams);
 void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,

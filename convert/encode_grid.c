@@ -54,6 +54,12 @@ static struct ingot_coding entry_table(const struct grid *grid, const struct ent
 
 static struct coding_slot group_slot(const struct grid *grid, const struct ingot_coding *table)
 {
+    if (grid->tensor) return tensor_slot(table);
+    if (grid->block) {
+        struct coding_slot slot = block_slot(table, grid->block);
+        slot.group_rows = grid->block;
+        return slot;
+    }
     return grid->run ? run_slot(table, grid->group_cols) : block_slot(table, grid->group_cols);
 }
 
@@ -81,12 +87,16 @@ void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shap
     const struct grid *grid = &preset->grid;
     (void)dtype;
     *plan = (struct term_plan){.preset = preset, .stack = stack, .codebook = grid->codebook};
+    if (grid->map == MAP_CODEBOOK && grid->codebook == NULL) {
+        plan->learned = (struct codebook){"learned", 1u << grid->bits, plan->learned_entries};
+        plan->codebook = &plan->learned;
+    }
     plan->coding =
         (struct ingot_coding){.map = grid->map, .bits = grid->bits, .codebook_stream = INGOT_NONE};
     if (grid->map == MAP_FLOAT) plan->coding.format = (uint8_t)grid->format;
     if (grid->map == MAP_CODEBOOK) {
         plan->coding.format = INGOT_F32;
-        plan->coding.n_entries = grid->codebook->n_entries;
+        plan->coding.n_entries = plan->codebook->n_entries;
     }
     memcpy(plan->coding.name, preset->name, strlen(preset->name) + 1);
     if (grid->zero) plan->coding.slots[SLOT_ZERO] = constant_slot((float)grid->zero);

@@ -37,21 +37,34 @@ ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_w
     return status;
 }
 
+static struct encode_input input_of(struct tensor_job *job, uint32_t term, struct stack_shape shape,
+                                    const float *values)
+{
+    return (struct encode_input){
+        .plan = &job->plans[term],
+        .name = job->tensor.name,
+        .name_bytes = job->tensor.name_bytes,
+        .shape = shape,
+        .values = values,
+        .importance = job->importance,
+    };
+}
+
 ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
                         float *decoded, ingot_error *error)
 {
-    const struct encode_input input = {
-        .plan = &job->plans[term],
-        .name = job->tensor.name,
-        .name_bytes = job->tensor.name_bytes,
-        .first_row = first_row,
-        .shape = shape,
-        .values = values,
-        .importance = job->importance,
-        .decoded = decoded,
-    };
+    struct encode_input input = input_of(job, term, shape, values);
+    input.first_row = first_row;
+    input.decoded = decoded;
     return job->plans[term].preset->encode(&input, streams, error);
+}
+
+ingot_status job_prepare(struct tensor_job *job, uint32_t term, const float *values,
+                         ingot_error *error)
+{
+    const struct encode_input input = input_of(job, term, job->stack, values);
+    return job->plans[term].preset->prepare(&input, error);
 }
 
 /* Plans every term, and the tensor as the writer is to have it. */

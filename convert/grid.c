@@ -9,12 +9,12 @@
 #include "format/fail.h"
 #include "format/floats.h"
 
-struct levels grid_levels(const struct grid *grid)
+struct levels grid_levels(const struct grid *grid, const struct codebook *codebook)
 {
     const int32_t half = 1 << (grid->bits - 1);
     switch ((enum coding_map)grid->map) {
     case MAP_FLOAT: return levels_float(grid->format);
-    case MAP_CODEBOOK: return levels_codebook(grid->codebook->entries, grid->codebook->n_entries);
+    case MAP_CODEBOOK: return levels_codebook(codebook->entries, codebook->n_entries);
     case MAP_INT: return levels_uniform(grid->narrow ? 1 - half : -half, half - 1, 0);
     default: return levels_uniform(-grid->zero, 2 * half - 1 - grid->zero, grid->zero);
     }
@@ -29,7 +29,8 @@ ingot_status grid_open(struct grid_work *w, const struct encode_input *input, in
     *w = (struct grid_work){
         .input = input,
         .grid = grid,
-        .fit = {fit_kernels_find(NULL), grid_levels(grid), grid->effort, grid->positive},
+        .fit = {fit_kernels_find(NULL), grid_levels(grid, input->plan->codebook), grid->effort,
+                grid->positive},
         .n_rows = n_rows,
         .n_cols = n_cols,
         .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,
@@ -59,20 +60,6 @@ void grid_close(struct grid_work *w)
     ingot_release(NULL, w->importance);
     ingot_release(NULL, w->weights);
     ingot_release(NULL, w->codes);
-}
-
-static struct grid_batch begin_batch(const struct grid_work *w, uint64_t first)
-{
-    struct grid_batch b = {.lanes = {.weights = w->weights}};
-    for (uint32_t k = 0; k < LANES; k++) {
-        const uint64_t group = min_u64(first + k, w->n_groups - 1);
-        const uint64_t col = group % w->row_groups * w->group_cols;
-        b.groups[k] = group;
-        b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
-        b.begins[k] = group / w->row_groups * w->n_cols + col;
-        if (b.sizes[k] > b.lanes.n) b.lanes.n = b.sizes[k];
-    }
-    return b;
 }
 
 /* The importance of the weights of lane k, from where its group begins. Columns of runs go on in
@@ -106,25 +93,41 @@ static void load_importance(const struct grid_work *w, struct grid_batch *b, boo
 }
 
 /* A shorter group is filled up with weights of no importance. */
-struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
 {
-    struct grid_batch b = begin_batch(w, first);
     const float *sources[LANES];
     bool uneven = false;
+    b->lanes = (struct lanes){.weights = w->weights};
     for (uint32_t k = 0; k < LANES; k++) {
-        sources[k] = w->input->values + b.begins[k];
-        uneven = uneven || b.sizes[k] < b.lanes.n;
+        if (b->sizes[k] > b->lanes.n) b->lanes.n = b->sizes[k];
     }
-    if (uneven || w->input->importance) load_importance(w, &b, uneven);
+    for (uint32_t k = 0; k < LANES; k++) {
+        sources[k] = w->input->values + b->begins[k];
+        uneven = uneven || b->sizes[k] < b->lanes.n;
+    }
+    if (uneven || w->input->importance) load_importance(w, b, uneven);
     if (!uneven) {
-        w->fit.kernels->load(sources, b.lanes.n, w->weights);
-        return b;
+        w->fit.kernels->load(sources, b->lanes.n, w->weights);
+        return;
     }
     for (uint32_t k = 0; k < LANES; k++) {
-        for (uint32_t i = 0; i < b.lanes.n; i++) {
-            w->weights[(size_t)i * LANES + k] = i < b.sizes[k] ? sources[k][i] : 0.0f;
+        for (uint32_t i = 0; i < b->lanes.n; i++) {
+            w->weights[(size_t)i * LANES + k] = i < b->sizes[k] ? sources[k][i] : 0.0f;
         }
     }
+}
+
+struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b;
+    for (uint32_t k = 0; k < LANES; k++) {
+        const uint64_t group = min_u64(first + k, w->n_groups - 1);
+        const uint64_t col = group % w->row_groups * w->group_cols;
+        b.groups[k] = group;
+        b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
+        b.begins[k] = group / w->row_groups * w->n_cols + col;
+    }
+    grid_load_batch(w, &b);
     return b;
 }
 

@@ -38,6 +38,8 @@ struct grid {
     const struct codebook *codebook; /* CODEBOOK */
     uint32_t group_cols;             /* weights of a row that share a scale, 0 for a row */
     bool run;                        /* groups of the flattened matrix */
+    uint32_t block;                  /* groups are blocks of so many rows and columns */
+    bool tensor;                     /* the tensor is one group */
     ingot_dtype scale;               /* of a scale and a bias; nested: of those of super-groups */
     struct entry_form scale_entry;
     struct entry_form bias_entry;
@@ -61,7 +63,7 @@ struct grid_work {
     uint8_t *codes; /* of all rows, a byte each */
     float *weights; /* of a batch, and so on */
     float *importance;
-    uint8_t *lane_codes;
+    uint8_t *lane_codes; /* of the batch at hand, after grid_encode */
     float *lane_values;
     float *spare; /* for values that nobody asked for */
     ingot_error *error;
@@ -74,14 +76,16 @@ struct grid_batch {
     struct lanes lanes;
 };
 
-/* Levels that a grid's codes stand for. */
-struct levels grid_levels(const struct grid *grid);
+/* Levels that a grid's codes stand for; a codebook may be another than the grid's own. */
+struct levels grid_levels(const struct grid *grid, const struct codebook *codebook);
 /* Also to be closed after a failure. */
 ingot_status grid_open(struct grid_work *work, const struct encode_input *input,
                        ingot_error *error);
 void grid_close(struct grid_work *work);
 /* Groups [first, first + LANES) in lanes. */
 struct grid_batch grid_load(const struct grid_work *work, uint64_t first);
+/* The same of groups that the caller has laid out. */
+void grid_load_batch(const struct grid_work *work, struct grid_batch *batch);
 /* Finds codes and values of the batch, and puts both where they belong. A bias of -0 is none. */
 void grid_encode(const struct grid_work *work, const struct grid_batch *batch,
                  const float scale[LANES], const float bias[LANES]);

@@ -97,9 +97,23 @@ static bool set_nested(struct preset *preset, uint32_t bits)
     return true;
 }
 
+static bool set_whole(struct preset *preset, uint32_t block)
+{
+    struct grid *grid = &preset->grid;
+    if (!is_grid(preset) || grid->affine || grid->scale_entry.map || preset->prepare) return false;
+    grid->group_cols = 0;
+    grid->block = block;
+    grid->tensor = block == 0;
+    preset->by_rows = false;
+    preset->encode = encode_blocks;
+    return true;
+}
+
 static const struct name_option options[] = {
     {"g", "groups of N weights of a row", 1, 65536, set_group},
     {"row", "a group is a row", 0, 0, set_group},
+    {"b", "groups of N x N weights", 2, 65536, set_whole},
+    {"tensor", "the tensor is one group", 0, 0, set_whole},
     {"affine", "a bias beside the scale", 0, 0, set_affine},
     {"sym", "no bias: what integers have without \"affine\"", 0, 0, set_signed},
     {"f32", "scales and biases are f32", 0, 0, set_f32},

@@ -40,6 +40,19 @@
         .high = (1 << ((N)-1)) - 1                                                \
     }
 
+#define LEARNED(N)                                                                              \
+    {                                                                                           \
+        .name = "code" #N,                                                                      \
+        .help =                                                                                 \
+            "a codebook of 2^" #N " levels found for the tensor, an f16 scale per 128 weights", \
+        .by_parts = true, .decodes = true,                                                      \
+        .grid = {.effort = EFFORT_SEARCH,                                                       \
+                 .map = MAP_CODEBOOK,                                                           \
+                 .bits = N,                                                                     \
+                 .group_cols = 128,                                                             \
+                 .scale = INGOT_F16},                                                           \
+        .prepare = prepare_codebook, .plan = plan_grid, .encode = encode_grid                   \
+    }
 #define POWER_OF_TWO                                         \
     {                                                        \
         .map = MAP_FLOAT, .bits = 8, .format = INGOT_F8_E8M0 \
@@ -68,6 +81,9 @@ static const struct preset presets[] = {
     GRID("fp4", "the 4-bit floats of bitsandbytes, an f16 scale per 64 weights of a row",
          .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_fp4, .group_cols = 64,
          .scale = INGOT_F16),
+    LEARNED(2),
+    LEARNED(3),
+    LEARNED(4),
     GRID("fp8", "e4m3 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
          .format = INGOT_F8_E4M3, .scale = INGOT_F32),
     {.name = "nf4-bnb",
@@ -114,6 +130,8 @@ static const struct preset presets[] = {
               .super = SUPER_TENSOR},
      .plan = plan_grid,
      .encode = encode_grid},
+    GRID("fp8e5m2", "e5m2 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
+         .format = INGOT_F8_E5M2, .scale = INGOT_F32),
     GRID("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
          .scale = INGOT_F16),
     GRID("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,

@@ -34,6 +34,10 @@ ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shap
                         uint64_t first_row, const float *values, uint8_t *const *streams,
                         float *decoded, ingot_error *error);
 
+/* Calls the preset's prepare with the whole of the values. */
+ingot_status job_prepare(struct tensor_job *job, uint32_t term, const float *values,
+                         ingot_error *error);
+
 /* Slab by slab: for encodings that are by rows. */
 ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error);
 /* Term by term over the whole tensor: for all others. */

@@ -99,6 +99,9 @@ static double encode_all(struct trial *t)
                                        .values = t->values,
                                        .decoded = t->decoded};
     const double begin = cpu_seconds();
+    if (t->preset.prepare && t->preset.prepare(&input, &error) != INGOT_OK) {
+        fail(t->name, error.what);
+    }
     if (t->preset.encode(&input, t->data, &error) != INGOT_OK) fail(t->name, error.what);
     return cpu_seconds() - begin;
 }
