@@ -45,7 +45,8 @@ struct preset {
     bool decodes;          /* encode tells what its term gives */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
-    uint32_t kept_percent; /* sparse: of the weights */
+    uint32_t kept_percent; /* sparse: of the weights, or columns */
+    uint8_t mask;          /* sparse: enum term_mask */
     uint32_t rank;         /* lowrank: at most */
     struct grid grid;      /* scalar codes in groups */
     /* The term for a tensor of that type and shape. */
@@ -94,6 +95,12 @@ void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_sh
                  struct term_plan *plan);
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,
                            ingot_error *error);
+/* f16 and bf16 as they are, else f32. */
+ingot_dtype sparse_value_type(ingot_dtype dtype);
+void plan_columns(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                  struct term_plan *plan);
+ingot_status encode_columns(const struct encode_input *input, uint8_t *const *streams,
+                            ingot_error *error);
 void plan_lowrank(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                   struct term_plan *plan);
 ingot_status encode_lowrank(const struct encode_input *input, uint8_t *const *streams,

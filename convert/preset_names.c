@@ -173,10 +173,31 @@ static const struct preset *find_row(const char *name, size_t n_bytes)
     return best;
 }
 
+/* A row whose name ends in its number, a share or a rank, with another number. */
+static bool parse_number(const char *name, size_t n_bytes, struct preset *preset)
+{
+    const struct preset *row;
+    for (uint32_t i = 0; (row = preset_at(i)) != NULL; i++) {
+        const size_t n = strcspn(row->name, "0123456789");
+        if (row->kept_percent + row->rank == 0 || n_bytes <= n) continue;
+        if (memcmp(row->name, name, n) != 0) continue;
+        const uint32_t number = number_of(name + n, n_bytes - n);
+        if (number == 0 || number > (row->rank ? 65536 : 99)) return false;
+        *preset = *row;
+        if (row->rank) preset->rank = number;
+        if (row->kept_percent) preset->kept_percent = number;
+        memcpy(preset->name, name, n_bytes);
+        preset->name[n_bytes] = '\0';
+        return true;
+    }
+    return false;
+}
+
 bool preset_parse(const char *name, size_t n_bytes, struct preset *preset)
 {
     const struct preset *row = find_row(name, n_bytes);
-    if (row == NULL || n_bytes >= sizeof preset->name) return false;
+    if (n_bytes >= sizeof preset->name) return false;
+    if (row == NULL) return parse_number(name, n_bytes, preset);
     size_t n = strlen(row->name);
     struct preset p = *row;
     while (n < n_bytes) {
