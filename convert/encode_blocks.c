@@ -103,7 +103,8 @@ static ingot_status encode_block(const struct grid_work *w, const struct block *
             scale[k] = one;
             bias[k] = -0.0f;
         }
-        grid_encode(w, &b, scale, bias);
+        const ingot_status status = grid_encode(w, &b, scale, bias);
+        if (status != INGOT_OK) return status;
     }
     return INGOT_OK;
 }

@@ -31,7 +31,7 @@ static void count_batch(const struct grid_work *w, const struct grid_batch *b,
     }
 }
 
-static void improve(struct grid_work *w, float *entries, uint32_t n)
+static ingot_status improve(struct grid_work *w, float *entries, uint32_t n)
 {
     double cross[MAX_LEVELS] = {0};
     double square[MAX_LEVELS] = {0};
@@ -46,13 +46,15 @@ static void improve(struct grid_work *w, float *entries, uint32_t n)
         const struct grid_batch b = grid_load(w, batch * LANES);
         float scale[LANES];
         fit_scales(&w->fit, &b.lanes, scale);
-        grid_encode(w, &b, scale, bias);
+        const ingot_status status = grid_encode(w, &b, scale, bias);
+        if (status != INGOT_OK) return status;
         count_batch(w, &b, scale, cross, square);
     }
     for (uint32_t i = 0; i < n; i++) {
         const double moved = cross[i] / square[i];
         if (square[i] > 0 && isfinite(moved)) entries[i] = (float)moved;
     }
+    return INGOT_OK;
 }
 
 /* The largest magnitude is 1, so that scales are those of the weights. */
@@ -73,7 +75,7 @@ ingot_status prepare_codebook(const struct encode_input *input, ingot_error *err
     if (status != INGOT_OK) return status;
     status = grid_open(&w, input, error);
     for (uint32_t i = 0; i < N_ROUNDS && status == INGOT_OK && w.n_groups; i++) {
-        improve(&w, plan->learned_entries, n);
+        status = improve(&w, plan->learned_entries, n);
         normalize(plan->learned_entries, n);
     }
     grid_close(&w);

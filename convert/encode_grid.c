@@ -123,8 +123,7 @@ static ingot_status encode_batch(const struct grid_work *w, uint64_t first, uint
                           (biases == NULL || grid_put_entry(w->grid->scale, &bias[k], biases, at));
         if (!held) return grid_refuse(w, &b, k);
     }
-    grid_encode(w, &b, scale, bias);
-    return INGOT_OK;
+    return grid_encode(w, &b, scale, bias);
 }
 
 ingot_status encode_grid(const struct encode_input *input, uint8_t *const *streams,

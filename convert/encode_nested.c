@@ -230,7 +230,7 @@ static void improve_bias(const struct nested_work *w, const struct grid_batch *b
     try_rungs(w, &b->lanes, scales, biases, choice);
 }
 
-static void give(const struct nested_work *w, uint64_t first)
+static ingot_status give(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
     const bool affine = grid->grid->affine;
@@ -259,7 +259,7 @@ static void give(const struct nested_work *w, uint64_t first)
         bias[k] = entry_value(&w->bias, choice.bias_rung[k], choice.bias_factor[k]);
         w->bias.codes[group] = w->bias.ladder.codes[choice.bias_rung[k]];
     }
-    grid_encode(grid, &b, scale, bias);
+    return grid_encode(grid, &b, scale, bias);
 }
 
 /* ------------------------------------------------------------------ the whole */
@@ -280,19 +280,29 @@ static void close_table(struct nested_table *table)
     ingot_release(NULL, table->wanted);
 }
 
-static ingot_status column_factors(struct nested_work *w)
+/* Names the largest weight of the group of a super-group that asks for the largest entry. */
+static ingot_status refuse_super(const struct nested_work *w, const struct nested_table *table,
+                                 uint64_t super)
 {
     const struct grid_work *grid = w->grid;
+    const uint64_t col = super % w->row_supers * w->super_groups;
+    const uint64_t begin = super / w->row_supers * grid->row_groups + col;
+    const uint64_t n = min_u64(w->super_groups, grid->row_groups - col);
+    uint64_t worst = begin;
+    for (uint64_t g = begin; g < begin + n; g++) {
+        if (!(fabsf(table->wanted[g]) <= fabsf(table->wanted[worst]))) worst = g;
+    }
+    const struct grid_batch b = grid_load(grid, worst);
+    return grid_refuse(grid, &b, 0);
+}
+
+static ingot_status column_factors(struct nested_work *w)
+{
+    const bool affine = w->grid->grid->affine;
     uint64_t bad;
     for (uint64_t s = 0; s < w->n_supers; s += LANES) {
-        if (fit_factors(w, &w->scale, s, &bad) &&
-            (!grid->grid->affine || fit_factors(w, &w->bias, s, &bad))) {
-            continue;
-        }
-        const uint64_t group =
-            bad / w->row_supers * grid->row_groups + bad % w->row_supers * w->super_groups;
-        const struct grid_batch b = grid_load(grid, group);
-        return grid_refuse(grid, &b, 0);
+        if (!fit_factors(w, &w->scale, s, &bad)) return refuse_super(w, &w->scale, bad);
+        if (affine && !fit_factors(w, &w->bias, s, &bad)) return refuse_super(w, &w->bias, bad);
     }
     return INGOT_OK;
 }
@@ -347,9 +357,9 @@ static ingot_status encode_tables(struct nested_work *w)
     const struct grid_work *grid = w->grid;
     const bool affine = grid->grid->affine;
     for (uint64_t g = 0; g < grid->n_groups; g += LANES) want(w, g);
-    const ingot_status status = find_factors[grid->grid->super](w);
+    ingot_status status = find_factors[grid->grid->super](w);
+    for (uint64_t g = 0; g < grid->n_groups && status == INGOT_OK; g += LANES) status = give(w, g);
     if (status != INGOT_OK) return status;
-    for (uint64_t g = 0; g < grid->n_groups; g += LANES) give(w, g);
     const struct stack_shape table = {1, grid->n_rows, grid->row_groups};
     planes_put(w->scale.form->bits, table, w->scale.codes, w->scale.streams);
     if (affine) planes_put(w->bias.form->bits, table, w->bias.codes, w->bias.streams);

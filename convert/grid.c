@@ -131,13 +131,22 @@ struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
     return b;
 }
 
-void grid_encode(const struct grid_work *w, const struct grid_batch *b, const float scale[LANES],
-                 const float bias[LANES])
+static float outermost(const struct grid_work *w)
+{
+    return fmaxf(-w->fit.levels.low, w->fit.levels.high);
+}
+
+ingot_status grid_encode(const struct grid_work *w, const struct grid_batch *b,
+                         const float scale[LANES], const float bias[LANES])
 {
     uint8_t *targets[LANES];
     float *values[LANES];
     float *decoded = w->input->decoded;
     uint32_t n = b->lanes.n;
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float reach = fabsf(scale[k]) * outermost(w) + fabsf(bias[k]);
+        if (!isfinite(reach)) return grid_refuse(w, b, k);
+    }
     w->fit.kernels->encode(&b->lanes, &w->fit.levels, scale, bias, w->lane_codes, w->lane_values);
     for (uint32_t k = 0; k < LANES; k++) {
         targets[k] = w->codes + b->begins[k];
@@ -151,6 +160,7 @@ void grid_encode(const struct grid_work *w, const struct grid_batch *b, const fl
             values[k][i] = w->lane_values[(size_t)i * LANES + k];
         }
     }
+    return INGOT_OK;
 }
 
 bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at)
@@ -175,8 +185,7 @@ bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t a
 
 float grid_scale_in_range(const struct grid_work *w, float scale)
 {
-    const float outermost = fmaxf(-w->fit.levels.low, w->fit.levels.high);
-    return isinf(scale * outermost) && isfinite(scale) ? nextafterf(scale, 0.0f) : scale;
+    return isinf(scale * outermost(w)) && isfinite(scale) ? nextafterf(scale, 0.0f) : scale;
 }
 
 ingot_status grid_refuse(const struct grid_work *w, const struct grid_batch *b, uint32_t lane)

@@ -86,9 +86,10 @@ void grid_close(struct grid_work *work);
 struct grid_batch grid_load(const struct grid_work *work, uint64_t first);
 /* The same of groups that the caller has laid out. */
 void grid_load_batch(const struct grid_work *work, struct grid_batch *batch);
-/* Finds codes and values of the batch, and puts both where they belong. A bias of -0 is none. */
-void grid_encode(const struct grid_work *work, const struct grid_batch *batch,
-                 const float scale[LANES], const float bias[LANES]);
+/* Finds codes and values of the batch, and puts both where they belong. A bias of -0 is none.
+ * INGOT_REFUSED when a level would be infinite. */
+ingot_status grid_encode(const struct grid_work *work, const struct grid_batch *batch,
+                         const float scale[LANES], const float bias[LANES]);
 /* "element 12 is 3e+38: NAME has scales that cannot reach it" */
 ingot_status grid_refuse(const struct grid_work *work, const struct grid_batch *batch,
                          uint32_t lane);
