@@ -61,7 +61,8 @@ static void test_slabs_equal_whole(void **state)
  * what one slab holds, row for row. */
 static void test_slab_borders(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8", "f16", "int4+int8"};
+    static const char *const encodings[] = {"int4", "int8", "f16",      "int4+int8",
+                                            "q3_k", "q4_k", "int5-g24", "mxfp6"};
     enum { ROWS = 3000 };
     for (uint64_t n_cols = 1001; n_cols <= 1009; n_cols += 4) {
         float *w = random_values(n_cols, ROWS * n_cols);
@@ -81,7 +82,8 @@ static void test_slab_borders(void **state)
 
 static void test_not_finite(void **state)
 {
-    static const char *const encodings[] = {"int8", "int4", "lowrank16", "int4+lowrank16"};
+    static const char *const encodings[] = {"int8", "int4",  "lowrank16", "int4+lowrank16", "code4",
+                                            "q4_k", "nvfp4", "fp8-b128",  "columns1"};
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
         for (size_t k = 0; k < 3; k++) {
@@ -99,8 +101,9 @@ static void test_not_finite(void **state)
 /* The same bytes from one thread and from several, and a second time. */
 static void test_deterministic(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8+int4", "sparse50", "lowrank16",
-                                            "int4+lowrank16+sparse50"};
+    static const char *const encodings[] = {
+        "int4",  "int8+int4", "sparse50", "lowrank16",      "int4+lowrank16+sparse50", "q4_k",
+        "code4", "nvfp4",     "nf4-bnb",  "outliers1+int4", "columns1+int8",           "fp8-b128"};
     static const uint32_t n_threads[] = {1, 1, 4};
     float *w = random_values(13, 400 * 300);
     char *source = scratch_path(state, "w.safetensors");
@@ -147,8 +150,9 @@ static void hear(void *context, const struct model_tensor *tensor, const char *e
 /* What tensor_done hears is what the file says, and the error is that of the decoded file. */
 static void test_told(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8+int4", "bf16", "sparse50+int8",
-                                            "int4+lowrank16"};
+    static const char *const encodings[] = {
+        "int4",    "int8+int4",      "bf16",  "sparse50+int8", "q2_k",           "iq4_xs",
+        "nf4-bnb", "int4+lowrank16", "code3", "nvfp4",         "nf4+int2-affine"};
     float *w = random_values(14, 50 * 70);
     char *source = scratch_path(state, "w.safetensors");
     char *target = scratch_path(state, "w.ingot");
