@@ -21,25 +21,42 @@ static bool is_mirrored(const struct levels *levels)
     return levels->low == -levels->high && levels->kind != LEVELS_CODEBOOK;
 }
 
-/* Tries inverse scales that put the peak at the level `outermost`. */
-static void search_from(const struct fit *fit, const struct lanes *lanes,
-                        const struct survey *survey, float outermost, float gain[LANES],
-                        float scale[LANES])
+/* Of each lane: the inverse of the peak, or 0 where there is none, and how much further inverse
+ * scales are tried than that which puts the peak at the outermost level. */
+struct reach {
+    float inverse[LANES];
+    float widest[LANES];
+};
+
+static struct reach find_reach(const struct fit *fit, const struct survey *survey)
+{
+    struct reach reach;
+    const bool any_sign = !fit->positive && !is_mirrored(&fit->levels);
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float size = fabsf(survey->peak[k]);
+        const float mean_square = survey->square[k] / survey->total[k];
+        const float wanted = BEYOND * size / (fit->levels.load * sqrtf(mean_square));
+        const float inverse = 1.0f / (any_sign ? survey->peak[k] : size);
+        const bool none = !(mean_square > 0.0f) || !isfinite(inverse);
+        reach.widest[k] = wanted > WIDEST ? wanted : WIDEST;
+        reach.inverse[k] = none ? 0.0f : inverse;
+    }
+    return reach;
+}
+
+/* Tries inverse scales that put the peak at the level `outermost` and beyond. */
+static void search_from(const struct fit *fit, const struct lanes *lanes, const struct reach *reach,
+                        float outermost, float gain[LANES], float scale[LANES])
 {
     const uint32_t n = efforts[fit->effort].n_coarse;
-    const bool mirrored = is_mirrored(&fit->levels);
+    const float level = fit->positive || is_mirrored(&fit->levels) ? fabsf(outermost) : outermost;
+    const float share = 1.0f / (float)(n - 1);
     float first[LANES];
     float step[LANES];
     for (uint32_t k = 0; k < LANES; k++) {
-        const float peak = survey->peak[k];
-        const float mean_square = survey->square[k] / survey->total[k];
-        const float wanted = BEYOND * fabsf(peak) / (fit->levels.load * sqrtf(mean_square));
-        const float widest = wanted > WIDEST ? wanted : WIDEST;
-        const float own = outermost / peak;
-        const float inverse = fit->positive || mirrored ? fabsf(own) : own;
-        const bool none = !(mean_square > 0.0f) || !isfinite(inverse);
-        first[k] = none ? 0.0f : inverse * TIGHTEST;
-        step[k] = none ? 0.0f : inverse * (widest - TIGHTEST) / (float)(n - 1);
+        const float inverse = level * reach->inverse[k];
+        first[k] = inverse * TIGHTEST;
+        step[k] = inverse * (reach->widest[k] - TIGHTEST) * share;
     }
     fit->kernels->search(lanes, &fit->levels, n, first, step, gain, scale);
 }
@@ -52,17 +69,17 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
     float step[LANES];
     const struct levels *levels = &fit->levels;
     const bool even = levels->low == -levels->high;
-    const bool mirrored = is_mirrored(levels);
     const uint32_t n_fine = efforts[fit->effort].n_fine;
+    const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
     fit->kernels->survey(lanes, &survey);
     for (uint32_t k = 0; k < LANES; k++) {
-        const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
         const float absmax = survey.peak[k] / outermost;
         scale[k] = even || fit->positive ? fabsf(absmax) : absmax;
     }
     if (fit->effort == EFFORT_ABSMAX) return;
-    search_from(fit, lanes, &survey, levels->low, gain, scale);
-    if (!mirrored) search_from(fit, lanes, &survey, levels->high, gain, scale);
+    const struct reach reach = find_reach(fit, &survey);
+    search_from(fit, lanes, &reach, levels->low, gain, scale);
+    if (!is_mirrored(levels)) search_from(fit, lanes, &reach, levels->high, gain, scale);
     for (uint32_t k = 0; k < LANES; k++) {
         const float inverse = gain[k] > 0.0f ? 1.0f / scale[k] : 0.0f;
         first[k] = inverse * (1.0f - FINE * 0.5f * (float)(n_fine - 1));

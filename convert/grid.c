@@ -165,21 +165,19 @@ ingot_status grid_encode(const struct grid_work *w, const struct grid_batch *b,
 
 bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at)
 {
-    uint64_t bad;
-    /* -0 would be another way to say 0. */
-    if (*entry == 0.0f) *entry = 0.0f;
     if (!isfinite(*entry)) return false;
     if (format == INGOT_F32) {
+        /* -0 would be another way to say 0. */
+        *entry = *entry == 0.0f ? 0.0f : *entry;
         store_f32(table + 4 * at, *entry);
         return true;
     }
-    uint8_t *place = table + 2 * at;
-    if (!cast_values(format, entry, 1, place, &bad)) return false;
-    *entry = format == INGOT_F16 ? f32_from_f16(load_u16(place)) : f32_from_bf16(load_u16(place));
-    if (*entry == 0.0f) {
-        *entry = 0.0f;
-        store_u16(place, 0);
-    }
+    const bool half = format == INGOT_F16;
+    const uint16_t bits = half ? f16_from_f32(*entry) : bf16_from_f32(*entry);
+    *entry = half ? f32_from_f16(bits) : f32_from_bf16(bits);
+    if (!isfinite(*entry)) return false;
+    *entry = *entry == 0.0f ? 0.0f : *entry;
+    store_u16(table + 2 * at, *entry == 0.0f ? 0 : bits);
     return true;
 }
 

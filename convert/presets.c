@@ -6,6 +6,7 @@
 
 #include "convert/encode.h"
 #include "convert/names.h"
+#include "convert/sums.h"
 #include "format/bytes.h"
 #include "format/fail.h"
 
@@ -238,12 +239,7 @@ ingot_status encode_check_finite(const struct encode_input *input, ingot_error *
 {
     const uint64_t n = input->shape.n_matrices * input->shape.n_rows * input->shape.n_cols;
     uint64_t at = 0;
-    uint32_t largest = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        const uint32_t size = f32_bits(input->values[i]) & 0x7fffffffu;
-        largest = size > largest ? size : largest;
-    }
-    if (largest < 0x7f800000u) return INGOT_OK;
+    if (sums_kernels_find(NULL)->all_finite(input->values, n)) return INGOT_OK;
     while (isfinite(input->values[at])) at++;
     return encode_refuse(input, at, "cannot hold it", error);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "convert/fit_search.h"
+#include "convert/sums.h"
 #include "format/bytes.h"
 #include "tests/support/random.h"
 
@@ -160,6 +161,33 @@ static void test_levels_agree(void **state)
     }
 }
 
+/* ------------------------------------------------------------------ sums of errors */
+
+static void test_sums_agree(void **state)
+{
+    (void)state;
+    enum { N = 333 };
+    const struct sums_kernels *plain = sums_kernels_find("plain");
+    const struct sums_kernels *best = sums_kernels_find(NULL);
+    float a[N], b[N];
+    struct random random = {3};
+    struct error_sums one, other;
+    memset(&one, 0, sizeof one);
+    memset(&other, 0, sizeof other);
+    for (int round = 0; round < 50; round++) {
+        for (int i = 0; i < N; i++) {
+            a[i] = (float)random_below(&random, 2001) / 1000.0f - 1.0f;
+            b[i] = random_below(&random, 3) ? a[i] : a[i] * 1.01f;
+        }
+        const uint64_t n = random_below(&random, N / SUM_LANES + 1) * SUM_LANES;
+        assert_int_equal(plain->add_errors(&one, a, b, n), best->add_errors(&other, a, b, n));
+        assert_same(&one, &other, sizeof one);
+        assert_true(plain->all_finite(a, N) && best->all_finite(a, N));
+        a[random_below(&random, N)] = round % 2 ? NAN : -INFINITY;
+        assert_false(plain->all_finite(a, N) || best->all_finite(a, N));
+    }
+}
+
 /* ------------------------------------------------------------------ how good a search is */
 
 static double error_of(const struct fit *fit, const struct lanes *lanes, const float scale[LANES],
@@ -250,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels_agree),
+        cmocka_unit_test(test_sums_agree),
         cmocka_unit_test(test_near_the_least),
         cmocka_unit_test(test_exact),
     };
