@@ -612,4 +612,14 @@ static bool available(void)
 const struct fit_kernels fit_avx2 = {"avx2", available,     survey, load,  store,
                                      search, search_affine, error,  encode};
 
+static bool available_avx512(void)
+{
+    return available() && INGOT_CPU_HAS("avx512f") && INGOT_CPU_HAS("avx512dq");
+}
+
+/* The same, but for the searches over integers. */
+const struct fit_kernels fit_avx512 = {
+    "avx512",          available_avx512,         survey, load,  store,
+    fit_search_avx512, fit_search_affine_avx512, error,  encode};
+
 #endif

@@ -6,6 +6,7 @@
 /* Best first. */
 static const struct fit_kernels *const all[] = {
 #ifdef INGOT_X86_64
+    &fit_avx512,
     &fit_avx2,
 #endif
     &fit_plain,
