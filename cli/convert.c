@@ -73,7 +73,33 @@ static int list_encodings_json(void)
         json_add(list, one, &failed);
     }
     json_put(root, "encodings", list, &failed);
+    json_t *options = json_array();
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        json_t *one = json_object();
+        json_put(one, "name", json_string(name), &failed);
+        json_put(one, "help", json_string(help), &failed);
+        json_add(options, one, &failed);
+    }
+    json_put(root, "options", options, &failed);
     return json_print(root, failed, EXITS_DONE);
+}
+
+static int list_options(void)
+{
+    static const struct column columns[] = {{"", false}, {"", false}};
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        table_cell(&table, "-%s", name);
+        table_cell(&table, "%s", help);
+    }
+    puts(
+        "\nOptions follow the name of an encoding of groups, as in int4-g64-affine; the number of\n"
+        "sparse, outliers, columns (percent) and lowrank (rank) may be another:");
+    const bool printed = table_print(&table, stdout, 0);
+    table_release(&table);
+    return printed ? EXITS_DONE : EXITS_SYSTEM;
 }
 
 static int list_encodings(bool as_json)
@@ -93,7 +119,7 @@ static int list_encodings(bool as_json)
     if (!printed) return EXITS_SYSTEM;
     printf("\nBits per weight are those of a %u x %u matrix, tables included.\n", LISTED_ROWS,
            LISTED_COLS);
-    return EXITS_DONE;
+    return list_options();
 }
 
 static bool is_encoding(const char *word, struct nearest *nearest)

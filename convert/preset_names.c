@@ -4,7 +4,7 @@
 
 #include "convert/encode.h"
 
-/* A word is `word`, or begins with it and ends in a number from least to most. */
+/* A word is `word`, whose N stands for a number from least to most. */
 struct name_option {
     const char *word;
     const char *help;
@@ -110,16 +110,16 @@ static bool set_whole(struct preset *preset, uint32_t block)
 }
 
 static const struct name_option options[] = {
-    {"g", "groups of N weights of a row", 1, 65536, set_group},
+    {"gN", "groups of N weights of a row", 1, 65536, set_group},
     {"row", "a group is a row", 0, 0, set_group},
-    {"b", "groups of N x N weights", 2, 65536, set_whole},
+    {"bN", "groups of N x N weights", 2, 65536, set_whole},
     {"tensor", "the tensor is one group", 0, 0, set_whole},
     {"affine", "a bias beside the scale", 0, 0, set_affine},
     {"sym", "no bias: what integers have without \"affine\"", 0, 0, set_signed},
     {"f32", "scales and biases are f32", 0, 0, set_f32},
     {"f16", "scales and biases are f16", 0, 0, set_f16},
     {"bf16", "scales and biases are bf16", 0, 0, set_bf16},
-    {"nested", "scales are N-bit integers times an f16 of 256 weights", 4, 8, set_nested},
+    {"nestedN", "scales are N-bit integers times an f16 of 256 weights", 4, 8, set_nested},
     {"absmax", "scales from the extremes of a group, without a search", 0, 0, set_absmax},
     {"fast", "a short search", 0, 0, set_fast},
 };
@@ -149,7 +149,7 @@ static bool apply_word(struct preset *preset, const char *word, size_t n_bytes)
 {
     for (uint32_t i = 0; i < N_OPTIONS; i++) {
         const struct name_option *option = &options[i];
-        const size_t n = strlen(option->word);
+        const size_t n = strlen(option->word) - (option->most != 0); /* but for the N */
         if (n_bytes < n || memcmp(word, option->word, n) != 0) continue;
         const uint32_t number = number_of(word + n, n_bytes - n);
         const bool fits =

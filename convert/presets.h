@@ -17,8 +17,8 @@ double preset_bits_per_weight(const struct preset *preset, uint64_t n_rows, uint
 
 /* A row's name, and options behind it, as in "int4-g64-affine". */
 bool preset_exists(const char *name);
-/* The options, in the order they are listed: a word, and where that is "g", a number behind it.
- * False past the end. */
+/* The options, in the order they are listed: a word, whose N stands for a number. False past the
+ * end. */
 bool preset_option_at(uint32_t index, const char **name, const char **help);
 
 #endif
