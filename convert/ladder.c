@@ -18,6 +18,7 @@ static void add_rung(struct ladder *ladder, float value, uint32_t code)
 
 static void add_integers(struct ladder *ladder, const struct entry_form *form)
 {
+    ladder->integers = true;
     for (int32_t level = form->low; level <= form->high; level++) {
         add_rung(ladder, (float)level, (uint32_t)((form->inverse ? -level : level) + form->zero));
     }
@@ -47,11 +48,22 @@ void ladder_open(struct ladder *ladder, const struct entry_form *form)
         [MAP_CODEBOOK] = add_codebook,
     };
     ladder->n = 0;
+    ladder->integers = false;
     add[form->map](ladder, form);
+}
+
+/* As in the kernels: adding 1.5 * 2^23 rounds to an integer. */
+static uint32_t nearest_integer(const struct ladder *ladder, float v)
+{
+    const float first = ladder->rungs[0];
+    const float last = ladder->rungs[ladder->n - 1];
+    const float within = v > first ? (v < last ? v : last) : first;
+    return (uint32_t)(((within - first) + 0x1.8p23f) - 0x1.8p23f);
 }
 
 uint32_t ladder_nearest(const struct ladder *ladder, float v)
 {
+    if (ladder->integers) return nearest_integer(ladder, v);
     uint32_t low = 0;
     uint32_t high = ladder->n - 1;
     while (low < high) {

@@ -6,13 +6,15 @@
 
 struct ladder {
     uint32_t n;
+    bool integers; /* all from rungs[0] on */
     float rungs[256];
     uint8_t codes[256];
 };
 
 /* Of floats only those above 0 and finite are rungs, for the sake of scales. */
 void ladder_open(struct ladder *ladder, const struct entry_form *form);
-/* The rung nearest to v; of two equally near ones the lower. */
+/* The rung nearest to v: of two equally near ones, of integers the one an even way from the lowest,
+ * else the lower. A NaN has some rung. */
 uint32_t ladder_nearest(const struct ladder *ladder, float v);
 
 #endif
