@@ -242,8 +242,7 @@ static int print_summary(const struct conversion *c)
             text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
             notes_bits_per_weight(&c->notes));
     if (r->n_unweighted > 0) {
-        fprintf(c->out,
-                "without importance, as the imatrix has no entry of their name: %s tensor%s\n",
+        fprintf(c->out, "without an entry in the imatrix, as the receipt says: %s tensor%s\n",
                 text_count(r->n_unweighted).at, plural(r->n_unweighted));
     }
     if (r->n_encoded > 0 && !notes_print_worst(&c->notes, N_WORST, c->out)) goto failed;

@@ -38,6 +38,7 @@ struct encode_input {
 
 struct preset {
     char name[32];
+    char label[16]; /* the coding's name, when that is to say more than the preset's */
     char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
     bool by_parts;         /* the same, once prepared: streams that do not follow the rows are then

@@ -98,7 +98,8 @@ void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shap
         plan->coding.format = INGOT_F32;
         plan->coding.n_entries = plan->codebook->n_entries;
     }
-    memcpy(plan->coding.name, preset->name, strlen(preset->name) + 1);
+    const char *label = preset->label[0] ? preset->label : preset->name;
+    memcpy(plan->coding.name, label, strlen(label) + 1);
     if (grid->zero) plan->coding.slots[SLOT_ZERO] = constant_slot((float)grid->zero);
     plan_tables(grid, plan);
     plan->term = (struct writer_term){.kind = TERM_DENSE, .coding = &plan->coding};

@@ -200,6 +200,7 @@ bool preset_parse(const char *name, size_t n_bytes, struct preset *preset)
     if (row == NULL) return parse_number(name, n_bytes, preset);
     size_t n = strlen(row->name);
     struct preset p = *row;
+    if (n < n_bytes) p.label[0] = '\0';
     while (n < n_bytes) {
         const char *word = name + n + 1;
         size_t n_word = 0;

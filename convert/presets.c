@@ -16,9 +16,10 @@
         .name = NAME, .help = HELP, .by_rows = true, .is_cast = true, .dtype = TYPE, \
         .plan = plan_cast, .encode = encode_cast                                     \
     }
-#define GRID(NAME, HELP, ...)                                                                    \
+#define GRID(NAME, HELP, ...) LABELLED(NAME, "", HELP, __VA_ARGS__)
+#define LABELLED(NAME, LABEL, HELP, ...)                                                         \
     {                                                                                            \
-        .name = NAME, .help = HELP, .by_rows = true, .decodes = true,                            \
+        .name = NAME, .label = LABEL, .help = HELP, .by_rows = true, .decodes = true,            \
         .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
     }
 
@@ -41,6 +42,10 @@
         .high = (1 << ((N)-1)) - 1                                                \
     }
 
+#define INTEGER(N)                                                                            \
+    LABELLED("int" #N, "int" #N "-g32",                                                       \
+             #N "-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT, \
+             .bits = N, .zero = 1 << ((N)-1), .group_cols = 32, .scale = INGOT_F16)
 #define LEARNED(N)                                                                              \
     {                                                                                           \
         .name = "code" #N,                                                                      \
@@ -63,18 +68,13 @@ static const struct preset presets[] = {
     CAST("f32", INGOT_F32, "dequantized to 32-bit floats"),
     CAST("f16", INGOT_F16, "cast to 16-bit floats; a value past 65504 is an error"),
     CAST("bf16", INGOT_BF16, "cast to bfloat16"),
-    GRID("int8", "8-bit integers, an f32 scale a row", .map = MAP_INT, .bits = 8, .narrow = true,
-         .scale = INGOT_F32),
-    GRID("int6", "6-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
-         .bits = 6, .zero = 32, .group_cols = 32, .scale = INGOT_F16),
-    GRID("int5", "5-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
-         .bits = 5, .zero = 16, .group_cols = 32, .scale = INGOT_F16),
-    GRID("int4", "4-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
-         .bits = 4, .zero = 8, .group_cols = 32, .scale = INGOT_F16),
-    GRID("int3", "3-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
-         .bits = 3, .zero = 4, .group_cols = 32, .scale = INGOT_F16),
-    GRID("int2", "2-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT,
-         .bits = 2, .zero = 2, .group_cols = 32, .scale = INGOT_F16),
+    LABELLED("int8", "int8-row", "8-bit integers, an f32 scale a row", .map = MAP_INT, .bits = 8,
+             .narrow = true, .scale = INGOT_F32),
+    INTEGER(6),
+    INTEGER(5),
+    INTEGER(4),
+    INTEGER(3),
+    INTEGER(2),
     GRID("ternary", "-1, 0 and 1, an f16 scale per 64 weights of a row", .map = MAP_INT, .bits = 2,
          .narrow = true, .group_cols = 64, .scale = INGOT_F16),
     GRID("nf4", "the 16 levels of NF4, an f16 scale per 64 weights of a row", .map = MAP_CODEBOOK,

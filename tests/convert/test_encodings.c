@@ -78,6 +78,52 @@ static void test_slab_borders(void **state)
     }
 }
 
+/* Ranks 0 to 4, stacks of experts, nothing at all: one file, every kind of preset. What is no
+ * matrix of 256 weights is kept. */
+static void test_ranks(void **state)
+{
+    static const char *const encodings[] = {"int4",    "q4_k",      "nvfp4",      "nf4-bnb",
+                                            "code3",   "fp8-b128",  "columns2",   "outliers2+int4",
+                                            "int5-g7", "lowrank16", "int8-tensor"};
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[300],\"data_offsets\":[4,1204]},"
+        "\"c\":{\"dtype\":\"F32\",\"shape\":[0,64],\"data_offsets\":[1204,1204]},"
+        "\"d\":{\"dtype\":\"F32\",\"shape\":[64,0],\"data_offsets\":[1204,1204]},"
+        "\"e\":{\"dtype\":\"F32\",\"shape\":[100,3],\"data_offsets\":[1204,2404]},"
+        "\"f\":{\"dtype\":\"F32\",\"shape\":[3,20,33],\"data_offsets\":[2404,10324]},"
+        "\"g\":{\"dtype\":\"F32\",\"shape\":[2,5,7,9],\"data_offsets\":[10324,12844]},"
+        "\"h\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[12844,12848]}}";
+    float *w = random_values(15, 3212);
+    char *source = scratch_path(state, "ranks.safetensors");
+    char *target = scratch_path(state, "ranks.ingot");
+    safetensors_write(source, header, w, 12848);
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+        static const uint64_t begins[] = {0, 1, 301, 301, 301, 601, 2581, 3211, 3212};
+        struct convert_result result;
+        ingot_error error = {0};
+        assert_ok(convert_path(source, target, encodings[i], &result, &error), &error);
+        assert_int_equal(result.n_encoded, 3);
+        ingot_file *file = open_valid(target);
+        for (uint32_t t = 0; t < 8; t++) {
+            float values[2000];
+            const uint64_t n = begins[t + 1] - begins[t];
+            ingot_tensor described;
+            ingot_file_tensor(file, t, &described);
+            const uint64_t n_rows = described.n_matrices * described.n_rows;
+            assert_int_equal(n_rows * described.n_cols, n);
+            assert_ok(ingot_file_decode_f32(file, t, 0, n_rows, values, &error), &error);
+            const double noise = noise_of(w + begins[t], values, n);
+            if (t < 4 || t == 7) assert_true(noise == 0);
+            assert_true(noise < 1e4);
+        }
+        ingot_file_close(file);
+    }
+    free(target);
+    free(source);
+    free(w);
+}
+
 /* ------------------------------------------------------------------ what all presets share */
 
 static void test_not_finite(void **state)
@@ -289,15 +335,11 @@ static void test_bits_per_weight(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_slabs_equal_whole),
-        cmocka_unit_test(test_slab_borders),
-        cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_what_is_encoded),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_bits_per_weight),
+        cmocka_unit_test(test_sums),         cmocka_unit_test(test_slabs_equal_whole),
+        cmocka_unit_test(test_slab_borders), cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_told),         cmocka_unit_test(test_what_is_encoded),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_bits_per_weight),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }
