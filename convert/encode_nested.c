@@ -86,8 +86,6 @@ static void want(const struct nested_work *w, uint64_t first)
 
 /* ------------------------------------------------------------------ what super-groups have */
 
-enum { MAX_SUPER_GROUPS = 64 };
-
 static uint8_t *factor_stream(const struct nested_table *table)
 {
     uint8_t widths[CODING_MAX_PLANES];

@@ -9,15 +9,40 @@
 #include "format/fail.h"
 #include "format/floats.h"
 
-struct levels grid_levels(const struct grid *grid, const struct codebook *codebook)
+static struct levels unsigned_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)codebook;
+    return levels_uniform(-grid->zero, (1 << grid->bits) - 1 - grid->zero, grid->zero);
+}
+
+static struct levels signed_levels(const struct grid *grid, const struct codebook *codebook)
 {
     const int32_t half = 1 << (grid->bits - 1);
-    switch ((enum coding_map)grid->map) {
-    case MAP_FLOAT: return levels_float(grid->format);
-    case MAP_CODEBOOK: return levels_codebook(codebook->entries, codebook->n_entries);
-    case MAP_INT: return levels_uniform(grid->narrow ? 1 - half : -half, half - 1, 0);
-    default: return levels_uniform(-grid->zero, 2 * half - 1 - grid->zero, grid->zero);
-    }
+    (void)codebook;
+    return levels_uniform(grid->narrow ? 1 - half : -half, half - 1, 0);
+}
+
+static struct levels float_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)codebook;
+    return levels_float(grid->format);
+}
+
+static struct levels book_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)grid;
+    return levels_codebook(codebook->entries, codebook->n_entries);
+}
+
+struct levels grid_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    static struct levels (*const levels[])(const struct grid *, const struct codebook *) = {
+        [MAP_UINT] = unsigned_levels,
+        [MAP_INT] = signed_levels,
+        [MAP_FLOAT] = float_levels,
+        [MAP_CODEBOOK] = book_levels,
+    };
+    return levels[grid->map](grid, codebook);
 }
 
 ingot_status grid_open(struct grid_work *w, const struct encode_input *input, ingot_error *error)

@@ -18,6 +18,9 @@ struct entry_form {
     const struct codebook *codebook;
 };
 
+/* Groups of a super-group, at most. */
+enum { MAX_SUPER_GROUPS = 64 };
+
 /* What entries of a table share a factor. */
 enum super_kind {
     SUPER_NONE,   /* there is none */

@@ -18,10 +18,13 @@ static bool is_grid(const struct preset *preset)
     return preset->grid.bits != 0;
 }
 
+/* Options are taken in order, and none may undo what another before it, or the row, relies on. */
 static bool set_group(struct preset *preset, uint32_t number)
 {
-    preset->grid.group_cols = number;
-    return is_grid(preset);
+    struct grid *grid = &preset->grid;
+    if (!is_grid(preset) || grid->tensor || grid->block || grid->super == SUPER_COLS) return false;
+    grid->group_cols = number;
+    return number > 0 || !grid->run;
 }
 
 static bool set_affine(struct preset *preset, uint32_t number)
@@ -29,6 +32,7 @@ static bool set_affine(struct preset *preset, uint32_t number)
     (void)number;
     struct grid *grid = &preset->grid;
     if (grid->map != MAP_UINT && grid->map != MAP_INT) return false;
+    if (grid->scale_entry.map || grid->tensor || grid->block) return false;
     grid->map = MAP_UINT;
     grid->zero = 0;
     grid->narrow = false;
@@ -44,8 +48,9 @@ static bool set_signed(struct preset *preset, uint32_t number)
 
 static bool set_scale(struct preset *preset, ingot_dtype type)
 {
+    const struct grid *grid = &preset->grid;
     preset->grid.scale = type;
-    return is_grid(preset);
+    return is_grid(preset) && (grid->scale_entry.map == 0 || grid->super == SUPER_COLS);
 }
 
 static bool set_f32(struct preset *preset, uint32_t number)
@@ -85,7 +90,8 @@ static bool set_nested(struct preset *preset, uint32_t bits)
 {
     struct grid *grid = &preset->grid;
     const int16_t half = (int16_t)(1 << (bits - 1));
-    if (!is_grid(preset) || grid->group_cols == 0 || grid->group_cols > 256) return false;
+    if (!is_grid(preset) || grid->scale_entry.map || grid->tensor || grid->block) return false;
+    if (grid->group_cols < 256 / MAX_SUPER_GROUPS || grid->group_cols > 256) return false;
     grid->super = SUPER_COLS;
     grid->super_cols = 256 / grid->group_cols * grid->group_cols;
     grid->scale_entry = (struct entry_form){

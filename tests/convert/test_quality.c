@@ -166,6 +166,35 @@ static void test_shapes(void **state)
     free(values);
 }
 
+/* Every row of the table with every pair of options is either no name or a preset that works. */
+static void test_all_options(void **state)
+{
+    (void)state;
+    static const char *const options[] = {"-g1",      "-g4",      "-g24",    "-g256",   "-g300",
+                                          "-row",     "-b2",      "-b128",   "-tensor", "-affine",
+                                          "-sym",     "-f32",     "-f16",    "-bf16",   "-nested4",
+                                          "-nested6", "-nested8", "-absmax", "-fast"};
+    enum { N_OPTIONS = sizeof options / sizeof *options };
+    static float values[3 * 70], decoded[3 * 70];
+    const struct preset *row;
+    uint32_t n_run = 0;
+    uint64_t seed = 7;
+    for (int i = 0; i < 3 * 70; i++) values[i] = trial_normal(&seed);
+    for (uint32_t i = 0; (row = preset_at(i)) != NULL; i++) {
+        for (uint32_t k = 0; k < N_OPTIONS * N_OPTIONS; k++) {
+            char name[64];
+            struct trial t = {.stack = {1, 3, 70}, .values = values, .decoded = decoded};
+            snprintf(name, sizeof name, "%s%s%s", preset_name(row), options[k / N_OPTIONS],
+                     options[k % N_OPTIONS]);
+            if (!preset_exists(name)) continue;
+            run(&t, name);
+            if (!(t.nmse < 0.8)) fail_msg("%s: noise %g", name, t.nmse);
+            n_run++;
+        }
+    }
+    assert_true(n_run > 2000);
+}
+
 /* Zeros, one huge weight among small ones, equal ones, and numbers too small for an f16 scale. What
  * comes out is finite and no further off than the largest weight. */
 static void test_sizes(void **state)
@@ -237,9 +266,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_goals),   cmocka_unit_test(test_importance),
-        cmocka_unit_test(test_shapes),  cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_goals),       cmocka_unit_test(test_importance),
+        cmocka_unit_test(test_all_options), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }
