@@ -21,6 +21,8 @@ enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096, SHOWN_REFUSALS = 20 
 struct convert_values {
     const char *target;
     const char *encode;
+    const char *imatrix;
+    bool fast;
     const struct choice *compress;
     struct texts include;
     struct texts exclude;
@@ -79,7 +81,33 @@ static int list_encodings_json(void)
         json_add(list, one, &failed);
     }
     json_put(root, "encodings", list, &failed);
+    json_t *options = json_array();
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        json_t *one = json_object();
+        json_put(one, "name", json_string(name), &failed);
+        json_put(one, "help", json_string(help), &failed);
+        json_add(options, one, &failed);
+    }
+    json_put(root, "options", options, &failed);
     return json_print(root, failed, EXITS_DONE);
+}
+
+static int list_options(void)
+{
+    static const struct column columns[] = {{"", false}, {"", false}};
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        table_cell(&table, "-%s", name);
+        table_cell(&table, "%s", help);
+    }
+    puts(
+        "\nOptions follow the name of an encoding of groups, as in int4-g64-affine; the number of\n"
+        "sparse, outliers, columns (percent) and lowrank (rank) may be another:");
+    const bool printed = table_print(&table, stdout, 0);
+    table_release(&table);
+    return printed ? EXITS_DONE : EXITS_SYSTEM;
 }
 
 static int list_encodings(bool as_json)
@@ -99,14 +127,14 @@ static int list_encodings(bool as_json)
     if (!printed) return EXITS_SYSTEM;
     printf("\nBits per weight are those of a %u x %u matrix, tables included.\n", LISTED_ROWS,
            LISTED_COLS);
-    return EXITS_DONE;
+    return list_options();
 }
 
 static bool is_encoding(const char *word, struct nearest *nearest)
 {
     const struct preset *preset;
+    if (preset_exists(word)) return true;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        if (strcmp(preset_name(preset), word) == 0) return true;
         nearest_offer(nearest, preset_name(preset));
     }
     return false;
@@ -176,6 +204,9 @@ static int print_json(const struct conversion *c)
     json_put_bytes(root, "target", c->values->target, strlen(c->values->target), &failed);
     json_put(root, "n_tensors", json_count(r->n_tensors), &failed);
     json_put(root, "n_encoded", json_count(r->n_encoded), &failed);
+    if (c->values->imatrix) {
+        json_put(root, "n_unweighted", json_count(r->n_unweighted), &failed);
+    }
     json_put(root, "source_bytes", json_count(r->source_bytes), &failed);
     json_put(root, "target_bytes", json_count(r->target_bytes), &failed);
     json_put(root, "coded_bits_per_weight", json_number(notes_bits_per_weight(&c->notes)), &failed);
@@ -240,6 +271,10 @@ static int print_summary(const struct conversion *c)
     fprintf(c->out, "%s -> %s (%.1f %%); %.2f bits per weight before lossless compression\n",
             text_bytes(r->source_bytes).at, text_bytes(r->target_bytes).at, share,
             notes_bits_per_weight(&c->notes));
+    if (r->n_unweighted > 0) {
+        fprintf(c->out, "without an entry in the imatrix, as the receipt says: %s tensor%s\n",
+                text_count(r->n_unweighted).at, plural(r->n_unweighted));
+    }
     if (r->n_encoded > 0 && !notes_print_worst(&c->notes, N_WORST, c->out)) goto failed;
     if (r->n_attachments_lost > 0) {
         fprintf(c->out, "left out, as the target has no place for them: %u attached file%s\n",
@@ -276,6 +311,8 @@ static int convert(struct conversion *c, const struct model *model)
     const struct progress progress = progress_bar_reports(&c->bar);
     const struct convert_options options = {
         .encode = v->encode,
+        .imatrix = v->imatrix,
+        .fast = v->fast,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
         .replace = v->force,
         .allocator = c->memory,
@@ -332,6 +369,9 @@ static int run(const void *values, struct operands operands)
     if (v->encode && v->keep) {
         return report_usage("convert", "--keep and --encode exclude each other");
     }
+    if (!v->encode && (v->imatrix || v->fast)) {
+        return report_usage("convert", "%s is for --encode", v->fast ? "--fast" : "--imatrix");
+    }
     const bool to_stdout = strcmp(v->target, "-") == 0;
     if (to_stdout && v->json) {
         return report_usage("convert", "-o - and --json both want standard output");
@@ -376,6 +416,10 @@ static const struct option options[] = {
     {"encode", 0, OPTION_TEXT, AT(encode), .value_name = "PRESET[+PRESET]",
      .help = "re-encode the weight matrices and measure what that loses; --list-encodings lists "
              "the presets"},
+    {"imatrix", 0, OPTION_TEXT, AT(imatrix), .value_name = "FILE",
+     .help =
+         "importance of input channels, from llama-imatrix (.dat): searches weigh errors by it"},
+    {"fast", 0, OPTION_FLAG, AT(fast), .help = "presets that search do so briefly"},
     {"keep", 0, OPTION_FLAG, AT(keep),
      .help = "keep each tensor in its source's own encoding (the default)"},
     {"compress", 0, OPTION_CHOICE, AT(compress), .value_name = "none|fast|max",

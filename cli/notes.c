@@ -81,16 +81,18 @@ static void add_row(struct table *table, const struct tensor_note *note)
     table_cell(table, "%.2f", bits_per_weight(note->coded_bytes, note->n_weights));
     if (note->measured) {
         table_cell(table, "%s", text_decibels(note->error.sqnr_db, note->error.n_different).at);
+        table_cell(table, "%.3g", note->error.relative_error);
         table_cell(table, "%.3g", note->error.max_error);
     } else {
         table_cell(table, note->repacked ? "repacked" : "kept");
+        table_cell(table, "0");
         table_cell(table, "0");
     }
 }
 
 static const struct column columns[] = {
     {"tensor", false}, {"encoding", false}, {"bits/weight", true},
-    {"SQNR dB", true}, {"max error", true},
+    {"SQNR dB", true}, {"rel error", true}, {"max error", true},
 };
 
 bool notes_print(const struct tensor_notes *notes, FILE *out)

@@ -73,7 +73,9 @@ static ingot_status begin(struct conversion *c, struct encoding *encoding, const
     c->total_bytes = all_bytes(c->model);
     if (c->options->encode == NULL) return INGOT_OK;
     c->encoding = encoding;
-    return encoding_parse(c->options->encode, encoding, error);
+    const ingot_status status = encoding_parse(c->options->encode, encoding, error);
+    if (status == INGOT_OK && c->options->fast) encoding_hurry(encoding);
+    return status;
 }
 
 ingot_status convert_model(const struct model *model, const char *target,
@@ -85,8 +87,14 @@ ingot_status convert_model(const struct model *model, const char *target,
                                .source_bytes = model_source_bytes(model)};
     struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
     const struct sink *sink;
+    struct imatrix *imatrix = NULL;
     ingot_status status = begin(&c, &encoding, &sink, error);
+    if (status == INGOT_OK && options->imatrix) {
+        status = imatrix_open(options->imatrix, &imatrix, error);
+        encoding.imatrix = imatrix;
+    }
     if (status == INGOT_OK) status = sink->write(&c, error);
+    imatrix_close(imatrix);
     if (status == INGOT_OK) *result = r;
     return status;
 }

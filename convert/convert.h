@@ -17,6 +17,8 @@ struct tensor_error {
 
 struct convert_options {
     const char *encode; /* NULL: keep the source's own encoding; else an encoding (see presets.h) */
+    const char *imatrix; /* NULL, or the path of importance weights (see imatrix.h) */
+    bool fast;           /* presets that search do so briefly */
     ingot_compression compression;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
@@ -35,6 +37,7 @@ struct convert_options {
 struct convert_result {
     uint32_t n_tensors;
     uint32_t n_encoded;    /* re-encoded with loss or another dtype */
+    uint32_t n_unweighted; /* of those, with an imatrix: that it has no entry for */
     uint64_t source_bytes; /* of all source files */
     uint64_t target_bytes;
     bool restorable;             /* ingot restore gives the source files back */

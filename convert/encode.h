@@ -3,7 +3,9 @@
 #ifndef INGOT_CONVERT_ENCODE_H
 #define INGOT_CONVERT_ENCODE_H
 
+#include "convert/grid.h"
 #include "convert/presets.h"
+#include "format/pool.h"
 #include "format/writer.h"
 
 /* A term and its codings, which point at each other: a plan stays where it was made. */
@@ -13,39 +15,56 @@ struct term_plan {
     struct writer_term term;  /* combine is the caller's to set */
     struct ingot_coding coding;
     struct ingot_coding coding_b;
-    struct ingot_coding table;
+    struct ingot_coding scale_table;
+    struct ingot_coding bias_table;
+    struct ingot_coding super_table; /* of both of them, when they are nested */
+    const struct codebook *codebook; /* of the coding, or NULL */
+    const struct codebook *scale_codebook;
+    struct codebook learned; /* what `codebook` is when it is found from the tensor */
+    float learned_entries[MAX_LEVELS];
 };
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
 struct encode_input {
-    const struct term_plan *plan;
-    const char *name; /* of the tensor, for messages; not terminated */
+    struct term_plan *plan; /* whose constants a preset that is not by rows may find */
+    const char *name;       /* of the tensor, for messages; not terminated */
     uint32_t name_bytes;
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;
     const float *values;
+    const float *importance; /* NULL, or of each matrix of the tensor's stack n_cols floats */
+    float *decoded;          /* NULL, or where a preset that decodes puts what its term gives */
 };
 
 struct preset {
-    const char *name;
-    const char *help;
-    const char *label;     /* integers: the coding's name */
+    char name[32];
+    char label[16]; /* the coding's name, when that is to say more than the preset's */
+    char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
+    bool by_parts;         /* the same, once prepared: streams that do not follow the rows are then
+                              written */
+    bool decodes;          /* encode tells what its term gives */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
-    uint8_t bits;          /* integers: of a code */
-    uint32_t group_cols;   /* integers: weights that share a scale, 0 for a row */
-    uint32_t kept_percent; /* sparse: of the weights */
+    uint32_t kept_percent; /* sparse: of the weights, or columns */
+    uint8_t mask;          /* sparse: enum term_mask */
     uint32_t rank;         /* lowrank: at most */
+    struct grid grid;      /* scalar codes in groups */
     /* The term for a tensor of that type and shape. */
     void (*plan)(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
+    /* NULL, or what is to be found of the whole tensor before it is encoded: constants and
+     * codebooks of the plan. */
+    ingot_status (*prepare)(const struct encode_input *input, ingot_error *error);
     /* Writes the streams of plan->term for the input's rows, in the specification's order, to
      * memory that is zero. INGOT_REFUSED, naming tensor and element, when a value cannot be
      * encoded. */
     ingot_status (*encode)(const struct encode_input *input, uint8_t *const *streams,
                            ingot_error *error);
 };
+
+/* The preset of a name with its options. False when there is none. */
+bool preset_parse(const char *name, size_t n_bytes, struct preset *preset);
 
 /* "NAME", "element 12 is nan: ..." */
 ingot_status encode_refuse(const struct encode_input *input, uint64_t element, const char *why,
@@ -62,18 +81,27 @@ void plan_cast(const struct preset *preset, ingot_dtype dtype, struct stack_shap
                struct term_plan *plan);
 ingot_status encode_cast(const struct encode_input *input, uint8_t *const *streams,
                          ingot_error *error);
-void plan_row_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
-                      struct term_plan *plan);
-ingot_status encode_row_integer(const struct encode_input *input, uint8_t *const *streams,
-                                ingot_error *error);
-void plan_group_integer(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
-                        struct term_plan *plan);
-ingot_status encode_group_integer(const struct encode_input *input, uint8_t *const *streams,
-                                  ingot_error *error);
+void plan_grid(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+               struct term_plan *plan);
+ingot_status encode_grid(const struct encode_input *input, uint8_t *const *streams,
+                         ingot_error *error);
+/* A codebook for the tensor. */
+ingot_status prepare_codebook(const struct encode_input *input, ingot_error *error);
+/* Groups that are blocks of rows and columns, or the tensor. */
+ingot_status encode_blocks(const struct encode_input *input, uint8_t *const *streams,
+                           ingot_error *error);
+/* The nested tables of a grid, on behalf of encode_grid: their streams. */
+ingot_status encode_nested(const struct grid_work *work, uint8_t *const *streams);
 void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,
                            ingot_error *error);
+/* f16 and bf16 as they are, else f32. */
+ingot_dtype sparse_value_type(ingot_dtype dtype);
+void plan_columns(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                  struct term_plan *plan);
+ingot_status encode_columns(const struct encode_input *input, uint8_t *const *streams,
+                            ingot_error *error);
 void plan_lowrank(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                   struct term_plan *plan);
 ingot_status encode_lowrank(const struct encode_input *input, uint8_t *const *streams,

@@ -1,5 +1,5 @@
-/* The weights of largest magnitude behind a bitmap, in the source's type; all others are 0. Needs
- * the whole tensor, since the threshold is the tensor's. */
+/* The weights of largest magnitude, in the source's type, behind a bitmap or, when they are few, in
+ * a list; all others are 0. Needs the whole tensor, since the threshold is the tensor's. */
 #include <stdlib.h>
 
 #include "convert/encode.h"
@@ -11,7 +11,7 @@
 enum { STEP = 1024 };
 
 /* Values are f32 in here: an f64 source keeps no more than that. */
-static ingot_dtype value_type(ingot_dtype dtype)
+ingot_dtype sparse_value_type(ingot_dtype dtype)
 {
     return dtype == INGOT_F16 || dtype == INGOT_BF16 ? dtype : INGOT_F32;
 }
@@ -23,9 +23,9 @@ void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_sh
     const uint64_t whole = n / 100 * preset->kept_percent;
     const uint64_t rest = (n % 100 * preset->kept_percent + 99) / 100;
     *plan = (struct term_plan){
-        .preset = preset, .stack = stack, .coding = raw_coding(value_type(dtype))};
+        .preset = preset, .stack = stack, .coding = raw_coding(sparse_value_type(dtype))};
     plan->term = (struct writer_term){
-        .kind = TERM_SPARSE, .mask = MASK_BITMAP, .coding = &plan->coding, .n_kept = whole + rest};
+        .kind = TERM_SPARSE, .mask = preset->mask, .coding = &plan->coding, .n_kept = whole + rest};
 }
 
 /* Magnitudes order as the bits without the sign; every NaN counts as the largest. */
@@ -60,19 +60,31 @@ static struct selection select_largest(const float *values, uint64_t n, uint64_t
     return (struct selection){high << 16 | low, n_kept};
 }
 
-/* Moves the kept ones of n values to `kept`, sets their bits in a row of the bitmap that begins at
- * bit `first_bit`, and returns how many they are. */
-static uint64_t keep_values(struct selection *s, const float *values, uint64_t n, uint8_t *bitmap,
-                            uint64_t first_bit, float *kept)
+/* Where the kept ones of a row go: to a bit of the bitmap, or to the list of columns. */
+struct places {
+    uint8_t *bitmap; /* or NULL */
+    uint64_t first_bit;
+    uint8_t *columns;
+    uint64_t first_col;
+};
+
+/* Moves the kept ones of n values to `kept`, notes their places, and returns how many they are.
+ * n_before are in the list already. */
+static uint64_t keep_values(struct selection *s, const float *values, uint64_t n,
+                            const struct places *places, uint64_t n_before, float *kept)
 {
     uint64_t n_kept = 0;
     for (uint64_t i = 0; i < n; i++) {
         const uint32_t m = magnitude(values[i]);
         const bool equal = m == s->threshold && s->n_equal > 0;
         const bool keep = m > s->threshold || equal;
-        const uint64_t bit = first_bit + i;
+        const uint64_t bit = places->first_bit + i;
         s->n_equal -= equal;
-        bitmap[bit / 8] |= (uint8_t)(keep << bit % 8);
+        if (places->bitmap) {
+            places->bitmap[bit / 8] |= (uint8_t)(keep << bit % 8);
+        } else if (keep) {
+            store_u32(places->columns + 4 * (n_before + n_kept), (uint32_t)(places->first_col + i));
+        }
         kept[n_kept] = values[i];
         n_kept += keep;
     }
@@ -87,10 +99,12 @@ static ingot_status encode_row(const struct encode_input *input, struct selectio
     float kept[STEP];
     const ingot_dtype dtype = (ingot_dtype)input->plan->coding.format;
     const uint64_t n_cols = input->shape.n_cols;
+    const bool is_list = input->plan->term.mask == MASK_LIST;
     for (uint64_t c = 0; c < n_cols; c += STEP) {
         const float *values = input->values + r * n_cols + c;
         const uint64_t n_step = min_u64(STEP, n_cols - c);
-        const uint64_t n = keep_values(s, values, n_step, streams[0], first_bit + c, kept);
+        const struct places places = {is_list ? NULL : streams[0], first_bit + c, streams[1], c};
+        const uint64_t n = keep_values(s, values, n_step, &places, *n_kept, kept);
         uint64_t bad;
         if (!cast_values(dtype, kept, n, streams[2] + *n_kept * dtype_bytes(dtype), &bad)) {
             uint64_t at = 0;
@@ -108,6 +122,7 @@ ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *str
 {
     const uint64_t n_rows = input->shape.n_matrices * input->shape.n_rows;
     const uint64_t all_kept = input->plan->term.n_kept;
+    uint8_t *offsets = streams[input->plan->term.mask == MASK_LIST ? 0 : 1];
     struct stream_shape bitmap;
     uint64_t n_kept = 0;
     ingot_status status = INGOT_OK;
@@ -120,9 +135,9 @@ ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *str
     for (uint64_t r = 0; r < n_rows && status == INGOT_OK; r++) {
         status = encode_row(input, &s, r, r * bitmap.row_bits, streams, &n_kept, error);
         if (all_kept < UINT64_C(1) << 32) {
-            store_u32(streams[1] + (r + 1) * 4, (uint32_t)n_kept);
+            store_u32(offsets + (r + 1) * 4, (uint32_t)n_kept);
         } else {
-            store_u64(streams[1] + (r + 1) * 8, n_kept);
+            store_u64(offsets + (r + 1) * 8, n_kept);
         }
     }
     return status;

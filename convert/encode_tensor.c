@@ -16,13 +16,55 @@ uint32_t job_first_stream(const struct tensor_job *job, uint32_t term)
     return i;
 }
 
-ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
-                        uint64_t first_row, const float *values, uint8_t *const *streams,
-                        ingot_error *error)
+static ingot_status add_codebook(ingot_writer *writer, const struct codebook *codebook,
+                                 struct ingot_coding *coding, ingot_error *error)
 {
-    const struct encode_input input = {
-        &job->plans[term], job->tensor.name, job->tensor.name_bytes, first_row, shape, values};
+    if (codebook == NULL) return INGOT_OK;
+    return ingot_writer_codebook(writer, codebook->entries, codebook->n_entries * sizeof(float),
+                                 &coding->codebook_stream, error);
+}
+
+ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_writer *writer,
+                               ingot_error *error)
+{
+    ingot_status status = INGOT_OK;
+    for (uint32_t k = 0; k < n_terms && status == INGOT_OK; k++) {
+        struct term_plan *plan = &job->plans[k];
+        status = add_codebook(writer, plan->codebook, &plan->coding, error);
+        if (status != INGOT_OK) break;
+        status = add_codebook(writer, plan->scale_codebook, &plan->scale_table, error);
+    }
+    return status;
+}
+
+static struct encode_input input_of(struct tensor_job *job, uint32_t term, struct stack_shape shape,
+                                    const float *values)
+{
+    return (struct encode_input){
+        .plan = &job->plans[term],
+        .name = job->tensor.name,
+        .name_bytes = job->tensor.name_bytes,
+        .shape = shape,
+        .values = values,
+        .importance = job->importance,
+    };
+}
+
+ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
+                        uint64_t first_row, const float *values, uint8_t *const *streams,
+                        float *decoded, ingot_error *error)
+{
+    struct encode_input input = input_of(job, term, shape, values);
+    input.first_row = first_row;
+    input.decoded = decoded;
     return job->plans[term].preset->encode(&input, streams, error);
+}
+
+ingot_status job_prepare(struct tensor_job *job, uint32_t term, const float *values,
+                         ingot_error *error)
+{
+    const struct encode_input input = input_of(job, term, job->stack, values);
+    return job->plans[term].preset->prepare(&input, error);
 }
 
 /* Plans every term, and the tensor as the writer is to have it. */
@@ -30,7 +72,7 @@ static void plan_terms(struct tensor_job *job)
 {
     const struct model_tensor *t = &job->reader.tensor;
     for (uint32_t k = 0; k < job->encoding->n_terms; k++) {
-        const struct preset *preset = job->encoding->presets[k];
+        const struct preset *preset = &job->encoding->presets[k];
         preset->plan(preset, t->dtype, job->stack, &job->plans[k]);
         job->plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;
         job->terms[k] = job->plans[k].term;
@@ -62,11 +104,16 @@ static ingot_status begin_job(struct tensor_job *job, const struct model *model,
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name, "too large a shape");
     }
     plan_terms(job);
-    return INGOT_OK;
+    if (job->encoding->imatrix == NULL) return INGOT_OK;
+    status = imatrix_weights(job->encoding->imatrix, t->name, t->name_bytes, job->stack.n_matrices,
+                             job->stack.n_cols, &job->importance, error);
+    job->result->weighted = job->importance != NULL;
+    return status;
 }
 
 static void end_job(struct tensor_job *job)
 {
+    ingot_release(NULL, job->importance);
     streams_release(&job->streams);
     ingot_release(NULL, (void *)(uintptr_t)job->tensor.name);
     rows_close(&job->reader);

@@ -12,6 +12,7 @@ struct encoded_tensor {
     char label[96]; /* "int4-g32 + lowrank(r16, bf16)" */
     ingot_dtype dtype;
     uint64_t coded_bytes;
+    bool weighted;             /* by importance */
     uint8_t source_hash[16];   /* of the logical bytes, or of the f32 values of one not held raw */
     struct tensor_error error; /* of what was written, as the reference decoder gives it */
 };

@@ -9,6 +9,9 @@
 #include "format/fail.h"
 #include "format/output.h"
 
+/* A part is about this many values. */
+enum { PART_VALUES = 1 << 16 };
+
 struct whole {
     struct tensor_job *job;
     float *rest;    /* of all values: what is left to encode */
@@ -76,7 +79,8 @@ static ingot_status write_terms(struct tensor_job *job, const struct writer_tens
     if (status != INGOT_OK) return status;
     status = ingot_writer_over(output, INGOT_COMPRESS_NONE, NULL, &writer, error);
     if (status != INGOT_OK) return status;
-    status = ingot_writer_tensor(writer, tensor, &source, error);
+    status = job_add_codebooks(job, tensor->n_terms, writer, error);
+    if (status == INGOT_OK) status = ingot_writer_tensor(writer, tensor, &source, error);
     if (status == INGOT_OK) status = ingot_writer_finish(writer, error);
     ingot_writer_close(writer);
     return status;
@@ -107,6 +111,71 @@ done:
     return status;
 }
 
+/* Rows of a term, for a thread of the pool. */
+struct term_parts {
+    struct whole *w;
+    uint32_t term;
+    uint64_t part_rows;
+    ingot_status *statuses;
+    ingot_error *errors;
+};
+
+static void encode_part(void *context, uint64_t i)
+{
+    const struct term_parts *p = context;
+    struct tensor_job *job = p->w->job;
+    const uint64_t all_rows = job->reader.tensor.n_rows;
+    const uint64_t row = i * p->part_rows;
+    const uint64_t n_cols = job->stack.n_cols;
+    const uint32_t first = job_first_stream(job, p->term);
+    uint8_t *streams[TENSOR_MAX_STREAMS];
+    for (uint32_t s = first; s < job->streams.n_streams; s++) {
+        streams[s - first] = job->streams.data[s];
+        if (!job->streams.list[s].shape.by_rows) continue;
+        streams[s - first] += row * job->streams.list[s].shape.row_bits / 8;
+    }
+    const struct stack_shape shape = {1, min_u64(p->part_rows, all_rows - row), n_cols};
+    p->statuses[i] = job_encode(job, p->term, shape, row, p->w->rest + row * n_cols, streams, NULL,
+                                &p->errors[i]);
+}
+
+static ingot_status encode_parts(struct whole *w, uint32_t term, ingot_error *error)
+{
+    const uint64_t n_cols = max_u64(1, w->job->stack.n_cols);
+    struct term_parts parts = {
+        .w = w, .term = term, .part_rows = max_u64(8, PART_VALUES / n_cols / 8 * 8)};
+    const uint64_t n = ceil_div(w->job->reader.tensor.n_rows, parts.part_rows);
+    ingot_status status = INGOT_OK;
+    parts.statuses = ingot_allocate_zeroed(NULL, n, sizeof *parts.statuses);
+    parts.errors = ingot_allocate_zeroed(NULL, n, sizeof *parts.errors);
+    if (parts.statuses == NULL || parts.errors == NULL) {
+        status = ingot_fail_memory(error, n * sizeof *parts.errors, "parts");
+    } else {
+        ingot_pool_run(w->job->pool, n, encode_part, &parts);
+    }
+    for (uint64_t i = 0; i < n && status == INGOT_OK; i++) {
+        status = parts.statuses[i];
+        if (status != INGOT_OK && error) *error = parts.errors[i];
+    }
+    ingot_release(NULL, parts.errors);
+    ingot_release(NULL, parts.statuses);
+    return status;
+}
+
+static ingot_status encode_term(struct whole *w, uint32_t k, ingot_error *error)
+{
+    struct tensor_job *job = w->job;
+    const struct preset *preset = job->plans[k].preset;
+    ingot_status status = INGOT_OK;
+    if (preset->prepare) {
+        status = job_prepare(job, k, w->rest, error);
+        if (status != INGOT_OK) return status;
+    }
+    if (preset->by_rows || preset->by_parts) return encode_parts(w, k, error);
+    return job_encode(job, k, job->stack, 0, w->rest, job->streams.data + job_first_stream(job, k),
+                      NULL, error);
+}
+
 static ingot_status encode_terms(struct whole *w, ingot_error *error)
 {
     struct tensor_job *job = w->job;
@@ -117,8 +186,7 @@ static ingot_status encode_terms(struct whole *w, ingot_error *error)
         so_far.n_terms = k + 1;
         status = streams_add(&job->streams, &so_far, error);
         if (status != INGOT_OK) break;
-        status = job_encode(job, k, job->stack, 0, w->rest,
-                            job->streams.data + job_first_stream(job, k), error);
+        status = encode_term(w, k, error);
         if (status != INGOT_OK) break;
         if (job->progress) {
             job->progress->report(job->progress->context, k + 1, n_terms + 1);
@@ -146,6 +214,9 @@ ingot_status encode_whole(struct tensor_job *job, ingot_error *error)
         goto done;
     }
     status = encode_terms(&w, error);
+    if (status == INGOT_OK) {
+        status = job_add_codebooks(job, job->tensor.n_terms, job->writer, error);
+    }
     if (status == INGOT_OK) {
         status = ingot_writer_tensor(job->writer, &job->tensor, &source, error);
     }

@@ -4,27 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/encode.h"
 #include "convert/names.h"
 #include "convert/raw_values.h"
 #include "format/fail.h"
 
 enum { MIN_WEIGHTS = 256, MIN_RANK = 2 };
 
-static const struct preset *find_preset(const char *name, size_t n_bytes)
-{
-    const struct preset *preset;
-    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        if (strlen(preset->name) == n_bytes && memcmp(preset->name, name, n_bytes) == 0) {
-            return preset;
-        }
-    }
-    return NULL;
-}
-
 static ingot_status fail_unknown(const char *name, size_t n_bytes, ingot_error *error)
 {
-    char known[160] = "";
+    char known[512] = "";
     const struct preset *preset;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
         const size_t n = strlen(known);
@@ -40,19 +28,18 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
     struct encoding e = {.by_rows = true};
     for (;;) {
         const size_t n_bytes = strcspn(text, "+");
-        const struct preset *preset = find_preset(text, n_bytes);
-        if (preset == NULL) return fail_unknown(text, n_bytes, error);
         if (e.n_terms == ENCODING_MAX_TERMS) {
             return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "encoding",
                               "more than %d presets are joined", ENCODING_MAX_TERMS);
         }
-        e.presets[e.n_terms++] = preset;
+        struct preset *preset = &e.presets[e.n_terms++];
+        if (!preset_parse(text, n_bytes, preset)) return fail_unknown(text, n_bytes, error);
         e.by_rows = e.by_rows && preset->by_rows;
         text += n_bytes;
         if (*text == '\0') break;
         text++;
     }
-    if (e.n_terms == 1 && e.presets[0]->is_cast) e.cast = e.presets[0]->dtype;
+    if (e.n_terms == 1 && e.presets[0].is_cast) e.cast = e.presets[0].dtype;
     *encoding = e;
     return INGOT_OK;
 }
@@ -60,6 +47,14 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
 bool cast_applies(ingot_dtype cast, const struct model_tensor *tensor)
 {
     return dtype_is_float(tensor->dtype) && (!tensor->raw || tensor->dtype != cast);
+}
+
+void encoding_hurry(struct encoding *encoding)
+{
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        struct grid *grid = &encoding->presets[k].grid;
+        if (grid->effort == EFFORT_SEARCH) grid->effort = EFFORT_FAST;
+    }
 }
 
 bool encoding_applies(const struct encoding *encoding, const struct model_tensor *tensor)

@@ -3,20 +3,25 @@
 #ifndef INGOT_CONVERT_ENCODING_H
 #define INGOT_CONVERT_ENCODING_H
 
+#include "convert/encode.h"
+#include "convert/imatrix.h"
 #include "convert/model.h"
-#include "convert/presets.h"
 
 enum { ENCODING_MAX_TERMS = 8 };
 
 struct encoding {
     uint32_t n_terms;
-    const struct preset *presets[ENCODING_MAX_TERMS];
-    bool by_rows;     /* every preset is */
-    ingot_dtype cast; /* of a single cast: the type; else 0 */
+    struct preset presets[ENCODING_MAX_TERMS];
+    bool by_rows;                  /* every preset is */
+    ingot_dtype cast;              /* of a single cast: the type; else 0 */
+    const struct imatrix *imatrix; /* NULL, or the importance of columns */
 };
 
 /* INGOT_UNSUPPORTED, listing the presets, for a name that is none. */
 ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_error *error);
+
+/* Presets that search do so briefly. */
+void encoding_hurry(struct encoding *encoding);
 
 /* Whether a tensor is encoded; all others are kept as they are.
  *

@@ -3,42 +3,12 @@
 
 #include <math.h>
 
+#include "convert/sums.h"
 #include "format/bytes.h"
 
-/* Sums that do not wait for each other: value i goes to lane i % LANES. */
-enum { LANES = 8, BLOCK = 512 };
+enum { BLOCK = 512 };
 
-struct lanes {
-    double signal[LANES];
-    double noise[LANES];
-    double max_error[LANES];
-};
-
-static bool all_finite(const float *values, uint64_t n)
-{
-    uint32_t largest = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        const uint32_t size = f32_bits(values[i]) & 0x7fffffffu;
-        largest = size > largest ? size : largest;
-    }
-    return largest < 0x7f800000u;
-}
-
-static uint64_t add_finite(struct lanes *sums, const float source[LANES], const float values[LANES])
-{
-    uint64_t n_different = 0;
-    for (uint32_t k = 0; k < LANES; k++) {
-        const double s = (double)source[k];
-        const double size = fabs((double)values[k] - s);
-        sums->signal[k] += s * s;
-        sums->noise[k] += size * size;
-        sums->max_error[k] = size > sums->max_error[k] ? size : sums->max_error[k];
-        n_different += source[k] != values[k];
-    }
-    return n_different;
-}
-
-static uint64_t add_any(struct lanes *sums, uint32_t lane, float source, float value)
+static uint64_t add_any(struct error_sums *sums, uint32_t lane, float source, float value)
 {
     const double s = (double)source;
     if (isfinite(s)) sums->signal[lane] += s * s;
@@ -52,20 +22,20 @@ static uint64_t add_any(struct lanes *sums, uint32_t lane, float source, float v
 
 void measure_add(struct tensor_error *e, const float *source, const float *values, uint64_t n)
 {
-    struct lanes sums = {0};
+    const struct sums_kernels *kernels = sums_kernels_find(NULL);
+    struct error_sums sums = {0};
     for (uint64_t at = 0; at < n; at += BLOCK) {
         const uint64_t n_block = min_u64(BLOCK, n - at);
-        const bool finite = all_finite(source + at, n_block) && all_finite(values + at, n_block);
-        const uint64_t n_quick = finite ? n_block / LANES * LANES : 0;
-        for (uint64_t i = 0; i < n_quick; i += LANES) {
-            e->n_different += add_finite(&sums, source + at + i, values + at + i);
-        }
+        const bool finite =
+            kernels->all_finite(source + at, n_block) && kernels->all_finite(values + at, n_block);
+        const uint64_t n_quick = finite ? n_block / SUM_LANES * SUM_LANES : 0;
+        e->n_different += kernels->add_errors(&sums, source + at, values + at, n_quick);
         for (uint64_t i = n_quick; i < n_block; i++) {
-            e->n_different += add_any(&sums, i % LANES, source[at + i], values[at + i]);
+            e->n_different += add_any(&sums, i % SUM_LANES, source[at + i], values[at + i]);
         }
     }
     e->n += n;
-    for (uint32_t k = 0; k < LANES; k++) {
+    for (uint32_t k = 0; k < SUM_LANES; k++) {
         e->signal += sums.signal[k];
         e->noise += sums.noise[k];
         e->max_error = sums.max_error[k] > e->max_error ? sums.max_error[k] : e->max_error;

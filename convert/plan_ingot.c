@@ -38,7 +38,7 @@ static ingot_status plan_encoding(const struct encoding *encoding, const struct 
                           name_shown(t->name, t->name_bytes).text, "too large a shape");
     }
     for (uint32_t k = 0; k < encoding->n_terms; k++) {
-        const struct preset *preset = encoding->presets[k];
+        const struct preset *preset = &encoding->presets[k];
         const size_t n = strlen(planned->label);
         preset->plan(preset, t->dtype, stack, &plans[k]);
         plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;

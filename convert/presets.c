@@ -6,51 +6,181 @@
 
 #include "convert/encode.h"
 #include "convert/names.h"
+#include "convert/sums.h"
 #include "format/bytes.h"
 #include "format/fail.h"
 
+/* How the families are written in the table. */
+#define CAST(NAME, TYPE, HELP)                                                       \
+    {                                                                                \
+        .name = NAME, .help = HELP, .by_rows = true, .is_cast = true, .dtype = TYPE, \
+        .plan = plan_cast, .encode = encode_cast                                     \
+    }
+#define GRID(NAME, HELP, ...) LABELLED(NAME, "", HELP, __VA_ARGS__)
+#define LABELLED(NAME, LABEL, HELP, ...)                                                         \
+    {                                                                                            \
+        .name = NAME, .label = LABEL, .help = HELP, .by_rows = true, .decodes = true,            \
+        .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
+    }
+
+/* Entries of nested tables, of N bits. */
+#define UNSIGNED(N)                                        \
+    {                                                      \
+        .bits = N, .map = MAP_UINT, .high = (1 << (N)) - 1 \
+    }
+#define SUBTRACTED(N)                                                      \
+    {                                                                      \
+        .bits = N, .map = MAP_UINT, .inverse = true, .low = 1 - (1 << (N)) \
+    }
+#define SIGNED(N)                                                                     \
+    {                                                                                 \
+        .bits = N, .map = MAP_INT, .low = -(1 << ((N)-1)), .high = (1 << ((N)-1)) - 1 \
+    }
+#define OFFSET(N)                                                                 \
+    {                                                                             \
+        .bits = N, .map = MAP_UINT, .zero = 1 << ((N)-1), .low = -(1 << ((N)-1)), \
+        .high = (1 << ((N)-1)) - 1                                                \
+    }
+
+#define INTEGER(N)                                                                            \
+    LABELLED("int" #N, "int" #N "-g32",                                                       \
+             #N "-bit integers, a signed f16 scale per 32 weights of a row", .map = MAP_UINT, \
+             .bits = N, .zero = 1 << ((N)-1), .group_cols = 32, .scale = INGOT_F16)
+#define LEARNED(N)                                                                              \
+    {                                                                                           \
+        .name = "code" #N,                                                                      \
+        .help =                                                                                 \
+            "a codebook of 2^" #N " levels found for the tensor, an f16 scale per 128 weights", \
+        .by_parts = true, .decodes = true,                                                      \
+        .grid = {.effort = EFFORT_SEARCH,                                                       \
+                 .map = MAP_CODEBOOK,                                                           \
+                 .bits = N,                                                                     \
+                 .group_cols = 128,                                                             \
+                 .scale = INGOT_F16},                                                           \
+        .prepare = prepare_codebook, .plan = plan_grid, .encode = encode_grid                   \
+    }
+#define POWER_OF_TWO                                         \
+    {                                                        \
+        .map = MAP_FLOAT, .bits = 8, .format = INGOT_F8_E8M0 \
+    }
+
 static const struct preset presets[] = {
-    {.name = "f32",
-     .help = "dequantized to 32-bit floats",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_F32,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "f16",
-     .help = "cast to 16-bit floats; a value past 65504 is an error",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_F16,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "bf16",
-     .help = "cast to bfloat16",
-     .by_rows = true,
-     .is_cast = true,
-     .dtype = INGOT_BF16,
-     .plan = plan_cast,
-     .encode = encode_cast},
-    {.name = "int8",
-     .help = "8-bit integers, an f32 scale a row",
-     .label = "int8-row",
-     .by_rows = true,
-     .bits = 8,
-     .plan = plan_row_integer,
-     .encode = encode_row_integer},
-    {.name = "int4",
-     .help = "4-bit integers, a signed f16 scale per 32 weights of a row",
-     .label = "int4-g32",
-     .by_rows = true,
-     .bits = 4,
-     .group_cols = 32,
-     .plan = plan_group_integer,
-     .encode = encode_group_integer},
+    CAST("f32", INGOT_F32, "dequantized to 32-bit floats"),
+    CAST("f16", INGOT_F16, "cast to 16-bit floats; a value past 65504 is an error"),
+    CAST("bf16", INGOT_BF16, "cast to bfloat16"),
+    LABELLED("int8", "int8-row", "8-bit integers, an f32 scale a row", .map = MAP_INT, .bits = 8,
+             .narrow = true, .scale = INGOT_F32),
+    INTEGER(6),
+    INTEGER(5),
+    INTEGER(4),
+    INTEGER(3),
+    INTEGER(2),
+    GRID("ternary", "-1, 0 and 1, an f16 scale per 64 weights of a row", .map = MAP_INT, .bits = 2,
+         .narrow = true, .group_cols = 64, .scale = INGOT_F16),
+    GRID("nf4", "the 16 levels of NF4, an f16 scale per 64 weights of a row", .map = MAP_CODEBOOK,
+         .bits = 4, .codebook = &codebook_nf4, .group_cols = 64, .scale = INGOT_F16),
+    GRID("fp4", "the 4-bit floats of bitsandbytes, an f16 scale per 64 weights of a row",
+         .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_fp4, .group_cols = 64,
+         .scale = INGOT_F16),
+    LEARNED(2),
+    LEARNED(3),
+    LEARNED(4),
+    GRID("fp8", "e4m3 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
+         .format = INGOT_F8_E4M3, .scale = INGOT_F32),
+    {.name = "nf4-bnb",
+     .help = "bitsandbytes' NF4 with double quantization: runs of 64, their scales 8-bit",
+     .decodes = true,
+     .grid = {.effort = EFFORT_SEARCH,
+              .map = MAP_CODEBOOK,
+              .bits = 4,
+              .codebook = &codebook_nf4,
+              .positive = true,
+              .run = true,
+              .group_cols = 64,
+              .scale = INGOT_F32,
+              .scale_entry = {.map = MAP_CODEBOOK, .bits = 8, .codebook = &codebook_dynamic},
+              .super = SUPER_RUN,
+              .super_cols = 256},
+     .plan = plan_grid,
+     .encode = encode_grid},
+    GRID("mxfp4", "OCP MXFP4: e2m1 floats, a power of two per 32 weights of a row",
+         .map = MAP_FLOAT, .bits = 4, .format = INGOT_F4_E2M1, .group_cols = 32,
+         .scale_entry = POWER_OF_TWO),
+    GRID("mxfp6", "OCP MXFP6: e2m3 floats, a power of two per 32 weights of a row",
+         .map = MAP_FLOAT, .bits = 6, .format = INGOT_F6_E2M3, .group_cols = 32,
+         .scale_entry = POWER_OF_TWO),
+    GRID("mxfp6e3m2", "OCP MXFP6: e3m2 floats, a power of two per 32 weights of a row",
+         .map = MAP_FLOAT, .bits = 6, .format = INGOT_F6_E3M2, .group_cols = 32,
+         .scale_entry = POWER_OF_TWO),
+    GRID("mxfp8", "OCP MXFP8: e4m3 floats, a power of two per 32 weights of a row",
+         .map = MAP_FLOAT, .bits = 8, .format = INGOT_F8_E4M3, .group_cols = 32,
+         .scale_entry = POWER_OF_TWO),
+    GRID("mxfp8e5m2", "OCP MXFP8: e5m2 floats, a power of two per 32 weights of a row",
+         .map = MAP_FLOAT, .bits = 8, .format = INGOT_F8_E5M2, .group_cols = 32,
+         .scale_entry = POWER_OF_TWO),
+    {.name = "nvfp4",
+     .help = "NVFP4: e2m1 floats, an e4m3 scale per 16 weights, an f32 for all",
+     .decodes = true,
+     .grid = {.effort = EFFORT_SEARCH,
+              .map = MAP_FLOAT,
+              .bits = 4,
+              .format = INGOT_F4_E2M1,
+              .group_cols = 16,
+              .scale = INGOT_F32,
+              .scale_entry = {.map = MAP_FLOAT, .bits = 8, .format = INGOT_F8_E4M3},
+              .super = SUPER_TENSOR},
+     .plan = plan_grid,
+     .encode = encode_grid},
+    GRID("fp8e5m2", "e5m2 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
+         .format = INGOT_F8_E5M2, .scale = INGOT_F32),
+    GRID("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
+         .scale = INGOT_F16),
+    GRID("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
+         .scale = INGOT_F16),
+    GRID("q5_0", "GGUF's Q5_0", .map = MAP_UINT, .bits = 5, .zero = 16, .group_cols = 32,
+         .scale = INGOT_F16),
+    GRID("q5_1", "GGUF's Q5_1", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
+         .scale = INGOT_F16),
+    GRID("q8_0", "GGUF's Q8_0", .map = MAP_INT, .bits = 8, .group_cols = 32, .scale = INGOT_F16),
+    GRID("mxfp4_gguf", "GGUF's MXFP4: as mxfp4, in its codebooks", .map = MAP_CODEBOOK, .bits = 4,
+         .codebook = &codebook_mxfp4, .positive = true, .group_cols = 32,
+         .scale_entry = {.map = MAP_CODEBOOK, .bits = 8, .codebook = &codebook_powers}),
+    GRID("q2_k", "GGUF's Q2_K", .map = MAP_UINT, .bits = 2, .affine = true, .group_cols = 16,
+         .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(4),
+         .bias_entry = SUBTRACTED(4)),
+    GRID("q3_k", "GGUF's Q3_K", .map = MAP_UINT, .bits = 3, .zero = 4, .group_cols = 16,
+         .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16, .scale_entry = OFFSET(6)),
+    GRID("q4_k", "GGUF's Q4_K", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
+         .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(6),
+         .bias_entry = SUBTRACTED(6)),
+    GRID("q5_k", "GGUF's Q5_K", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
+         .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16, .scale_entry = UNSIGNED(6),
+         .bias_entry = SUBTRACTED(6)),
+    GRID("q6_k", "GGUF's Q6_K", .map = MAP_UINT, .bits = 6, .zero = 32, .group_cols = 16,
+         .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16, .scale_entry = SIGNED(8)),
+    GRID("iq4_nl", "GGUF's IQ4_NL", .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_iq4,
+         .group_cols = 32, .scale = INGOT_F16),
+    GRID("iq4_xs", "GGUF's IQ4_XS", .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_iq4,
+         .group_cols = 32, .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16,
+         .scale_entry = OFFSET(6)),
     {.name = "sparse50",
      .help = "the half of the weights of largest magnitude, in the source's type; the rest is 0",
+     .mask = MASK_BITMAP,
      .kept_percent = 50,
      .plan = plan_sparse,
      .encode = encode_sparse},
+    {.name = "outliers1",
+     .help = "a list of the 1 percent of largest magnitude, in the source's type; the rest is 0",
+     .mask = MASK_LIST,
+     .kept_percent = 1,
+     .plan = plan_sparse,
+     .encode = encode_sparse},
+    {.name = "columns1",
+     .help = "the 1 percent of columns that matter most, in the source's type; the rest is 0",
+     .mask = MASK_COLUMNS,
+     .kept_percent = 1,
+     .plan = plan_columns,
+     .encode = encode_columns},
     {.name = "lowrank16",
      .help = "a product of two bf16 matrices, of rank 16 (truncated SVD)",
      .rank = 16,
@@ -109,12 +239,7 @@ ingot_status encode_check_finite(const struct encode_input *input, ingot_error *
 {
     const uint64_t n = input->shape.n_matrices * input->shape.n_rows * input->shape.n_cols;
     uint64_t at = 0;
-    uint32_t largest = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        const uint32_t size = f32_bits(input->values[i]) & 0x7fffffffu;
-        largest = size > largest ? size : largest;
-    }
-    if (largest < 0x7f800000u) return INGOT_OK;
+    if (sums_kernels_find(NULL)->all_finite(input->values, n)) return INGOT_OK;
     while (isfinite(input->values[at])) at++;
     return encode_refuse(input, at, "cannot hold it", error);
 }

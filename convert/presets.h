@@ -2,6 +2,8 @@
 #ifndef INGOT_PRESETS_H
 #define INGOT_PRESETS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct preset;
@@ -12,5 +14,11 @@ const char *preset_name(const struct preset *preset);
 const char *preset_help(const struct preset *preset);
 /* Bits per weight of a rows x cols matrix in this encoding, tables and masks included. */
 double preset_bits_per_weight(const struct preset *preset, uint64_t n_rows, uint64_t n_cols);
+
+/* A row's name, and options behind it, as in "int4-g64-affine". */
+bool preset_exists(const char *name);
+/* The options, in the order they are listed: a word, whose N stands for a number. False past the
+ * end. */
+bool preset_option_at(uint32_t index, const char **name, const char **help);
 
 #endif

@@ -124,6 +124,13 @@ static json_t *hash_json(const uint8_t hash[16])
     return json_string(text);
 }
 
+/* The last part of a path: a receipt does not depend on the folder. */
+static json_t *path_json(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return label_json(slash ? slash + 1 : path);
+}
+
 /* JSON has no infinity: such a number is left out. */
 static void put_real(struct receipt *r, json_t *object, const char *key, double value)
 {
@@ -182,6 +189,8 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     if (r == NULL) return ingot_fail_memory(error, sizeof *r, "receipt");
     json_t *recipe = json_object();
     put(r, recipe, "encode", options->encode ? json_string(options->encode) : json_null());
+    if (options->imatrix) put(r, recipe, "imatrix", path_json(options->imatrix));
+    if (options->fast) put(r, recipe, "fast", json_true());
     put(r, recipe, "compress", json_string(compressions[options->compression]));
     put(r, r->head, "ingot", json_string(INGOT_VERSION));
     put(r, r->head, "recipe", recipe);
@@ -274,6 +283,7 @@ void receipt_encoded(struct receipt *receipt, const struct model_tensor *tensor,
     put(receipt, entry, "source_dtype", json_string(ingot_dtype_name(tensor->dtype)));
     if (!tensor->raw) put(receipt, entry, "source_encoding", label_json(tensor->encoding));
     put(receipt, entry, "encoding", label_json(encoded->label));
+    if (encoded->weighted) put(receipt, entry, "importance", json_true());
     put_real(receipt, entry, "sqnr_db", encoded->error.sqnr_db);
     put_real(receipt, entry, "relative_error", encoded->error.relative_error);
     put_real(receipt, entry, "max_error", encoded->error.max_error);

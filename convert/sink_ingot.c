@@ -1,4 +1,5 @@
 /* A model to an .ingot file: attachments, tensors, metadata, source, receipt. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,15 @@ static ingot_status copy_terms(struct ingot_sink *s, const struct model_tensor *
     return INGOT_OK;
 }
 
+static void note_unweighted(struct ingot_sink *s, const struct model_tensor *t)
+{
+    char text[256];
+    snprintf(text, sizeof text, "the imatrix has no entry for %s",
+             name_shown(t->name, t->name_bytes).text);
+    receipt_note(s->receipt, text);
+    s->c->result->n_unweighted++;
+}
+
 static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
 {
     const struct row_progress progress = conversion_row_progress(s->c);
@@ -140,6 +150,7 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;
+    if (s->c->options->imatrix && !encoded.weighted) note_unweighted(s, t);
     receipt_encoded(s->receipt, t, &encoded);
     conversion_tensor_done(s->c, t, encoded.label, encoded.coded_bytes, &encoded.error);
     return INGOT_OK;

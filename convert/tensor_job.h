@@ -16,6 +16,7 @@ struct tensor_job {
     struct row_reader reader;
     struct writer_tensor tensor; /* its name ends with a zero byte and is the job's */
     struct stack_shape stack;
+    float *importance; /* of the columns of each matrix, or NULL */
     struct term_plan plans[ENCODING_MAX_TERMS];
     struct writer_term terms[ENCODING_MAX_TERMS];
     struct streams streams; /* the list; data only when encoded whole */
@@ -24,10 +25,18 @@ struct tensor_job {
 
 /* The number of the first stream of a term. */
 uint32_t job_first_stream(const struct tensor_job *job, uint32_t term);
-/* Encodes values as a term: `streams` are the term's own. */
-ingot_status job_encode(const struct tensor_job *job, uint32_t term, struct stack_shape shape,
+/* Gives the codings of the first n_terms terms their codebooks, as streams of a writer. */
+ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_writer *writer,
+                               ingot_error *error);
+/* Encodes values as a term: `streams` are the term's own. decoded may be NULL; a preset that
+ * decodes puts there what the term gives. */
+ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
-                        ingot_error *error);
+                        float *decoded, ingot_error *error);
+
+/* Calls the preset's prepare with the whole of the values. */
+ingot_status job_prepare(struct tensor_job *job, uint32_t term, const float *values,
+                         ingot_error *error);
 
 /* Slab by slab: for encodings that are by rows. */
 ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error);

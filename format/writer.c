@@ -149,7 +149,14 @@ ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, ui
 {
     const struct span span = {entries, n_bytes};
     const struct byte_source source = memory_bytes(&span);
-    return write_blob_stream(writer, n_bytes, &source, stream, error);
+    uint32_t number = (uint32_t)(writer->chunks.streams.n_bytes / STREAM_BYTES);
+    bool found;
+    ingot_status status = intern(&writer->codebooks, entries, n_bytes, &number, &found, error);
+    if (status == INGOT_OK && !found) {
+        status = write_blob_stream(writer, n_bytes, &source, &number, error);
+    }
+    if (status == INGOT_OK) *stream = number;
+    return status;
 }
 
 ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t name_bytes,
@@ -223,6 +230,7 @@ ingot_status ingot_writer_over(struct output *output, ingot_compression compress
     w->allocator = allocator;
     tables_begin(&w->tables, allocator);
     w->coding_numbers.allocator = allocator;
+    w->codebooks.allocator = allocator;
     w->tensor_names.allocator = allocator;
     uint8_t header[HEADER_BYTES];
     const struct header_record record = {VERSION_MAJOR,     VERSION_MINOR, 0,
@@ -267,6 +275,7 @@ void ingot_writer_close(ingot_writer *writer)
     chunks_release(&writer->chunks);
     tables_release(&writer->tables);
     intern_release(&writer->coding_numbers);
+    intern_release(&writer->codebooks);
     intern_release(&writer->tensor_names);
     ingot_release(writer->allocator, writer);
 }

@@ -88,7 +88,8 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
                                const char *media_type, uint64_t n_bytes,
                                const struct byte_source *source, uint32_t *index,
                                ingot_error *error);
-/* Adds a codebook's entries as a stream that codings may name in codebook_stream. */
+/* Adds a codebook's entries as a stream that codings may name in codebook_stream. Equal entries are
+ * one stream. */
 ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, uint64_t n_bytes,
                                    uint32_t *stream, ingot_error *error);
 /* Adds another name for a tensor that was added before (counted from 0). */

@@ -10,6 +10,7 @@ struct ingot_writer {
     struct chunk_writer chunks;
     struct index_tables tables;
     struct intern coding_numbers;
+    struct intern codebooks; /* their streams */
     struct intern tensor_names;
     uint64_t header_checksum;
     bool finished;

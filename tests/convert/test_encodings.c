@@ -61,7 +61,8 @@ static void test_slabs_equal_whole(void **state)
  * what one slab holds, row for row. */
 static void test_slab_borders(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8", "f16", "int4+int8"};
+    static const char *const encodings[] = {"int4", "int8", "f16",      "int4+int8",
+                                            "q3_k", "q4_k", "int5-g24", "mxfp6"};
     enum { ROWS = 3000 };
     for (uint64_t n_cols = 1001; n_cols <= 1009; n_cols += 4) {
         float *w = random_values(n_cols, ROWS * n_cols);
@@ -77,11 +78,58 @@ static void test_slab_borders(void **state)
     }
 }
 
+/* Ranks 0 to 4, stacks of experts, nothing at all: one file, every kind of preset. What is no
+ * matrix of 256 weights is kept. */
+static void test_ranks(void **state)
+{
+    static const char *const encodings[] = {"int4",    "q4_k",      "nvfp4",      "nf4-bnb",
+                                            "code3",   "fp8-b128",  "columns2",   "outliers2+int4",
+                                            "int5-g7", "lowrank16", "int8-tensor"};
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[300],\"data_offsets\":[4,1204]},"
+        "\"c\":{\"dtype\":\"F32\",\"shape\":[0,64],\"data_offsets\":[1204,1204]},"
+        "\"d\":{\"dtype\":\"F32\",\"shape\":[64,0],\"data_offsets\":[1204,1204]},"
+        "\"e\":{\"dtype\":\"F32\",\"shape\":[100,3],\"data_offsets\":[1204,2404]},"
+        "\"f\":{\"dtype\":\"F32\",\"shape\":[3,20,33],\"data_offsets\":[2404,10324]},"
+        "\"g\":{\"dtype\":\"F32\",\"shape\":[2,5,7,9],\"data_offsets\":[10324,12844]},"
+        "\"h\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[12844,12848]}}";
+    float *w = random_values(15, 3212);
+    char *source = scratch_path(state, "ranks.safetensors");
+    char *target = scratch_path(state, "ranks.ingot");
+    safetensors_write(source, header, w, 12848);
+    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+        static const uint64_t begins[] = {0, 1, 301, 301, 301, 601, 2581, 3211, 3212};
+        struct convert_result result;
+        ingot_error error = {0};
+        assert_ok(convert_path(source, target, encodings[i], &result, &error), &error);
+        assert_int_equal(result.n_encoded, 3);
+        ingot_file *file = open_valid(target);
+        for (uint32_t t = 0; t < 8; t++) {
+            float values[2000];
+            const uint64_t n = begins[t + 1] - begins[t];
+            ingot_tensor described;
+            ingot_file_tensor(file, t, &described);
+            const uint64_t n_rows = described.n_matrices * described.n_rows;
+            assert_int_equal(n_rows * described.n_cols, n);
+            assert_ok(ingot_file_decode_f32(file, t, 0, n_rows, values, &error), &error);
+            const double noise = noise_of(w + begins[t], values, n);
+            if (t < 4 || t == 7) assert_true(noise == 0);
+            assert_true(noise < 1e4);
+        }
+        ingot_file_close(file);
+    }
+    free(target);
+    free(source);
+    free(w);
+}
+
 /* ------------------------------------------------------------------ what all presets share */
 
 static void test_not_finite(void **state)
 {
-    static const char *const encodings[] = {"int8", "int4", "lowrank16", "int4+lowrank16"};
+    static const char *const encodings[] = {"int8", "int4",  "lowrank16", "int4+lowrank16", "code4",
+                                            "q4_k", "nvfp4", "fp8-b128",  "columns1"};
     static const float bad[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
         for (size_t k = 0; k < 3; k++) {
@@ -99,8 +147,9 @@ static void test_not_finite(void **state)
 /* The same bytes from one thread and from several, and a second time. */
 static void test_deterministic(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8+int4", "sparse50", "lowrank16",
-                                            "int4+lowrank16+sparse50"};
+    static const char *const encodings[] = {
+        "int4",  "int8+int4", "sparse50", "lowrank16",      "int4+lowrank16+sparse50", "q4_k",
+        "code4", "nvfp4",     "nf4-bnb",  "outliers1+int4", "columns1+int8",           "fp8-b128"};
     static const uint32_t n_threads[] = {1, 1, 4};
     float *w = random_values(13, 400 * 300);
     char *source = scratch_path(state, "w.safetensors");
@@ -147,8 +196,9 @@ static void hear(void *context, const struct model_tensor *tensor, const char *e
 /* What tensor_done hears is what the file says, and the error is that of the decoded file. */
 static void test_told(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8+int4", "bf16", "sparse50+int8",
-                                            "int4+lowrank16"};
+    static const char *const encodings[] = {
+        "int4",    "int8+int4",      "bf16",  "sparse50+int8", "q2_k",           "iq4_xs",
+        "nf4-bnb", "int4+lowrank16", "code3", "nvfp4",         "nf4+int2-affine"};
     float *w = random_values(14, 50 * 70);
     char *source = scratch_path(state, "w.safetensors");
     char *target = scratch_path(state, "w.ingot");
@@ -221,9 +271,26 @@ static void test_what_is_encoded(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "",           "int5", "int4+", "+int4",
-        "int4++int8", "INT4", "int4 ", "int4+int4+int4+int4+int4+int4+int4+int4+int4"};
+    static const char *const bad[] = {"",
+                                      "int7",
+                                      "int4+",
+                                      "+int4",
+                                      "int4++int8",
+                                      "INT4",
+                                      "int4 ",
+                                      "int4-",
+                                      "int4--row",
+                                      "int4-g0",
+                                      "int4-g",
+                                      "int4-g064",
+                                      "int4-g99999",
+                                      "int4-rows",
+                                      "f16-g32",
+                                      "sparse50-row",
+                                      "ternary-sym",
+                                      "g32-int4",
+                                      "int4+int4+int4+int4+int4+int4+int4+int4+int4",
+                                      "int4-g32-g32-g32-g32-g32-g32-g32-g32"};
     struct encoding encoding;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ingot_error error = {0};
@@ -233,7 +300,7 @@ static void test_names(void **state)
     const struct preset *preset;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
         assert_int_equal(encoding_parse(preset_name(preset), &encoding, NULL), INGOT_OK);
-        assert_ptr_equal(encoding.presets[0], preset);
+        assert_string_equal(encoding.presets[0].name, preset_name(preset));
         assert_true(strlen(preset_help(preset)) > 0);
     }
     assert_null(preset_at(1000));
@@ -251,28 +318,28 @@ static void test_bits_per_weight(void **state)
         {"bf16", 16},
         {"int8", 8 + 32.0 / 4096},
         {"int4", 4.5},
+        {"int4-g64-affine", 4.5},
+        {"int3-g128-f32", 3.25},
+        {"int2-row", 2 + 16.0 / 4096},
         {"sparse50", 9 + 32.0 / 4096 + 32.0 / (4096.0 * 4096)},
         {"lowrank16", 2 * 16 * 16 / 4096.0},
     };
     for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        assert_string_equal(preset_name(preset_at(i)), rows[i].name);
-        assert_true(preset_bits_per_weight(preset_at(i), 4096, 4096) == rows[i].bits);
+        struct preset preset;
+        assert_true(preset_parse(rows[i].name, strlen(rows[i].name), &preset));
+        assert_true(preset_bits_per_weight(&preset, 4096, 4096) == rows[i].bits);
     }
-    assert_null(preset_at(sizeof rows / sizeof *rows));
+    assert_null(preset_at(1000));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_slabs_equal_whole),
-        cmocka_unit_test(test_slab_borders),
-        cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_deterministic),
-        cmocka_unit_test(test_told),
-        cmocka_unit_test(test_what_is_encoded),
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_bits_per_weight),
+        cmocka_unit_test(test_sums),         cmocka_unit_test(test_slabs_equal_whole),
+        cmocka_unit_test(test_slab_borders), cmocka_unit_test(test_ranks),
+        cmocka_unit_test(test_not_finite),   cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_told),         cmocka_unit_test(test_what_is_encoded),
+        cmocka_unit_test(test_names),        cmocka_unit_test(test_bits_per_weight),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }

@@ -22,7 +22,7 @@ static void test_int4_known(void **state)
     w[35 + 3] = 1.5f;     /* 2 */
     w[35 + 4] = -2.5f;    /* -2 */
     w[70 + 1] = 0x1p-24f; /* scale -2^-27 rounds to 0 in f16: all zeros */
-    struct trip t = trip_of(state, "int4", 8, 35, w);
+    struct trip t = trip_of(state, "int4-absmax", 8, 35, w);
     for (int i = 0; i < 32; i++) assert_true(t.values[i] == w[i]);
     assert_true(t.values[32] == 16.0f && t.values[33] == -14.0f && t.values[34] == 4.0f);
     assert_true(t.values[35] == 8.0f && t.values[36] == -7.0f && t.values[37] == 0.0f);
@@ -55,7 +55,7 @@ static void test_int4_bound(void **state)
 {
     const uint64_t n_rows = 67, n_cols = 150;
     float *w = random_values(4, n_rows * n_cols);
-    struct trip t = trip_of(state, "int4", n_rows, n_cols, w);
+    struct trip t = trip_of(state, "int4-absmax", n_rows, n_cols, w);
     for (uint64_t i = 0; i < t.n; i++) {
         const uint64_t first = i - i % n_cols % 32;
         const uint64_t end = min_u64(first + 32, i - i % n_cols + n_cols);
@@ -73,16 +73,16 @@ static void test_int4_scale_range(void **state)
     ingot_error error = {0};
     for (int i = 0; i < 16 * 32; i++) w[i] = 1.0f;
     w[100] = 524000.0f; /* 65500 * 8: the largest scale is 65504 */
-    struct trip t = trip_of(state, "int4", 16, 32, w);
+    struct trip t = trip_of(state, "int4-absmax", 16, 32, w);
     assert_true(fabsf(t.values[100] - w[100]) < 300.0f);
     trip_end(&t);
     w[100] = 525000.0f;
-    assert_int_equal(try_matrix(state, "int4", 16, 32, w, &error), INGOT_REFUSED);
+    assert_int_equal(try_matrix(state, "int4-absmax", 16, 32, w, &error), INGOT_REFUSED);
     assert_string_equal(error.field, "w");
     assert_non_null(strstr(error.what, "element 100 "));
     /* Subnormal scales: steps as coarse as they are, but nothing out of range. */
     for (int i = 0; i < 16 * 32; i++) w[i] = (float)(i % 37 - 18) * 0x1p-25f;
-    t = trip_of(state, "int4", 16, 32, w);
+    t = trip_of(state, "int4-absmax", 16, 32, w);
     for (uint64_t i = 0; i < t.n; i++) assert_true(fabsf(t.values[i] - w[i]) <= 0x1p-20f);
     trip_end(&t);
 }
@@ -100,7 +100,7 @@ static void test_int8(void **state)
     w[130] = FLT_MAX;
     w[131] = -1.0f;
     w[195] = 190 * 0x1p-149f; /* the scale rounds to 2^-149 */
-    struct trip t = trip_of(state, "int8", 4, 65, w);
+    struct trip t = trip_of(state, "int8-absmax", 4, 65, w);
     assert_true(t.values[0] == 127.0f && t.values[1] == -127.0f);
     assert_true(t.values[2] == 2.0f && t.values[3] == -4.0f);
     assert_true(t.values[65] == 0.0f);
@@ -109,7 +109,7 @@ static void test_int8(void **state)
     trip_end(&t);
 
     float *r = random_values(5, 40 * 100);
-    t = trip_of(state, "int8", 40, 100, r);
+    t = trip_of(state, "int8-absmax", 40, 100, r);
     for (uint64_t i = 0; i < t.n; i++) {
         float largest = 0;
         for (uint64_t k = 0; k < 100; k++) largest = fmaxf(largest, fabsf(r[i / 100 * 100 + k]));

@@ -20,7 +20,7 @@ static void test_targets(void **state)
     assert_ok(model_open(&path, 1, NULL, &model, &error), &error);
     assert_int_equal(convert_model(model, unknown, &options, &result, &error), INGOT_UNSUPPORTED);
     assert_non_null(strstr(error.what, ".ingot, .safetensors, .gguf"));
-    options.encode = "int5";
+    options.encode = "int7";
     assert_int_equal(convert_model(model, target, &options, &result, &error), INGOT_UNSUPPORTED);
     options.encode = NULL;
     assert_ok(convert_model(model, target, &options, &result, &error), &error);

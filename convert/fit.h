@@ -1,0 +1,109 @@
+/* Fitting scales and offsets to groups of weights by least squares. LANES groups are fitted at
+ * once, side by side, and each as if it were alone: a group's result depends on its own weights
+ * only.
+ *
+ * A code stands for a level; a weight is rounded to the nearest level of its group,
+ *
+ *     value = level * scale + bias,    level = snap((weight - bias) / scale)
+ *
+ * and what is sought is the scale, and the bias where there is one, with the least sum of
+ * importance * (weight - value)^2. Knows no files, no tables and how none are stored. */
+#ifndef INGOT_CONVERT_FIT_H
+#define INGOT_CONVERT_FIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { LANES = 8, CANDIDATES = 4, MAX_LEVELS = 16 };
+
+/* The levels that codes stand for. */
+enum level_kind {
+    LEVELS_UNIFORM,  /* the integers from low to high: code - zero */
+    LEVELS_FLOAT,    /* the numbers of a small float format */
+    LEVELS_CODEBOOK, /* at most MAX_LEVELS of any value, ascending */
+    N_LEVEL_KINDS
+};
+
+struct levels {
+    uint8_t kind;    /* enum level_kind */
+    int32_t zero;    /* uniform */
+    float low, high; /* the lowest and highest level */
+    float load;      /* standard deviations of normal weights that `high` is worth at least */
+    /* float: sign, exponent, fraction bits of a code, the smallest normal number and how far the
+     * exponents of a code and an f32 are apart */
+    uint8_t fraction_bits;
+    uint8_t exponent_shift;
+    uint8_t sign_bit;
+    float min_normal;
+    /* codebook: what codes mean, the levels in ascending order with +infinity in the places past
+     * the last one, the thresholds between neighbours, and the codes of the levels */
+    float level[MAX_LEVELS];
+    float threshold[MAX_LEVELS];
+    uint8_t code[MAX_LEVELS];
+};
+
+/* Weights of LANES groups: number i of lane k at [i * LANES + k]. A shorter group is filled up with
+ * weights of importance 0. */
+struct lanes {
+    uint32_t n;
+    const float *weights;
+    const float *importance; /* NULL: 1 for all */
+};
+
+/* What there is to know of groups before a search. */
+struct survey {
+    float peak[LANES]; /* the weight of largest magnitude, the first of them */
+    float low[LANES];  /* the least weight, and the largest */
+    float high[LANES];
+    float total[LANES];  /* sum of importance */
+    float sum[LANES];    /* of importance * weight */
+    float square[LANES]; /* of importance * weight^2 */
+};
+
+struct affine_line {
+    float first[LANES], step[LANES];
+    float offset_first[LANES], offset_step[LANES];
+    float total[LANES], mean[LANES];
+};
+
+/* One row a level of the CPU: all give the same bits. */
+struct fit_kernels {
+    const char *name;
+    bool (*available)(void);
+    /* Weights of importance 0 count for peak, low and high only when importance is NULL. A group
+     * without weights has zeros. */
+    void (*survey)(const struct lanes *lanes, struct survey *survey);
+    /* From rows to lanes and back: sources[k] has n weights of lane k, codes and values are moved
+     * to where targets[k] and value_targets[k] say. */
+    void (*load)(const float *const sources[LANES], uint32_t n, float *weights);
+    void (*store)(const uint8_t *codes, const float *values, uint32_t n,
+                  uint8_t *const targets[LANES], float *const value_targets[LANES]);
+    /* Tries n inverse scales, first + step * j for j < n, a multiple of CANDIDATES. With
+     * l = snap(weight * inverse), the best scale for these levels is cross / square, of
+     * cross = sum of importance * l * weight and square = sum of importance * l^2, and what it
+     * explains of the sum of squares is cross^2 / square. Where that is finite and above the gain
+     * of a lane, sets gain and scale. */
+    void (*search)(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                   const float first[LANES], const float step[LANES], float gain[LANES],
+                   float scale[LANES]);
+    /* The same with a bias, for uniform levels: l = snap(weight * inverse + offset), the offset
+     * being offset_first + offset_step * j. total and mean are the sum of importance and the
+     * weighted mean of the weights. */
+    void (*search_affine)(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                          const struct affine_line *line, float gain[LANES], float scale[LANES],
+                          float bias[LANES]);
+    /* The sums of importance * (weight - value)^2 for scales and biases. */
+    void (*error)(const struct lanes *lanes, const struct levels *levels,
+                  const float scale[CANDIDATES][LANES], const float bias[CANDIDATES][LANES],
+                  float error[CANDIDATES][LANES]);
+    /* The codes, and the values that decoding gives, in the order of the weights. A scale of 0 has
+     * the level nearest to 0. An integer level 0 is +0; a bias of -0 changes nothing, as if it were
+     * not there. */
+    void (*encode)(const struct lanes *lanes, const struct levels *levels, const float scale[LANES],
+                   const float bias[LANES], uint8_t *codes, float *values);
+};
+
+/* The best kernels of this CPU, or those of that name, or NULL. */
+const struct fit_kernels *fit_kernels_find(const char *name);
+
+#endif

@@ -1,0 +1,223 @@
+/* The searches over integers with AVX-512: a register holds one weight of each of eight groups
+ * twice, for two candidates. The operations of a lane are those of fit_plain.c, in its order. */
+#include "convert/fit_levels.h"
+
+#ifdef INGOT_X86_64
+
+#include <float.h>
+#include <immintrin.h>
+#include <stddef.h>
+
+#define AVX512 INGOT_TARGET("avx512f,avx512dq")
+
+INGOT_TEMPLATE AVX512 __m512 twice(const float at[LANES])
+{
+    return _mm512_broadcast_f32x8(_mm256_loadu_ps(at));
+}
+
+/* j in the lower half, j + 1 in the upper. */
+INGOT_TEMPLATE AVX512 __m512 candidates(__m512 first, __m512 step, uint32_t j)
+{
+    const __m256 low = _mm256_set1_ps((float)j);
+    const __m256 high = _mm256_set1_ps((float)(j + 1));
+    const __m512 number = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+    return _mm512_add_ps(first, _mm512_mul_ps(step, number));
+}
+
+struct range {
+    __m512 low, high, magic;
+};
+
+INGOT_TEMPLATE AVX512 struct range range_of(const struct levels *levels)
+{
+    return (struct range){_mm512_set1_ps(levels->low), _mm512_set1_ps(levels->high),
+                          _mm512_set1_ps(0x1.8p23f)};
+}
+
+INGOT_TEMPLATE AVX512 __m512 snap(const struct range *r, __m512 v)
+{
+    const __m512 rounded = _mm512_sub_ps(_mm512_add_ps(v, r->magic), r->magic);
+    return _mm512_min_ps(_mm512_max_ps(rounded, r->low), r->high);
+}
+
+struct best {
+    __m256 gain, scale, bias;
+};
+
+/* Takes the two candidates in order. */
+INGOT_TEMPLATE AVX512 struct best keep(struct best best, __m512 gain, __m512 scale, __m512 bias)
+{
+    const __m256 limit = _mm256_set1_ps(FLT_MAX);
+    const __m256 gains[2] = {_mm512_castps512_ps256(gain), _mm512_extractf32x8_ps(gain, 1)};
+    const __m256 scales[2] = {_mm512_castps512_ps256(scale), _mm512_extractf32x8_ps(scale, 1)};
+    const __m256 biases[2] = {_mm512_castps512_ps256(bias), _mm512_extractf32x8_ps(bias, 1)};
+    for (uint32_t i = 0; i < 2; i++) {
+        const __m256 more = _mm256_and_ps(_mm256_cmp_ps(gains[i], best.gain, _CMP_GT_OQ),
+                                          _mm256_cmp_ps(gains[i], limit, _CMP_LE_OQ));
+        best.gain = _mm256_blendv_ps(best.gain, gains[i], more);
+        best.scale = _mm256_blendv_ps(best.scale, scales[i], more);
+        best.bias = _mm256_blendv_ps(best.bias, biases[i], more);
+    }
+    return best;
+}
+
+struct pair {
+    __m512 cross, square;
+};
+
+INGOT_TEMPLATE AVX512 struct pair pair_zero(void)
+{
+    return (struct pair){_mm512_setzero_ps(), _mm512_setzero_ps()};
+}
+
+INGOT_TEMPLATE AVX512 struct pair pair_add(const struct range *r, bool weighted, __m512 weight,
+                                           __m512 importance, __m512 inverse, struct pair p)
+{
+    const __m512 level = snap(r, _mm512_mul_ps(weight, inverse));
+    const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
+    return (struct pair){_mm512_add_ps(p.cross, _mm512_mul_ps(scaled, weight)),
+                         _mm512_add_ps(p.square, _mm512_mul_ps(scaled, level))};
+}
+
+INGOT_TEMPLATE AVX512 struct best pair_best(struct pair p, struct best best)
+{
+    const __m512 scale = _mm512_div_ps(p.cross, p.square);
+    return keep(best, _mm512_mul_ps(scale, p.cross), scale, scale);
+}
+
+INGOT_TEMPLATE AVX512 void search_as(const struct lanes *lanes, const struct levels *levels,
+                                     bool weighted, uint32_t n, const float first_of[LANES],
+                                     const float step_of[LANES], float gain[LANES],
+                                     float scale[LANES])
+{
+    const struct range r = range_of(levels);
+    const __m512 first = twice(first_of);
+    const __m512 step = twice(step_of);
+    const __m512 one = _mm512_set1_ps(1.0f);
+    struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_setzero_ps()};
+    for (uint32_t j = 0; j < n; j += CANDIDATES) {
+        const __m512 inverse_0 = candidates(first, step, j);
+        const __m512 inverse_2 = candidates(first, step, j + 2);
+        struct pair a = pair_zero(), b = a;
+        for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
+            const __m512 weight = twice(lanes->weights + i);
+            const __m512 h = weighted ? twice(lanes->importance + i) : one;
+            a = pair_add(&r, weighted, weight, h, inverse_0, a);
+            b = pair_add(&r, weighted, weight, h, inverse_2, b);
+        }
+        best = pair_best(b, pair_best(a, best));
+    }
+    _mm256_storeu_ps(gain, best.gain);
+    _mm256_storeu_ps(scale, best.scale);
+}
+
+AVX512 static void search_plain(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                                const float first[LANES], const float step[LANES],
+                                float gain[LANES], float scale[LANES])
+{
+    search_as(lanes, levels, false, n, first, step, gain, scale);
+}
+
+AVX512 static void search_weighted(const struct lanes *lanes, const struct levels *levels,
+                                   uint32_t n, const float first[LANES], const float step[LANES],
+                                   float gain[LANES], float scale[LANES])
+{
+    search_as(lanes, levels, true, n, first, step, gain, scale);
+}
+
+void fit_search_avx512(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                       const float first[LANES], const float step[LANES], float gain[LANES],
+                       float scale[LANES])
+{
+    if (levels->kind != LEVELS_UNIFORM) {
+        fit_avx2.search(lanes, levels, n, first, step, gain, scale);
+        return;
+    }
+    (lanes->importance ? search_weighted : search_plain)(lanes, levels, n, first, step, gain,
+                                                         scale);
+}
+
+/* ------------------------------------------------------------------ affine groups */
+
+struct triple {
+    __m512 sum, square, cross;
+};
+
+INGOT_TEMPLATE AVX512 struct triple triple_zero(void)
+{
+    return (struct triple){_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+}
+
+INGOT_TEMPLATE AVX512 struct triple triple_add(const struct range *r, bool weighted, __m512 weight,
+                                               __m512 importance, __m512 inverse, __m512 offset,
+                                               struct triple t)
+{
+    const __m512 level = snap(r, _mm512_add_ps(_mm512_mul_ps(weight, inverse), offset));
+    const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
+    return (struct triple){_mm512_add_ps(t.sum, scaled),
+                           _mm512_add_ps(t.square, _mm512_mul_ps(scaled, level)),
+                           _mm512_add_ps(t.cross, _mm512_mul_ps(scaled, weight))};
+}
+
+INGOT_TEMPLATE AVX512 struct best triple_best(struct triple t, __m512 total, __m512 mean,
+                                              struct best best)
+{
+    const __m512 level_mean = _mm512_div_ps(t.sum, total);
+    const __m512 spread = _mm512_sub_ps(t.square, _mm512_mul_ps(t.sum, level_mean));
+    const __m512 shared = _mm512_sub_ps(t.cross, _mm512_mul_ps(t.sum, mean));
+    const __m512 scale = _mm512_div_ps(shared, spread);
+    const __m512 bias = _mm512_sub_ps(mean, _mm512_mul_ps(scale, level_mean));
+    return keep(best, _mm512_mul_ps(scale, shared), scale, bias);
+}
+
+INGOT_TEMPLATE AVX512 void affine_as(const struct lanes *lanes, const struct levels *levels,
+                                     bool weighted, uint32_t n, const struct affine_line *line,
+                                     float gain[LANES], float scale[LANES], float bias[LANES])
+{
+    const struct range r = range_of(levels);
+    const __m512 first = twice(line->first), step = twice(line->step);
+    const __m512 offset_first = twice(line->offset_first), offset_step = twice(line->offset_step);
+    const __m512 total = twice(line->total), mean = twice(line->mean);
+    const __m512 one = _mm512_set1_ps(1.0f);
+    struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_loadu_ps(bias)};
+    for (uint32_t j = 0; j < n; j += CANDIDATES) {
+        const __m512 inverse_0 = candidates(first, step, j);
+        const __m512 inverse_2 = candidates(first, step, j + 2);
+        const __m512 offset_0 = candidates(offset_first, offset_step, j);
+        const __m512 offset_2 = candidates(offset_first, offset_step, j + 2);
+        struct triple a = triple_zero(), b = a;
+        for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
+            const __m512 weight = twice(lanes->weights + i);
+            const __m512 h = weighted ? twice(lanes->importance + i) : one;
+            a = triple_add(&r, weighted, weight, h, inverse_0, offset_0, a);
+            b = triple_add(&r, weighted, weight, h, inverse_2, offset_2, b);
+        }
+        best = triple_best(b, total, mean, triple_best(a, total, mean, best));
+    }
+    _mm256_storeu_ps(gain, best.gain);
+    _mm256_storeu_ps(scale, best.scale);
+    _mm256_storeu_ps(bias, best.bias);
+}
+
+AVX512 static void affine_plain(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                                const struct affine_line *line, float gain[LANES],
+                                float scale[LANES], float bias[LANES])
+{
+    affine_as(lanes, levels, false, n, line, gain, scale, bias);
+}
+
+AVX512 static void affine_weighted(const struct lanes *lanes, const struct levels *levels,
+                                   uint32_t n, const struct affine_line *line, float gain[LANES],
+                                   float scale[LANES], float bias[LANES])
+{
+    affine_as(lanes, levels, true, n, line, gain, scale, bias);
+}
+
+void fit_search_affine_avx512(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                              const struct affine_line *line, float gain[LANES], float scale[LANES],
+                              float bias[LANES])
+{
+    (lanes->importance ? affine_weighted : affine_plain)(lanes, levels, n, line, gain, scale, bias);
+}
+
+#endif

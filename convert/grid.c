@@ -1,0 +1,225 @@
+/* Rows through the kernels, LANES groups at a time. Knows how groups are laid out and how entries
+ * of flat tables are rounded; what is searched is the encoders' affair. */
+#include "convert/grid.h"
+
+#include <math.h>
+
+#include "convert/encode.h"
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/floats.h"
+
+static struct levels unsigned_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)codebook;
+    return levels_uniform(-grid->zero, (1 << grid->bits) - 1 - grid->zero, grid->zero);
+}
+
+static struct levels signed_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    const int32_t half = 1 << (grid->bits - 1);
+    (void)codebook;
+    return levels_uniform(grid->narrow ? 1 - half : -half, half - 1, 0);
+}
+
+static struct levels float_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)codebook;
+    return levels_float(grid->format);
+}
+
+static struct levels book_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    (void)grid;
+    return levels_codebook(codebook->entries, codebook->n_entries);
+}
+
+struct levels grid_levels(const struct grid *grid, const struct codebook *codebook)
+{
+    static struct levels (*const levels[])(const struct grid *, const struct codebook *) = {
+        [MAP_UINT] = unsigned_levels,
+        [MAP_INT] = signed_levels,
+        [MAP_FLOAT] = float_levels,
+        [MAP_CODEBOOK] = book_levels,
+    };
+    return levels[grid->map](grid, codebook);
+}
+
+ingot_status grid_open(struct grid_work *w, const struct encode_input *input, ingot_error *error)
+{
+    const struct grid *grid = &input->plan->preset->grid;
+    const struct stack_shape s = input->shape;
+    const uint64_t n_rows = grid->run ? s.n_matrices : s.n_matrices * s.n_rows;
+    const uint64_t n_cols = grid->run ? s.n_rows * s.n_cols : s.n_cols;
+    *w = (struct grid_work){
+        .input = input,
+        .grid = grid,
+        .fit = {fit_kernels_find(NULL), grid_levels(grid, input->plan->codebook), grid->effort,
+                grid->positive},
+        .n_rows = n_rows,
+        .n_cols = n_cols,
+        .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,
+        .error = error,
+    };
+    if (n_rows * n_cols == 0) return INGOT_OK;
+    w->row_groups = ceil_div(n_cols, w->group_cols);
+    w->n_groups = n_rows * w->row_groups;
+    const uint64_t n_lanes = w->group_cols * LANES;
+    w->codes = ingot_allocate(NULL, n_rows * n_cols);
+    w->weights = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->importance = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->lane_codes = ingot_allocate(NULL, n_lanes);
+    w->lane_values = ingot_allocate(NULL, n_lanes * sizeof(float));
+    w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
+    if (w->codes && w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
+        return INGOT_OK;
+    }
+    return ingot_fail_memory(error, n_rows * n_cols + n_lanes * 13, "groups");
+}
+
+void grid_close(struct grid_work *w)
+{
+    ingot_release(NULL, w->spare);
+    ingot_release(NULL, w->lane_values);
+    ingot_release(NULL, w->lane_codes);
+    ingot_release(NULL, w->importance);
+    ingot_release(NULL, w->weights);
+    ingot_release(NULL, w->codes);
+}
+
+/* The importance of the weights of lane k, from where its group begins. Columns of runs go on in
+ * the next row. */
+static const float *importance_of(const struct grid_work *w, const struct grid_batch *b, uint32_t k,
+                                  uint64_t i)
+{
+    const struct encode_input *input = w->input;
+    const struct stack_shape stack = input->plan->stack;
+    const uint64_t n_cols = input->shape.n_cols;
+    const uint64_t row = input->first_row + (b->begins[k] + i) / n_cols;
+    return input->importance + row / stack.n_rows * n_cols + (b->begins[k] + i) % n_cols;
+}
+
+static void load_importance(const struct grid_work *w, struct grid_batch *b, bool uneven)
+{
+    const float *sources[LANES];
+    const bool given = w->input->importance != NULL;
+    if (given && !uneven && !w->grid->run) {
+        for (uint32_t k = 0; k < LANES; k++) sources[k] = importance_of(w, b, k, 0);
+        w->fit.kernels->load(sources, b->lanes.n, w->importance);
+    } else {
+        for (uint32_t k = 0; k < LANES; k++) {
+            for (uint32_t i = 0; i < b->lanes.n; i++) {
+                const float own = i >= b->sizes[k] ? 0.0f : given ? *importance_of(w, b, k, i) : 1;
+                w->importance[(size_t)i * LANES + k] = own;
+            }
+        }
+    }
+    b->lanes.importance = w->importance;
+}
+
+/* A shorter group is filled up with weights of no importance. */
+void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
+{
+    const float *sources[LANES];
+    bool uneven = false;
+    b->lanes = (struct lanes){.weights = w->weights};
+    for (uint32_t k = 0; k < LANES; k++) {
+        if (b->sizes[k] > b->lanes.n) b->lanes.n = b->sizes[k];
+    }
+    for (uint32_t k = 0; k < LANES; k++) {
+        sources[k] = w->input->values + b->begins[k];
+        uneven = uneven || b->sizes[k] < b->lanes.n;
+    }
+    if (uneven || w->input->importance) load_importance(w, b, uneven);
+    if (!uneven) {
+        w->fit.kernels->load(sources, b->lanes.n, w->weights);
+        return;
+    }
+    for (uint32_t k = 0; k < LANES; k++) {
+        for (uint32_t i = 0; i < b->lanes.n; i++) {
+            w->weights[(size_t)i * LANES + k] = i < b->sizes[k] ? sources[k][i] : 0.0f;
+        }
+    }
+}
+
+struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b;
+    for (uint32_t k = 0; k < LANES; k++) {
+        const uint64_t group = min_u64(first + k, w->n_groups - 1);
+        const uint64_t col = group % w->row_groups * w->group_cols;
+        b.groups[k] = group;
+        b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
+        b.begins[k] = group / w->row_groups * w->n_cols + col;
+    }
+    grid_load_batch(w, &b);
+    return b;
+}
+
+static float outermost(const struct grid_work *w)
+{
+    return fmaxf(-w->fit.levels.low, w->fit.levels.high);
+}
+
+ingot_status grid_encode(const struct grid_work *w, const struct grid_batch *b,
+                         const float scale[LANES], const float bias[LANES])
+{
+    uint8_t *targets[LANES];
+    float *values[LANES];
+    float *decoded = w->input->decoded;
+    uint32_t n = b->lanes.n;
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float reach = fabsf(scale[k]) * outermost(w) + fabsf(bias[k]);
+        if (!isfinite(reach)) return grid_refuse(w, b, k);
+    }
+    w->fit.kernels->encode(&b->lanes, &w->fit.levels, scale, bias, w->lane_codes, w->lane_values);
+    for (uint32_t k = 0; k < LANES; k++) {
+        targets[k] = w->codes + b->begins[k];
+        values[k] = decoded ? decoded + b->begins[k] : w->spare;
+        if (b->sizes[k] < n) n = b->sizes[k];
+    }
+    w->fit.kernels->store(w->lane_codes, w->lane_values, n, targets, values);
+    for (uint32_t k = 0; k < LANES; k++) {
+        for (uint32_t i = n; i < b->sizes[k]; i++) {
+            targets[k][i] = w->lane_codes[(size_t)i * LANES + k];
+            values[k][i] = w->lane_values[(size_t)i * LANES + k];
+        }
+    }
+    return INGOT_OK;
+}
+
+bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at)
+{
+    if (!isfinite(*entry)) return false;
+    if (format == INGOT_F32) {
+        /* -0 would be another way to say 0. */
+        *entry = *entry == 0.0f ? 0.0f : *entry;
+        store_f32(table + 4 * at, *entry);
+        return true;
+    }
+    const bool half = format == INGOT_F16;
+    const uint16_t bits = half ? f16_from_f32(*entry) : bf16_from_f32(*entry);
+    *entry = half ? f32_from_f16(bits) : f32_from_bf16(bits);
+    if (!isfinite(*entry)) return false;
+    *entry = *entry == 0.0f ? 0.0f : *entry;
+    store_u16(table + 2 * at, *entry == 0.0f ? 0 : bits);
+    return true;
+}
+
+float grid_scale_in_range(const struct grid_work *w, float scale)
+{
+    return isinf(scale * outermost(w)) && isfinite(scale) ? nextafterf(scale, 0.0f) : scale;
+}
+
+ingot_status grid_refuse(const struct grid_work *w, const struct grid_batch *b, uint32_t lane)
+{
+    uint64_t largest = b->begins[lane];
+    const float *values = w->input->values;
+    for (uint64_t i = largest; i < b->begins[lane] + b->sizes[lane]; i++) {
+        if (fabsf(values[i]) > fabsf(values[largest])) largest = i;
+    }
+    return encode_refuse(w->input, largest,
+                         w->grid->scale == INGOT_F16 ? "has f16 scales, which cannot reach it"
+                                                     : "has scales that cannot reach it",
+                         w->error);
+}
