@@ -153,7 +153,8 @@ static const struct format *format_of(const struct path_facts *facts)
         }
     }
     for (uint32_t i = 0; i < N_FORMATS; i++) {
-        if (!facts->folder && formats[i].head(facts)) return &formats[i];
+        const bool file = !facts->folder && formats[i].suffix != NULL;
+        if (file && formats[i].head(facts)) return &formats[i];
     }
     return NULL;
 }
