@@ -199,8 +199,11 @@ group = --config $1 $(if $(filter release,$1),build,build/$1)/ingot $3 \
         $(patsubst $(B)/%,build/$1/%,$(filter $(2:%=$(B)/tests/%/%),$(TEST_PROGRAMS)))
 ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
 
+# What other programs are needed for takes minutes, and is for test-all.
+QUICK_SCRIPTS := $(filter-out tests/interop/%,$(TEST_SCRIPTS))
+
 run-tests:
-	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
+	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(QUICK_SCRIPTS)) $(TESTS_LEFT_OUT) \
 	    $(call group,sanitize,format convert runtime cli,tests/fuzz/test_corpus.sh)
 
 run-all-tests:
