@@ -9,6 +9,7 @@
 #include "convert/json.h"
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/packer.h"
 
 /* Digits of measured numbers: more would say more than the measurement does. */
 enum { REAL_DIGITS = 9 };
@@ -94,6 +95,9 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     put(r, recipe, "encode", options->encode ? json_string(options->encode) : json_null());
     put(r, recipe, "compress", json_string(compressions[options->compression]));
     put(r, r->root, "ingot", json_string(INGOT_VERSION));
+    if (options->compression != INGOT_COMPRESS_NONE) {
+        put(r, r->root, "zstd", json_string(packer_library_version()));
+    }
     put(r, r->root, "recipe", recipe);
     put(r, r->root, "tensors", json_incref(r->tensors));
     put(r, r->root, "notes", json_incref(r->notes));

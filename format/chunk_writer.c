@@ -2,17 +2,8 @@
 #include "format/chunk_writer.h"
 
 #include "format/xxh3.h"
-#include <zstd.h>
-
 #include "format/alloc.h"
 #include "format/fail.h"
-
-/* zstd level by ingot_compression; 0 stores. A chunk is compressed when that saves at least 3 %. */
-static const int levels[] = {
-    [INGOT_COMPRESS_NONE] = 0,
-    [INGOT_COMPRESS_FAST] = 1,
-    [INGOT_COMPRESS_MAX] = 19,
-};
 
 ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
                           ingot_compression compression, const ingot_allocator *allocator,
@@ -26,15 +17,13 @@ ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
         .streams = {.allocator = allocator},
         .seen = {.allocator = allocator},
     };
-    if (levels[compression] == 0) return INGOT_OK;
-    w->compressor = ZSTD_createCCtx();
-    if (w->compressor == NULL) return ingot_fail_memory(error, 0, "compressor");
-    return INGOT_OK;
+    if (compression == INGOT_COMPRESS_NONE) return INGOT_OK;
+    return packer_create(compression, allocator, &w->packer, error);
 }
 
 void chunks_release(struct chunk_writer *w)
 {
-    ZSTD_freeCCtx(w->compressor);
+    packer_close(w->packer);
     ingot_release(w->allocator, w->packed);
     intern_release(&w->seen);
     buffer_release(&w->streams);
@@ -58,13 +47,13 @@ ingot_status chunks_align(struct chunk_writer *w, uint64_t alignment, ingot_erro
     return n_bytes ? chunks_write(w, zeros, n_bytes, error) : INGOT_OK;
 }
 
-/* Compresses into w->packed; *n_packed is 0 when the chunk is better stored. */
-static ingot_status pack(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                         uint64_t *n_packed, ingot_error *error)
+/* Compresses into w->packed. */
+static ingot_status pack(struct chunk_writer *w, uint8_t element_bits, const uint8_t *raw,
+                         uint64_t n_bytes, struct packing *packing, ingot_error *error)
 {
-    *n_packed = 0;
-    if (levels[w->compression] == 0) return INGOT_OK;
-    const uint64_t bound = ZSTD_compressBound((size_t)n_bytes);
+    *packing = (struct packing){CODEC_STORED, FILTER_NONE, 0};
+    if (w->packer == NULL) return INGOT_OK;
+    const uint64_t bound = packer_bound(n_bytes);
     if (w->packed_capacity < bound) {
         ingot_release(w->allocator, w->packed);
         w->packed_capacity = 0;
@@ -72,37 +61,30 @@ static ingot_status pack(struct chunk_writer *w, const uint8_t *raw, uint64_t n_
         if (w->packed == NULL) return ingot_fail_memory(error, bound, "compressed chunk");
         w->packed_capacity = bound;
     }
-    const size_t n = ZSTD_compressCCtx(w->compressor, w->packed, (size_t)bound, raw,
-                                       (size_t)n_bytes, levels[w->compression]);
-    if (ZSTD_isError(n)) {
-        return ingot_fail(error, INGOT_NO_MEMORY, INGOT_NO_OFFSET, "compressor", "%s",
-                          ZSTD_getErrorName(n));
-    }
-    if (n < n_bytes && n <= n_bytes - n_bytes * 3 / 100) *n_packed = n;
-    return INGOT_OK;
+    return packer_pack(w->packer, element_bits, raw, n_bytes, w->packed, packing, error);
 }
 
 /* Writes one new chunk. */
-static ingot_status put_new(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                            struct chunk_record *c, ingot_error *error)
+static ingot_status put_new(struct chunk_writer *w, uint8_t element_bits, const uint8_t *raw,
+                            uint64_t n_bytes, struct chunk_record *c, ingot_error *error)
 {
-    uint64_t n_packed;
-    ingot_status status = pack(w, raw, n_bytes, &n_packed, error);
-    if (status == INGOT_OK && n_packed == 0) status = chunks_align(w, DEFAULT_ALIGNMENT, error);
+    struct packing p;
+    ingot_status status = pack(w, element_bits, raw, n_bytes, &p, error);
+    if (status == INGOT_OK && p.n_bytes == 0) status = chunks_align(w, DEFAULT_ALIGNMENT, error);
     if (status != INGOT_OK) return status;
-    const uint8_t *stored = n_packed ? w->packed : raw;
+    const uint8_t *stored = p.n_bytes ? w->packed : raw;
     *c = (struct chunk_record){
         .offset = w->offset,
-        .stored_bytes = (uint32_t)(n_packed ? n_packed : n_bytes),
-        .codec = n_packed ? CODEC_ZSTD : CODEC_STORED,
-        .filter = FILTER_NONE,
+        .stored_bytes = (uint32_t)(p.n_bytes ? p.n_bytes : n_bytes),
+        .codec = p.codec,
+        .filter = p.filter,
     };
     c->checksum = checksum_of(stored, c->stored_bytes);
     return chunks_write(w, stored, c->stored_bytes, error);
 }
 
-static ingot_status put_chunk(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                              struct chunk_record *c, ingot_error *error)
+static ingot_status put_chunk(struct chunk_writer *w, uint8_t element_bits, const uint8_t *raw,
+                              uint64_t n_bytes, struct chunk_record *c, ingot_error *error)
 {
     uint32_t index = (uint32_t)(w->chunks.n_bytes / CHUNK_BYTES);
     bool found;
@@ -115,7 +97,7 @@ static ingot_status put_chunk(struct chunk_writer *w, const uint8_t *raw, uint64
         chunk_read(w->chunks.data + (uint64_t)index * CHUNK_BYTES, c);
         c->flags |= CHUNK_REPEAT;
     } else {
-        status = put_new(w, raw, n_bytes, c, error);
+        status = put_new(w, element_bits, raw, n_bytes, c, error);
         if (status != INGOT_OK) return status;
     }
     uint8_t record[CHUNK_BYTES];
@@ -128,10 +110,11 @@ static ingot_status put_chunk(struct chunk_writer *w, const uint8_t *raw, uint64
 /* ---- streams ---- */
 
 ingot_status stream_begin(struct chunk_writer *w, struct stream_writer *s, uint64_t n_bytes,
-                          uint32_t chunk_bytes, uint32_t chunk_step, ingot_error *error)
+                          uint32_t chunk_bytes, uint32_t chunk_step, uint8_t element_bits,
+                          ingot_error *error)
 {
     (void)w;
-    *s = (struct stream_writer){.strided = true};
+    *s = (struct stream_writer){.strided = true, .element_bits = element_bits};
     s->record.n_bytes = n_bytes;
     if (n_bytes) {
         s->record.chunk_bytes = chunk_bytes;
@@ -148,7 +131,7 @@ ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, c
 {
     struct chunk_record c;
     const uint64_t index = w->chunks.n_bytes / CHUNK_BYTES;
-    const ingot_status status = put_chunk(w, raw, n_bytes, &c, error);
+    const ingot_status status = put_chunk(w, s->element_bits, raw, n_bytes, &c, error);
     if (status != INGOT_OK) return status;
     if (s->n_chunks == 0) {
         s->record.first_chunk = (uint32_t)index;
@@ -156,7 +139,8 @@ ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, c
     }
     /* The distance between the first two chunks is the stride, if it is that of all. */
     if (s->n_chunks == 1) s->record.stride = c.offset - s->first_offset;
-    s->strided = s->strided && c.codec == CODEC_STORED && c.offset >= s->first_offset &&
+    s->strided = s->strided && c.codec == CODEC_STORED && c.filter == FILTER_NONE &&
+                 c.offset >= s->first_offset &&
                  c.offset - s->first_offset == s->n_chunks * s->record.stride;
     s->n_chunks++;
     s->done_bytes += n_bytes;

@@ -5,6 +5,7 @@
 
 #include "format/intern.h"
 #include "format/output.h"
+#include "format/packer.h"
 #include "format/records.h"
 
 enum { SLAB_BYTES = 1 << 20 };
@@ -20,7 +21,7 @@ struct chunk_writer {
     struct intern seen;
     uint8_t *packed; /* room for one compressed chunk */
     uint64_t packed_capacity;
-    void *compressor;
+    struct packer *packer; /* NULL: all is stored */
 };
 
 /* A stream being written. Its chunks are appended in order; other streams' chunks may come between
@@ -32,6 +33,7 @@ struct stream_writer {
     uint64_t n_chunks;
     uint64_t first_offset;
     bool strided;
+    uint8_t element_bits;
 };
 
 ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
@@ -44,8 +46,10 @@ ingot_status chunks_write(struct chunk_writer *w, const void *bytes, uint64_t n_
 /* Writes zeros up to a multiple of alignment. */
 ingot_status chunks_align(struct chunk_writer *w, uint64_t alignment, ingot_error *error);
 
+/* element_bits: of what the stream is made of, for compression; 0 when that is not known. */
 ingot_status stream_begin(struct chunk_writer *w, struct stream_writer *s, uint64_t n_bytes,
-                          uint32_t chunk_bytes, uint32_t chunk_step, ingot_error *error);
+                          uint32_t chunk_bytes, uint32_t chunk_step, uint8_t element_bits,
+                          ingot_error *error);
 ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
                               uint64_t n_bytes, ingot_error *error);
 /* Appends the stream's record and sets *index to its number. */

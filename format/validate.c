@@ -52,7 +52,7 @@ static ingot_status validate_gaps(struct validation *v)
 
 /* All chunks of one stream, then its hash. A stream with a bad chunk has no hash to speak of. */
 static ingot_status validate_stream(struct validation *v, uint32_t index, XXH3_state_t *state,
-                                    uint8_t *raw)
+                                    uint8_t *raw, struct chunk_scratch *scratch)
 {
     const struct stream_record s = stream_at(v->file, index);
     const uint64_t n = stream_n_chunks(&s);
@@ -67,12 +67,12 @@ static ingot_status validate_stream(struct validation *v, uint32_t index, XXH3_s
         const uint64_t raw_bytes = stream_chunk_raw_bytes(&s, k);
         const uint8_t *data = raw;
         file_prefetch(v->file, c.offset, c.stored_bytes);
-        if (c.codec == CODEC_STORED) {
+        if (chunk_is_plain(&c)) {
             /* Where it lies is good enough. */
             data = v->file->bytes.data + c.offset;
             status = chunk_verify(v->file, &c, "chunk", &error);
         } else {
-            status = chunk_decode(v->file, &c, raw_bytes, raw, "chunk", &error);
+            status = chunk_decode(v->file, &c, raw_bytes, raw, scratch, "chunk", &error);
         }
         if (status != INGOT_OK) {
             describe_stream(v->file, index, error.field, sizeof error.field);
@@ -101,12 +101,14 @@ ingot_status validate_chunks(struct validation *v)
         const struct stream_record s = stream_at(v->file, i);
         largest = max_u64(largest, min_u64(s.chunk_bytes, s.n_bytes));
     }
+    struct chunk_scratch scratch = {.allocator = v->file->allocator};
     XXH3_state_t *state = XXH3_createState();
     uint8_t *raw = ingot_allocate(v->file->allocator, largest);
     ingot_status status = state && raw ? INGOT_OK : INGOT_NO_MEMORY;
     for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
-        status = validate_stream(v, i, state, raw);
+        status = validate_stream(v, i, state, raw, &scratch);
     }
+    chunk_scratch_release(&scratch);
     ingot_release(v->file->allocator, raw);
     XXH3_freeState(state);
     return status;

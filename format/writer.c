@@ -80,7 +80,7 @@ static ingot_status write_blob_stream(ingot_writer *w, uint64_t n_bytes,
                                       ingot_error *error)
 {
     struct stream_writer s;
-    ingot_status status = stream_begin(&w->chunks, &s, n_bytes, SLAB_BYTES, 1, error);
+    ingot_status status = stream_begin(&w->chunks, &s, n_bytes, SLAB_BYTES, 1, 0, error);
     if (status != INGOT_OK) return status;
     uint8_t *part = ingot_allocate(w->allocator, min_u64(SLAB_BYTES, n_bytes));
     if (part == NULL) status = ingot_fail_memory(error, SLAB_BYTES, "chunk");

@@ -76,6 +76,15 @@ struct job {
     ingot_error *error;
 };
 
+/* Foreign bytes may be anything; a rescale is of no term. */
+static uint8_t element_bits(const struct job *j, const struct term_stream *stream)
+{
+    const bool opaque = stream->term < j->tensor->n_terms &&
+                        j->tensor->terms[stream->term].coding != NULL &&
+                        j->tensor->terms[stream->term].coding->map == MAP_OPAQUE;
+    return opaque ? 0 : stream->shape.bits;
+}
+
 static ingot_status begin_streams(struct job *j)
 {
     for (uint32_t i = 0; i < j->n_streams; i++) {
@@ -97,8 +106,9 @@ static ingot_status begin_streams(struct job *j)
             j->parts[i] = ingot_allocate(j->w->allocator, chunk_bytes);
             if (j->parts[i] == NULL) return ingot_fail_memory(j->error, chunk_bytes, "slab");
         }
-        const ingot_status status = stream_begin(&j->w->chunks, &j->writers[i], s->n_bytes,
-                                                 (uint32_t)chunk_bytes, step, j->error);
+        const ingot_status status =
+            stream_begin(&j->w->chunks, &j->writers[i], s->n_bytes, (uint32_t)chunk_bytes, step,
+                         element_bits(j, &j->streams[i]), j->error);
         if (status != INGOT_OK) return status;
     }
     return INGOT_OK;

@@ -24,7 +24,7 @@ import zstandard
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from ingot_reader import IngotFile, RuleError, Undecodable  # noqa: E402
+from ingot_reader import IngotFile, RuleError, Undecodable, unfilter  # noqa: E402
 
 NONE = 0xFFFFFFFF
 RECORDS = {  # from the tables of the specification: field:type
@@ -446,22 +446,25 @@ class Writer:
         at, n = struct.unpack("<II", pair)
         return self.strings[at:at + n]
 
-    def chunk(self, raw, zstd=False, repeat=False):
-        stored, codec = raw, 0
+    def chunk(self, raw, zstd=False, repeat=False, filtered=None):
+        """`filtered` is (filter, what it makes of raw)."""
+        number, given = filtered or (0, raw)
+        stored, codec = given, 0
         if zstd is not False:
-            stored, codec = zstandard.compress(raw) if zstd is True else zstd, 1
+            stored, codec = zstandard.compress(given) if zstd is True else zstd, 1
         old = [c for c in self.chunks if not c["flags"] and c["codec"] == codec
                and self.data[c["offset"] - 64:c["offset"] - 64 + c["stored_bytes"]] == stored]
         if repeat and old:
             self.chunks.append({**old[0], "flags": 1})
             return
-        if codec == 0:
+        if codec == number == 0:
             self.data += bytes(-(64 + len(self.data)) % self.alignment)
         self.chunks.append({"offset": 64 + len(self.data), "stored_bytes": len(stored), "flags": 0,
-                            "codec": codec, "checksum": xxh64(stored)})
+                            "codec": codec, "filter": number, "checksum": xxh64(stored)})
         self.data += stored
 
-    def add_streams(self, raws, chunk_bytes=None, zstd=False, repeat=False, stride=0):
+    def add_streams(self, raws, chunk_bytes=None, zstd=False, repeat=False, stride=0,
+                    filtered=None):
         """Streams side by side: their chunks alternate. One chunk_bytes for all."""
         first, step = len(self.chunks), len(raws)
         for n, raw in enumerate(raws):
@@ -476,7 +479,7 @@ class Writer:
         for i in range(up(len(raws[0]), chunk_bytes or max(len(raws[0]), 1))):
             for raw in raws:
                 each = chunk_bytes or len(raw)
-                self.chunk(raw[i * each:(i + 1) * each], zstd, repeat)
+                self.chunk(raw[i * each:(i + 1) * each], zstd, repeat, filtered)
         return len(self.streams) - len(raws)
 
     def stream(self, raw, **how):
@@ -1068,6 +1071,38 @@ class Storage(ReaderTest):
                 w.blob(4, raw, b"a/b", **how)
                 self.assertEqual(self.opened(w).attachments(), {b"a/b": raw}, how)
 
+    def test_frames(self):
+        raw = bytes(range(256)) * 64
+        frames = b"".join(zstandard.compress(raw[at:at + 5000]) for at in range(0, len(raw), 5000))
+        w = Writer()
+        w.blob(4, raw, b"a", zstd=frames)
+        self.assertEqual(self.opened(w).attachments(), {b"a": raw})
+
+    def test_filters(self):
+        """Each filter, worked out by hand from chapter 4.4; also under zstd."""
+        numbers = bytes(range(1, 18))  # two elements of 8 bytes and a tail of one
+        floats = struct.pack("<HHB", 0x3F80, 0xBF81, 9)
+        wide = struct.pack("<IIB", 0x3F800001, 0x80000000, 9)
+        for number, raw, given in (
+                (1, numbers[:5], bytes([2, 4, 1, 3, 5])),
+                (2, numbers[:9], bytes([4, 8, 3, 7, 2, 6, 1, 5, 9])),
+                (3, numbers, bytes([8, 16, 7, 15, 6, 14, 5, 13, 4, 12, 3, 11, 2, 10, 1, 9, 17])),
+                (4, floats, bytes([0x7F, 0x7F, 0, 3, 9])),
+                (5, wide, bytes([0x7F, 0, 0, 0, 0, 0, 2, 1, 9])),
+                (6, struct.pack("<Q", 0x8000000000000001), bytes([0] * 7 + [3])),
+                (7, bytes([0x64, 0x19]), bytes([129, 5])),
+                (7, bytes([0x64, 0x19, 0, 0xAA, 5, 2]), bytes([129, 5, 234, 14, 2]))):
+            # Long enough to be compressed: the planes of 50 such chunks, for the splits.
+            w = Writer()
+            if len(given) < len(raw):
+                w.blob(4, raw, b"a", filtered=(number, given))
+                self.assertEqual(self.opened(w).attachments(), {b"a": raw}, number)
+            self.assertEqual(unfilter(number, given, len(raw), 0), raw, number)
+        raw, given = floats[:4] * 50, b"\x7f" * 100 + b"\0\3" * 50
+        w = Writer()
+        w.blob(4, raw, b"a", zstd=True, filtered=(4, given))
+        self.assertEqual(self.opened(w).attachments(), {b"a": raw})
+
     def test_interleaved(self):
         raws = [bytes([i]) * 1000 for i in range(3)]
         w = Writer()
@@ -1424,7 +1459,7 @@ class BadFiles(ReaderTest):
         self.spoil("R-211", long_name)
 
     def test_chunks(self):
-        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 1}), ("R-306", {"flags": 2}),
+        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 8}), ("R-306", {"flags": 2}),
                              ("R-301", {"offset": 0}), ("R-301", {"offset": 1 << 63}),
                              ("R-305", {"flags": 1})):
             self.spoil(rule, lambda w: w.chunks[1].update(fields))
@@ -1446,6 +1481,15 @@ class BadFiles(ReaderTest):
                        zstandard.compress(raw * 2), zstandard.compress(raw[:-1]),
                        b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"):
             self.spoil("R-311", lambda w: w.blob(4, raw, b"y", zstd=stored))
+        halves = zstandard.compress(raw[:100]), zstandard.compress(raw[100:])
+        for stored in (halves[0] + halves[1] + frame, halves[0] * 2, zstandard.compress(b"") + frame,
+                       frame + zstandard.compress(b"")):
+            self.spoil("R-311", lambda w: w.blob(4, raw, b"y", zstd=stored))
+        for stored in (b"\xf3" * 4, b"\0" * 4 + b"\x51", b"\0" * 4 + b"\xff"):
+            n = 5 if len(stored) == 4 else 6  # a tail of one byte has no fifth digit
+            self.spoil("R-314", lambda w: w.blob(4, bytes(n), b"y", filtered=(7, stored)))
+        self.spoil("R-304", lambda w: w.blob(4, bytes(8), b"y", filtered=(1, bytes(8))))
+        self.spoil("R-304", lambda w: w.blob(4, bytes(10), b"y", filtered=(7, bytes(9))))
         def rle(flags, *fields):  # a frame of one block, 400 times "x"
             return b"\x28\xb5\x2f\xfd" + bytes([flags, *fields]) + (400 << 3 | 3).to_bytes(3, "little") + b"x"
         for good, stored in ((True, rle(0, 0x88)), (False, rle(0, 0x89)),   # windows of 128 MiB and more
