@@ -5,7 +5,7 @@
 
 #include "format/bytes.h"
 
-void byte_counts_of(const uint8_t *bytes, uint64_t n_bytes, struct byte_counts *counts)
+void byte_counts_add(const uint8_t *bytes, uint64_t n_bytes, struct byte_counts *counts)
 {
     /* Four tables, so that runs of one byte do not wait for each other's sums. */
     uint32_t parts[4][256];
@@ -13,11 +13,18 @@ void byte_counts_of(const uint8_t *bytes, uint64_t n_bytes, struct byte_counts *
     memset(parts, 0, sizeof parts);
     for (; i + 8 <= n_bytes; i += 8) {
         const uint64_t v = load_u64(bytes + i);
-        for (uint32_t k = 0; k < 8; k++) parts[k % 4][v >> 8 * k & 255]++;
+        parts[0][v & 255]++;
+        parts[1][v >> 8 & 255]++;
+        parts[2][v >> 16 & 255]++;
+        parts[3][v >> 24 & 255]++;
+        parts[0][v >> 32 & 255]++;
+        parts[1][v >> 40 & 255]++;
+        parts[2][v >> 48 & 255]++;
+        parts[3][v >> 56]++;
     }
     for (; i < n_bytes; i++) parts[0][bytes[i]]++;
     for (uint32_t v = 0; v < 256; v++) {
-        counts->n[v] = parts[0][v] + parts[1][v] + parts[2][v] + parts[3][v];
+        counts->n[v] += parts[0][v] + parts[1][v] + parts[2][v] + parts[3][v];
     }
 }
 
@@ -34,7 +41,9 @@ static const uint32_t log2_table[65] = {
 static uint64_t log2_q16(uint64_t v)
 {
     uint32_t whole = 0;
-    while (v >> whole > 1) whole++;
+    for (uint32_t step = 32; step > 0; step /= 2) {
+        if (v >> whole >> step > 0) whole += step;
+    }
     const uint64_t mantissa = v << (63 - whole) << 1; /* without its leading one */
     const uint32_t i = (uint32_t)(mantissa >> 58);
     const uint64_t within = mantissa >> 42 & 0xffff;

@@ -208,15 +208,28 @@ static ingot_status find_order(struct packer *p, const uint8_t *plane, uint64_t 
     return status;
 }
 
+/* Order-0 entropy of a plane in bytes: of all of it, or found on parts of it. */
+static uint64_t plane_entropy(const struct packer *p, const uint8_t *plane, uint64_t n_bytes)
+{
+    enum { N_PARTS = 16, PART_BYTES = 2048 };
+    struct byte_counts counts = {0};
+    if (p->effort->exhaustive || n_bytes <= N_PARTS * PART_BYTES) {
+        byte_counts_add(plane, n_bytes, &counts);
+        return entropy_bytes(&counts);
+    }
+    for (uint64_t i = 0; i < N_PARTS; i++) {
+        byte_counts_add(plane + n_bytes / N_PARTS * i, PART_BYTES, &counts);
+    }
+    return entropy_bytes(&counts) * n_bytes / (N_PARTS * PART_BYTES);
+}
+
 /* Codes one plane in the best of the three ways. */
 static ingot_status pack_plane(struct packer *p, const uint8_t *plane, uint64_t n_bytes,
                                uint8_t *dst, uint64_t *n_packed, ingot_error *error)
 {
-    struct byte_counts counts;
     bool ordered;
     uint64_t n_huffman, n_matched;
-    byte_counts_of(plane, n_bytes, &counts);
-    const uint64_t entropy = entropy_bytes(&counts);
+    const uint64_t entropy = plane_entropy(p, plane, n_bytes);
     const uint64_t n_raw = raw_frame_bytes(n_bytes);
     ingot_status status = find_order(p, plane, n_bytes, entropy, &ordered, error);
     if (status != INGOT_OK) return status;
@@ -288,8 +301,8 @@ static uint64_t estimate(struct packer *p, uint8_t filter, const uint8_t *sample
     uint64_t n = layout.tail_bytes;
     if (!filter_encode(filter, p->kernels, sample, n_bytes, p->planes)) return UINT64_MAX;
     for (uint32_t k = 0; k < layout.n_planes; k++) {
-        struct byte_counts counts;
-        byte_counts_of(p->planes + k * layout.n_elements, layout.n_elements, &counts);
+        struct byte_counts counts = {0};
+        byte_counts_add(p->planes + k * layout.n_elements, layout.n_elements, &counts);
         n += entropy_bytes(&counts);
     }
     return n;
