@@ -20,6 +20,7 @@ struct convert_values {
     const char *target;
     const char *encode;
     const struct choice *compress;
+    uint32_t n_threads;
     struct texts include;
     struct texts exclude;
     bool dry_run;
@@ -233,6 +234,7 @@ static int convert(struct conversion *c, const struct model *model)
         .encode = v->encode,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
         .replace = v->force,
+        .n_threads = v->n_threads,
         .progress = &progress,
         .context = c,
         .tensor_done = tensor_done,
@@ -322,6 +324,8 @@ static const struct option options[] = {
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
      .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
              "with --compress none and upper bounds without"},
+    {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
+     .help = "threads; the default is one per core. What is written does not depend on it"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},
     {"list-encodings", 0, OPTION_FLAG, .alone = true, AT(list_encodings),
      .help = "list the presets of --encode and do nothing else"},

@@ -9,11 +9,13 @@
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "format/pool.h"
 #include "format/reader.h"
 #include "format/rules.h"
 
 struct validate_values {
     const char *against;
+    uint32_t n_threads;
     bool json;
     bool quiet;
 };
@@ -168,9 +170,11 @@ static int check_file(struct validation *v)
     const uint32_t n_tensors = ingot_file_n_tensors(file);
     const uint32_t n_blobs = ingot_file_n_blobs(file);
     const uint64_t n_bytes = ingot_file_bytes(file);
-    const struct validate_report report = {.context = v, .found = found, .progress = checked};
+    struct validate_report report = {.context = v, .found = found, .progress = checked};
     uint64_t n_found = 0;
-    status = ingot_file_validate(file, &report, &n_found, &error);
+    status = ingot_pool_create(v->values->n_threads, NULL, &report.pool, &error);
+    if (status == INGOT_OK) status = ingot_file_validate(file, &report, &n_found, &error);
+    ingot_pool_close(report.pool);
     progress_bar_erase(&v->bar);
     ingot_file_close(file);
     if (status != INGOT_OK) return report_error(v->path, &error);
@@ -240,6 +244,8 @@ static const struct option options[] = {
     {"against", 0, OPTION_TEXT, AT(against), .value_name = "SRC",
      .help = "compare every tensor with that of SRC, a model in any supported format: bit for bit "
              "where it is held raw, else by the measured error"},
+    {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
+     .help = "threads; the default is one per core. What is found does not depend on it"},
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print violations only"},
     {0},

@@ -74,8 +74,8 @@ struct restore_result {
     uint64_t n_bytes;
 };
 ingot_status restore_model(const ingot_file *file, const char *target, bool replace,
-                           const struct progress *progress, struct restore_result *result,
-                           ingot_error *error);
+                           uint32_t n_threads, const struct progress *progress,
+                           struct restore_result *result, ingot_error *error);
 
 /* Compares tensor a of one model with tensor b of another, row by row. INGOT_REFUSED when their
  * shapes differ. */

@@ -229,7 +229,7 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
         source_put_file(out, &file);
         status = rewrite_segments(&w, blob.walk, out, error);
         if (status == INGOT_OK) {
-            status = source_file_bytes(m->file, &blob.walk, &file, &sink, error);
+            status = source_file_bytes(m->file, &blob.walk, &file, NULL, &sink, error);
         }
     }
     if (status == INGOT_END) status = hash_parts(&w, error);

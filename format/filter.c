@@ -198,7 +198,6 @@ static const struct filter filters[N_FILTERS] = {
     [FILTER_BYTES_8] = {.element_bytes = 8},
     [FILTER_FLOAT_2] = {.element_bytes = 2, .rotate = true},
     [FILTER_FLOAT_4] = {.element_bytes = 4, .rotate = true},
-    [FILTER_FLOAT_8] = {.element_bytes = 8, .rotate = true},
     [FILTER_TRITS] = {.encode = trits_encode,
                       .decode = trits_decode,
                       .output_bytes = trits_output_bytes},

@@ -15,8 +15,7 @@ enum chunk_filter {
     FILTER_BYTES_8 = 3,
     FILTER_FLOAT_2 = 4,
     FILTER_FLOAT_4 = 5,
-    FILTER_FLOAT_8 = 6,
-    FILTER_TRITS = 7,
+    FILTER_TRITS = 6,
     N_FILTERS
 };
 enum { FILTER_MAX_PLANES = 8 };

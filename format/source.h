@@ -51,14 +51,16 @@ ingot_status source_next_segment(struct source_walk *walk, struct source_segment
 
 /* Gives the bytes of a source file whose segments are next in the walk to `put`, in order, after
  * checking that each segment names something there is [R-720], and that length and hash are right
- * [R-722, R-723]: when it fails, what was put is not to be used. */
+ * [R-722, R-723]: when it fails, what was put is not to be used. The pool, which may be NULL, reads
+ * ahead; `put` is called on the calling thread. */
+struct ingot_pool;
 struct byte_sink {
     void *context;
     ingot_status (*put)(void *context, const void *bytes, uint64_t n_bytes, ingot_error *error);
 };
 ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
-                               const struct source_file *source, const struct byte_sink *sink,
-                               ingot_error *error);
+                               const struct source_file *source, struct ingot_pool *pool,
+                               const struct byte_sink *sink, ingot_error *error);
 
 /* Whether a name is a safe path [8]. */
 bool safe_path(const char *name, size_t name_bytes);

@@ -4,6 +4,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "format/file.h"
+#include "format/ordered.h"
 #include "format/rules.h"
 #include "format/source.h"
 
@@ -13,8 +14,8 @@ struct rebuild {
     const ingot_file *file;
     const struct source_file *source;
     const struct byte_sink *sink;
+    struct ingot_pool *pool;
     XXH3_state_t *hash;
-    uint8_t *piece;
     uint64_t done_bytes;
     ingot_error *error;
 };
@@ -36,19 +37,70 @@ static ingot_status put_literal(struct rebuild *r, const struct source_segment *
     return put(r, s->literal.data, s->literal.n_bytes);
 }
 
-/* Reads n_total bytes in pieces through `read` and puts them. */
 typedef ingot_status reader_function(const ingot_file *file, uint32_t index, uint64_t offset,
                                      uint64_t n_bytes, void *dst, ingot_error *error);
 
-static ingot_status put_pieces(struct rebuild *r, reader_function *read, uint32_t index,
-                               uint64_t n_total)
+/* A piece on its way: read on any thread, put in order. */
+struct piece {
+    ingot_status status;
+    ingot_error why;
+    uint8_t *bytes;
+};
+
+struct pieces {
+    struct rebuild *r;
+    reader_function *read;
+    uint32_t index;
+    uint64_t n_total;
+    uint64_t piece_bytes;
+    struct piece *slots;
+};
+
+static uint64_t piece_bytes_at(const struct pieces *p, uint64_t i)
 {
+    return min_u64(p->piece_bytes, p->n_total - i * p->piece_bytes);
+}
+
+static void make_piece(void *context, uint64_t i, uint32_t slot)
+{
+    const struct pieces *p = context;
+    struct piece *piece = &p->slots[slot];
+    piece->status = p->read(p->r->file, p->index, i * p->piece_bytes, piece_bytes_at(p, i),
+                            piece->bytes, &piece->why);
+}
+
+static ingot_status take_piece(void *context, uint64_t i, uint32_t slot)
+{
+    const struct pieces *p = context;
+    const struct piece *piece = &p->slots[slot];
+    if (piece->status == INGOT_OK) return put(p->r, piece->bytes, piece_bytes_at(p, i));
+    if (p->r->error) *p->r->error = piece->why;
+    return piece->status;
+}
+
+/* Reads n_total bytes in pieces of piece_bytes, which should be whole chunks, and puts them. */
+static ingot_status put_pieces(struct rebuild *r, reader_function *read, uint32_t index,
+                               uint64_t n_total, uint64_t piece_bytes)
+{
+    const ingot_allocator *allocator = r->file->allocator;
+    struct pieces p = {r, read, index, n_total, min_u64(piece_bytes, n_total), NULL};
     ingot_status status = INGOT_OK;
-    for (uint64_t done = 0; done < n_total && status == INGOT_OK; done += PIECE_BYTES) {
-        const uint64_t n = min_u64(PIECE_BYTES, n_total - done);
-        status = read(r->file, index, done, n, r->piece, r->error);
-        if (status == INGOT_OK) status = put(r, r->piece, n);
+    if (n_total == 0) return INGOT_OK;
+    const uint64_t n_pieces = ceil_div(n_total, p.piece_bytes);
+    const uint32_t n_slots =
+        (uint32_t)min_u64(ordered_slots(r->pool, p.piece_bytes), max_u64(1, n_pieces / 2 * 2));
+    const struct ordered_job job = {&p, n_pieces, n_slots, make_piece, take_piece};
+    uint8_t *bytes = ingot_allocate(allocator, n_slots * p.piece_bytes);
+    p.slots = ingot_allocate_zeroed(allocator, n_slots, sizeof *p.slots);
+    if (bytes == NULL || p.slots == NULL) {
+        status = ingot_fail_memory(r->error, n_slots * p.piece_bytes, "source file");
+        goto done;
     }
+    for (uint32_t i = 0; i < n_slots; i++) p.slots[i].bytes = bytes + i * p.piece_bytes;
+    status = ordered_run(r->pool, &job);
+done:
+    ingot_release(allocator, p.slots);
+    ingot_release(allocator, bytes);
     return status;
 }
 
@@ -69,7 +121,8 @@ static ingot_status put_tensor(struct rebuild *r, const struct source_segment *s
                                "tensor %u is not held raw", s->index);
     }
     const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
-    return put_pieces(r, ingot_file_read_raw, s->index, n);
+    return put_pieces(r, ingot_file_read_raw, s->index, n,
+                      ingot_file_raw_step(r->file, s->index, PIECE_BYTES));
 }
 
 static ingot_status put_attachment(struct rebuild *r, const struct source_segment *s)
@@ -80,7 +133,7 @@ static ingot_status put_attachment(struct rebuild *r, const struct source_segmen
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.attachment", "%u",
                                s->index);
     }
-    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes);
+    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes, PIECE_BYTES);
 }
 
 static ingot_status check_end(const struct rebuild *r)
@@ -101,21 +154,17 @@ static ingot_status check_end(const struct rebuild *r)
 }
 
 ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
-                               const struct source_file *source, const struct byte_sink *sink,
-                               ingot_error *error)
+                               const struct source_file *source, struct ingot_pool *pool,
+                               const struct byte_sink *sink, ingot_error *error)
 {
     static ingot_status (*const kinds[])(struct rebuild *, const struct source_segment *) = {
         [SEGMENT_LITERAL] = put_literal,
         [SEGMENT_TENSOR] = put_tensor,
         [SEGMENT_ATTACHMENT] = put_attachment,
     };
-    struct rebuild r = {file, source, sink, XXH3_createState(), NULL, 0, error};
+    struct rebuild r = {file, source, sink, pool, XXH3_createState(), 0, error};
     ingot_status status = INGOT_OK;
-    r.piece = ingot_allocate(file->allocator, PIECE_BYTES);
-    if (r.hash == NULL || r.piece == NULL) {
-        status = ingot_fail_memory(error, PIECE_BYTES, "source file");
-        goto done;
-    }
+    if (r.hash == NULL) return ingot_fail_memory(error, 0, "hash state");
     XXH3_128bits_reset(r.hash);
     while (status == INGOT_OK) {
         struct source_segment segment;
@@ -123,8 +172,6 @@ ingot_status source_file_bytes(const ingot_file *file, struct source_walk *walk,
         if (status == INGOT_OK) status = kinds[segment.kind](&r, &segment);
     }
     if (status == INGOT_END) status = check_end(&r);
-done:
-    ingot_release(file->allocator, r.piece);
     XXH3_freeState(r.hash);
     return status;
 }

@@ -364,11 +364,11 @@ static void test_source_bytes(void **state)
     assert_int_equal(source_open(span, &walk, &error), INGOT_OK);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_OK);
     assert_memory_equal(source.name, "empty.bin", 9);
-    assert_int_equal(source_file_bytes(file, &walk, &source, &sink, &error), INGOT_OK);
+    assert_int_equal(source_file_bytes(file, &walk, &source, NULL, &sink, &error), INGOT_OK);
     assert_int_equal(found.n_bytes, 0);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_OK);
     assert_int_equal(source.n_bytes, whole.n_bytes);
-    assert_int_equal(source_file_bytes(file, &walk, &source, &sink, &error), INGOT_OK);
+    assert_int_equal(source_file_bytes(file, &walk, &source, NULL, &sink, &error), INGOT_OK);
     assert_int_equal(found.n_bytes, whole.n_bytes);
     assert_memory_equal(found.data, whole.data, whole.n_bytes);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_END);

@@ -108,8 +108,8 @@ FLOATS = {3: (1, 5, 10, 15, "ieee"), 4: (1, 8, 7, 127, "ieee"), 5: (1, 5, 2, 15,
 
 
 # Filters that split elements (4.4): width in bytes, whether they are rotated. Then the other one.
-FILTERS = {1: (2, False), 2: (4, False), 3: (8, False), 4: (2, True), 5: (4, True), 6: (8, True)}
-TRITS = 7
+FILTERS = {1: (2, False), 2: (4, False), 3: (8, False), 4: (2, True), 5: (4, True)}
+TRITS = 6
 
 
 # ---------------------------------------------------------------------------------------------

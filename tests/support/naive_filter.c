@@ -47,8 +47,8 @@ static void naive_trits(const uint8_t *raw, uint64_t n_bytes, struct byte_buffer
 
 void naive_filter(uint8_t filter, const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out)
 {
-    static const uint32_t widths[] = {0, 2, 4, 8, 2, 4, 8};
-    if (filter == 7) {
+    static const uint32_t widths[] = {0, 2, 4, 8, 2, 4};
+    if (filter == 6) {
         naive_trits(raw, n_bytes, out);
     } else {
         naive_split(widths[filter], filter >= 4, raw, n_bytes, out);

@@ -187,7 +187,7 @@ static void frame_of_raw_length(struct draft *d)
     uint8_t packed[100];
     specimen_begin(d);
     const size_t n = pack(packed, 100);
-    const uint32_t s = draft_filtered_stream(d, zeros, sizeof zeros, 1, 7, packed, (uint32_t)n);
+    const uint32_t s = draft_filtered_stream(d, zeros, sizeof zeros, 1, 6, packed, (uint32_t)n);
     draft_blob(d, INGOT_BLOB_ATTACHMENT, "packed", s);
     draft_seal(d);
 }
@@ -246,7 +246,7 @@ static void attach_trits(struct draft *d, uint64_t n_raw, const uint8_t *trits, 
     static const uint8_t raw[16];
     specimen_begin(d);
     draft_blob(d, INGOT_BLOB_ATTACHMENT, "trits",
-               draft_filtered_stream(d, raw, n_raw, 0, 7, trits, n_trits));
+               draft_filtered_stream(d, raw, n_raw, 0, 6, trits, n_trits));
     draft_seal(d);
 }
 

@@ -309,11 +309,11 @@ static void add_filtered_tensor(struct draft *d, uint32_t number, const uint8_t 
 
 static void add_filtered(struct draft *d)
 {
-    static const uint8_t widths[] = {0, 2, 4, 8, 2, 4, 8};
+    static const uint8_t widths[] = {0, 2, 4, 8, 2, 4};
     struct random random = {7};
     uint8_t raw[FILTERED], packed[2 * FILTERED];
     struct byte_buffer filtered = {0};
-    for (uint8_t filter = 1; filter < 7; filter++) {
+    for (uint8_t filter = 1; filter < 6; filter++) {
         const uint32_t w = widths[filter];
         /* High bytes that vary little, and low ones that vary much. */
         for (uint32_t i = 0; i < FILTERED; i++) {
@@ -330,13 +330,13 @@ static void add_filtered(struct draft *d)
         raw[i] = (uint8_t)(v % 3 | v / 3 % 3 << 2 | v / 9 % 3 << 4 | v / 27 % 3 << 6);
     }
     filtered.n_bytes = 0;
-    naive_filter(7, raw, FILTERED, &filtered);
-    add_filtered_tensor(d, STREAM_TRITS, raw, 0, 7, filtered.data, filtered.n_bytes);
+    naive_filter(6, raw, FILTERED, &filtered);
+    add_filtered_tensor(d, STREAM_TRITS, raw, 0, 6, filtered.data, filtered.n_bytes);
     for (uint32_t i = 0; i < FILTERED; i++) raw[i] = i % 50 ? 0x10 : 0x82;
     filtered.n_bytes = 0;
-    naive_filter(7, raw, FILTERED, &filtered);
+    naive_filter(6, raw, FILTERED, &filtered);
     const uint32_t n = pack_parts(&filtered, 1, packed, sizeof packed);
-    add_filtered_tensor(d, STREAM_PACKED_TRITS, raw, 1, 7, packed, n);
+    add_filtered_tensor(d, STREAM_PACKED_TRITS, raw, 1, 6, packed, n);
     buffer_release(&filtered);
 }
 

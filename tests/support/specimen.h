@@ -70,8 +70,8 @@ enum specimen_stream {
     STREAM_RESCALE_1,
     STREAM_EMPTY,
     STREAM_PACKED,   /* one zstd frame */
-    STREAM_FILTERED, /* one frame a plane, filters 1 to 6, then the last as it is */
-    STREAM_TRITS = STREAM_FILTERED + 6,
+    STREAM_FILTERED, /* one frame a plane, filters 1 to 5, then the last as it is */
+    STREAM_TRITS = STREAM_FILTERED + 5,
     STREAM_PACKED_TRITS, /* the same filter under zstd */
     STREAM_METADATA,
     STREAM_SOURCE,
@@ -101,7 +101,7 @@ enum specimen_tensor {
     TENSOR_EMPTY,
     TENSOR_PACKED,
     TENSOR_FILTERED,
-    TENSOR_LAST_FILTERED = TENSOR_FILTERED + 7,
+    TENSOR_LAST_FILTERED = TENSOR_FILTERED + 6,
     N_SPECIMEN_TENSORS
 };
 enum specimen_term {
@@ -128,7 +128,7 @@ enum specimen_term {
     TERM_AT_EMPTY,
     TERM_AT_PACKED,
     TERM_AT_FILTERED,
-    TERM_AT_LAST_FILTERED = TERM_AT_FILTERED + 7,
+    TERM_AT_LAST_FILTERED = TERM_AT_FILTERED + 6,
     N_SPECIMEN_TERMS
 };
 enum specimen_blob {
