@@ -91,7 +91,7 @@ ingot_status packer_create(ingot_compression compression, const ingot_allocator 
     p->compression = compression;
     p->kernels = filter_kernels_best();
     const int levels[N_CODERS] = {
-        [CODER_HUFFMAN] = ZSTD_minCLevel(), [CODER_FAST] = 1, [CODER_BEST] = 19};
+        [CODER_HUFFMAN] = ZSTD_minCLevel(), [CODER_FAST] = 3, [CODER_BEST] = 19};
     ingot_status status = INGOT_OK;
     for (uint32_t i = 0; i < N_CODERS && status == INGOT_OK; i++) {
         status = make_coder(levels[i], &p->coders[i], error);
@@ -188,26 +188,6 @@ static ingot_status code(struct packer *p, enum coder coder, const uint8_t *byte
     return INGOT_OK;
 }
 
-/* Whether looking for matches is worth the time, seen on a sample from the middle; where every
- * gain counts, also on the whole, since what repeats may be far apart. */
-static ingot_status find_order(struct packer *p, const uint8_t *plane, uint64_t n_bytes,
-                               uint64_t entropy, bool *ordered, ingot_error *error)
-{
-    const uint64_t n = min_u64(p->effort->sample_bytes, n_bytes);
-    const uint8_t *sample = plane + (n_bytes - n) / 2;
-    uint64_t n_huffman, n_matched;
-    ingot_status status = code(p, CODER_HUFFMAN, sample, n, p->matched, &n_huffman, error);
-    if (status == INGOT_OK) {
-        status = code(p, p->effort->coder, sample, n, p->matched, &n_matched, error);
-    }
-    if (status != INGOT_OK) return status;
-    *ordered = n_matched + n_huffman * p->effort->least_gain / 1000 < n_huffman;
-    if (*ordered || !p->effort->exhaustive) return INGOT_OK;
-    status = code(p, CODER_FAST, plane, n_bytes, p->matched, &n_matched, error);
-    *ordered = n_matched < entropy;
-    return status;
-}
-
 /* Order-0 entropy of a plane in bytes: of all of it, or found on parts of it. */
 static uint64_t plane_entropy(const struct packer *p, const uint8_t *plane, uint64_t n_bytes)
 {
@@ -223,25 +203,58 @@ static uint64_t plane_entropy(const struct packer *p, const uint8_t *plane, uint
     return entropy_bytes(&counts) * n_bytes / (N_PARTS * PART_BYTES);
 }
 
-/* Codes one plane in the best of the three ways. */
-static ingot_status pack_plane(struct packer *p, const uint8_t *plane, uint64_t n_bytes,
-                               uint8_t *dst, uint64_t *n_packed, ingot_error *error)
+/* What is known of a plane before it is coded. */
+struct plane {
+    const uint8_t *bytes;
+    uint64_t n_bytes;
+    uint64_t entropy; /* of order 0, in bytes */
+    bool ordered;     /* looking for matches is worth the time */
+};
+
+/* Less than 1/64 is what zstd's Huffman stage takes for no gain. */
+static bool huffman_gains(const struct plane *plane)
 {
-    bool ordered;
+    return plane->entropy < plane->n_bytes - plane->n_bytes / 64;
+}
+
+/* Looks for matches in a sample from the middle; where every gain counts, also in the whole, since
+ * what repeats may be far apart. A plane without gain otherwise gets a larger sample: there zstd
+ * passes quickly over what it cannot use. */
+static ingot_status find_order(struct packer *p, struct plane *plane, ingot_error *error)
+{
+    const uint64_t factor = huffman_gains(plane) ? 1 : 8;
+    const uint64_t n = min_u64(p->effort->sample_bytes * factor, plane->n_bytes);
+    const uint8_t *sample = plane->bytes + (plane->n_bytes - n) / 2;
     uint64_t n_huffman, n_matched;
-    const uint64_t entropy = plane_entropy(p, plane, n_bytes);
-    const uint64_t n_raw = raw_frame_bytes(n_bytes);
-    ingot_status status = find_order(p, plane, n_bytes, entropy, &ordered, error);
+    ingot_status status = code(p, CODER_HUFFMAN, sample, n, p->matched, &n_huffman, error);
+    if (status == INGOT_OK) {
+        status = code(p, p->effort->coder, sample, n, p->matched, &n_matched, error);
+    }
     if (status != INGOT_OK) return status;
-    n_huffman = n_matched = UINT64_MAX;
-    if (ordered) status = code(p, p->effort->coder, plane, n_bytes, p->matched, &n_matched, error);
-    /* Less than 1/64 is what zstd's Huffman stage takes for no gain. */
-    if (status == INGOT_OK && entropy < n_bytes - n_bytes / 64 && entropy < n_matched) {
-        status = code(p, CODER_HUFFMAN, plane, n_bytes, dst, &n_huffman, error);
+    plane->ordered = n_matched + n_huffman * p->effort->least_gain / 1000 < n_huffman;
+    if (plane->ordered || !p->effort->exhaustive) return INGOT_OK;
+    status = code(p, CODER_FAST, plane->bytes, plane->n_bytes, p->matched, &n_matched, error);
+    plane->ordered = n_matched < plane->entropy;
+    return status;
+}
+
+/* Codes one plane in the best of the three ways. */
+static ingot_status pack_plane(struct packer *p, const struct plane *plane, uint8_t *dst,
+                               uint64_t *n_packed, ingot_error *error)
+{
+    const uint64_t n_raw = raw_frame_bytes(plane->n_bytes);
+    uint64_t n_huffman = UINT64_MAX, n_matched = UINT64_MAX;
+    ingot_status status = INGOT_OK;
+    if (plane->ordered) {
+        status =
+            code(p, p->effort->coder, plane->bytes, plane->n_bytes, p->matched, &n_matched, error);
+    }
+    if (status == INGOT_OK && huffman_gains(plane) && plane->entropy < n_matched) {
+        status = code(p, CODER_HUFFMAN, plane->bytes, plane->n_bytes, dst, &n_huffman, error);
     }
     if (status != INGOT_OK) return status;
     if (n_raw <= n_huffman && n_raw <= n_matched) {
-        *n_packed = put_raw_frame(plane, n_bytes, dst);
+        *n_packed = put_raw_frame(plane->bytes, plane->n_bytes, dst);
     } else if (n_matched < n_huffman) {
         memcpy(dst, p->matched, (size_t)n_matched);
         *n_packed = n_matched;
@@ -252,6 +265,31 @@ static ingot_status pack_plane(struct packer *p, const uint8_t *plane, uint64_t 
 }
 
 /* ---- a chunk with a given filter ---- */
+
+/* The planes of a filtered chunk that are not empty, and what is known of them. */
+static ingot_status look_at_planes(struct packer *p, const uint8_t *filtered,
+                                   const struct filter_layout *layout,
+                                   struct plane planes[FILTER_MAX_PLANES], uint32_t *n_planes,
+                                   ingot_error *error)
+{
+    bool any = false;
+    *n_planes = 0;
+    for (uint32_t k = 0; k < layout->n_planes; k++) {
+        /* What is left over goes with the last plane. */
+        const bool last = k + 1 == layout->n_planes;
+        struct plane plane = {.bytes = filtered + k * layout->n_elements,
+                              .n_bytes = layout->n_elements + (last ? layout->tail_bytes : 0)};
+        if (plane.n_bytes == 0) continue;
+        plane.entropy = plane_entropy(p, plane.bytes, plane.n_bytes);
+        const ingot_status status = find_order(p, &plane, error);
+        if (status != INGOT_OK) return status;
+        any = any || plane.ordered;
+        planes[(*n_planes)++] = plane;
+    }
+    /* Where one plane repeats, so may the others: all are tried. */
+    for (uint32_t k = 0; k < *n_planes; k++) planes[k].ordered = any;
+    return INGOT_OK;
+}
 
 static bool worth(const struct packer *p, uint64_t n_packed, uint64_t n_bytes)
 {
@@ -264,23 +302,21 @@ static ingot_status pack_with(struct packer *p, uint8_t filter, const uint8_t *r
                               ingot_error *error)
 {
     const struct filter_layout layout = filter_layout(filter, n_bytes);
-    const uint8_t *plane = filter == FILTER_NONE ? raw : p->planes;
+    const uint8_t *filtered = filter == FILTER_NONE ? raw : p->planes;
+    struct plane planes[FILTER_MAX_PLANES];
+    uint32_t n_planes;
     struct packing made = {CODEC_ZSTD, filter, 0};
     *packing = (struct packing){CODEC_STORED, FILTER_NONE, 0};
     if (filter != FILTER_NONE && !filter_encode(filter, p->kernels, raw, n_bytes, p->planes)) {
         return INGOT_OK;
     }
-    for (uint32_t k = 0; k < layout.n_planes; k++) {
-        /* What is left over goes with the last plane. */
-        const bool last = k + 1 == layout.n_planes;
-        const uint64_t n = layout.n_elements + (last ? layout.tail_bytes : 0);
+    ingot_status status = look_at_planes(p, filtered, &layout, planes, &n_planes, error);
+    for (uint32_t k = 0; k < n_planes && status == INGOT_OK; k++) {
         uint64_t n_plane = 0;
-        if (n == 0) continue;
-        const ingot_status status = pack_plane(p, plane, n, dst + made.n_bytes, &n_plane, error);
-        if (status != INGOT_OK) return status;
+        status = pack_plane(p, &planes[k], dst + made.n_bytes, &n_plane, error);
         made.n_bytes += n_plane;
-        plane += n;
     }
+    if (status != INGOT_OK) return status;
     const uint64_t n_filtered = filter_output_bytes(filter, n_bytes);
     if (n_filtered < n_bytes && n_filtered <= made.n_bytes + made.n_bytes / 64) {
         memcpy(dst, p->planes, (size_t)n_filtered);
