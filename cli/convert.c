@@ -24,6 +24,7 @@ struct convert_values {
     const char *imatrix;
     bool fast;
     const struct choice *compress;
+    uint32_t n_threads;
     struct texts include;
     struct texts exclude;
     struct texts assume;
@@ -316,6 +317,7 @@ static int convert(struct conversion *c, const struct model *model)
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
         .replace = v->force,
         .allocator = c->memory,
+        .n_threads = v->n_threads,
         .progress = &progress,
         .context = c,
         .tensor_done = tensor_done,
@@ -435,6 +437,8 @@ static const struct option options[] = {
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
      .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
              "with --compress none and upper bounds without"},
+    {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
+     .help = "threads; the default is one per core. What is written does not depend on it"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},
     {"list-encodings", 0, OPTION_FLAG, .alone = true, AT(list_encodings),
      .help = "list the presets of --encode and do nothing else"},

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "cli/report.h"
+#include "convert/gguf_types.h"
+#include "format/block_tensor.h"
 #include "format/bytes.h"
 
 enum { RAW_STEP_BYTES = 1 << 20 };
@@ -72,6 +74,65 @@ static ingot_status compare_bits(const struct comparison *c, const struct pair *
     return INGOT_OK;
 }
 
+/* Whether a container holds, as streams, blocks of the type that a tensor of another model has. */
+static bool holds_blocks(const struct model *model, const struct model_tensor *tensor,
+                         const struct model_tensor *foreign, struct block_tensor *blocks)
+{
+    static const char ggml[] = "ggml:";
+    const size_t n_prefix = sizeof ggml - 1;
+    const ingot_file *file = model_container(model);
+    const char *name = foreign->foreign.name;
+    if (file == NULL || name == NULL || tensor->foreign.name || tensor->raw ||
+        strncmp(name, ggml, n_prefix) != 0 || !shapes_match(tensor, foreign)) {
+        return false;
+    }
+    const struct gguf_type *type = gguf_type_named(name + n_prefix, strlen(name) - n_prefix);
+    return type && block_tensor_open(file, tensor->number, type->id, blocks, NULL) == INGOT_OK &&
+           blocks->n_rows * blocks->n_blocks * blocks->layout->n_bytes == foreign->foreign.n_bytes;
+}
+
+static ingot_status compare_blocks(const struct comparison *c, const struct block_tensor *blocks,
+                                   const struct model *foreign, uint32_t index, bool *same,
+                                   ingot_error *error)
+{
+    const uint64_t n_blocks = blocks->n_rows * blocks->n_blocks;
+    const uint64_t block_bytes = blocks->layout->n_bytes;
+    const uint64_t n_step = RAW_STEP_BYTES / block_bytes;
+    *same = true;
+    for (uint64_t k = 0; k < n_blocks && *same; k += n_step) {
+        const uint64_t n = min_u64(n_step, n_blocks - k);
+        ingot_status status = block_tensor_read(blocks, k, n, c->bytes_a, error);
+        if (status == INGOT_OK) {
+            status = model_read_foreign(foreign, index, k * block_bytes, n * block_bytes,
+                                        c->bytes_b, error);
+        }
+        if (status != INGOT_OK) return status;
+        *same = memcmp(c->bytes_a, c->bytes_b, (size_t)(n * block_bytes)) == 0;
+    }
+    return INGOT_OK;
+}
+
+/* Compares bits where that can be done. */
+static ingot_status compare_held(const struct comparison *c, const struct model_tensor *a,
+                                 const struct model_tensor *b, struct pair *pair, bool *same,
+                                 ingot_error *error)
+{
+    struct block_tensor blocks;
+    uint64_t n_bytes = 0;
+    read_bits *const read = bits_reader(a, b, &n_bytes);
+    pair->both_raw = read != NULL;
+    if (read) return compare_bits(c, pair, read, n_bytes, same, error);
+    if (holds_blocks(c->a, a, b, &blocks)) {
+        pair->same_blocks = true;
+        return compare_blocks(c, &blocks, c->b, pair->b, same, error);
+    }
+    if (holds_blocks(c->b, b, a, &blocks)) {
+        pair->same_blocks = true;
+        return compare_blocks(c, &blocks, c->a, pair->a, same, error);
+    }
+    return INGOT_OK;
+}
+
 /* Sets verdict, error and why. Fails only when the system does. */
 static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_error *error)
 {
@@ -80,14 +141,10 @@ static ingot_status compare_pair(struct comparison *c, struct pair *pair, ingot_
     model_tensor(c->a, pair->a, &a);
     model_tensor(c->b, pair->b, &b);
     c->tensor_weights = a.n_rows * a.n_cols;
-    uint64_t n_bytes = 0;
-    read_bits *const read = bits_reader(&a, &b, &n_bytes);
-    pair->both_raw = read != NULL;
     pair->reshaped = shapes_match(&a, &b) && !shapes_equal(&a, &b);
     ingot_error why = {0};
-    ingot_status status = INGOT_OK;
     bool same_bits = false;
-    if (read) status = compare_bits(c, pair, read, n_bytes, &same_bits, &why);
+    ingot_status status = compare_held(c, &a, &b, pair, &same_bits, &why);
     if (status == INGOT_OK && !same_bits) {
         const struct progress progress = {.context = c, .report = report_within};
         status = compare_tensors(c->a, pair->a, c->b, pair->b, &progress, &pair->error, &why);

@@ -22,6 +22,7 @@ enum pair_verdict {
 struct pair {
     enum pair_verdict verdict;
     bool both_raw;    /* bits could be compared */
+    bool same_blocks; /* one holds the other's foreign blocks as streams */
     bool reshaped;    /* the shapes are equal but for dimensions of 1 */
     const char *name; /* in A, or in B when it is only there */
     uint32_t name_bytes;

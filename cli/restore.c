@@ -10,6 +10,7 @@
 
 struct restore_values {
     const char *target;
+    uint32_t n_threads;
     bool force;
     bool json;
     bool quiet;
@@ -48,7 +49,7 @@ static int run(const void *values, struct operands operands)
     ingot_error error = {0};
     ingot_status status = ingot_file_open(path, NULL, &file, &error);
     if (status == INGOT_OK) {
-        status = restore_model(file, v->target, v->force, &progress, &result, &error);
+        status = restore_model(file, v->target, v->force, v->n_threads, &progress, &result, &error);
     }
     progress_bar_erase(&bar);
     ingot_file_close(file);
@@ -68,6 +69,8 @@ static const struct option options[] = {
      .help = "the folder to write the files into (made, or empty); the file itself when the source "
              "was a single file; an archive when DST ends in .zip, .tar, .tar.gz or .tar.zst"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace files that exist"},
+    {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
+     .help = "threads; the default is one per core. What is written does not depend on it"},
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print nothing but errors"},
     {0},

@@ -10,12 +10,14 @@
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "format/pool.h"
 #include "format/reader.h"
 #include "format/rules.h"
 
 struct validate_values {
     const char *against;
     struct texts assume;
+    uint32_t n_threads;
     bool json;
     bool quiet;
 };
@@ -106,7 +108,8 @@ struct against_context {
 static void visit(void *context, const struct pair *pair)
 {
     struct against_context *a = context;
-    const bool changed_bits = pair->both_raw && pair->verdict == PAIR_DIFFERENT;
+    const bool changed_bits =
+        (pair->both_raw || pair->same_blocks) && pair->verdict == PAIR_DIFFERENT;
     const bool deviates = changed_bits || pair->reshaped || pair->verdict == PAIR_REFUSED ||
                           pair->verdict == PAIR_ONLY_A;
     a->v->n_deviating += deviates;
@@ -172,9 +175,11 @@ static int check_file(struct validation *v)
     const uint32_t n_tensors = ingot_file_n_tensors(file);
     const uint32_t n_blobs = ingot_file_n_blobs(file);
     const uint64_t n_bytes = ingot_file_bytes(file);
-    const struct validate_report report = {.context = v, .found = found, .progress = checked};
+    struct validate_report report = {.context = v, .found = found, .progress = checked};
     uint64_t n_found = 0;
-    status = ingot_file_validate(file, &report, &n_found, &error);
+    status = ingot_pool_create(v->values->n_threads, NULL, &report.pool, &error);
+    if (status == INGOT_OK) status = ingot_file_validate(file, &report, &n_found, &error);
+    ingot_pool_close(report.pool);
     progress_bar_erase(&v->bar);
     ingot_file_close(file);
     if (status != INGOT_OK) return report_error(v->path, &error);
@@ -246,6 +251,8 @@ static const struct option options[] = {
      .help = "compare every tensor with that of SRC, a model in any supported format: bit for bit "
              "where it is held raw, else by the measured error"},
     ASSUME_OPTION(offsetof(struct validate_values, assume)),
+    {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
+     .help = "threads; the default is one per core. What is found does not depend on it"},
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the result as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print violations only"},
     {0},

@@ -86,8 +86,8 @@ struct restore_result {
     uint64_t n_bytes;
 };
 ingot_status restore_model(const ingot_file *file, const char *target, bool replace,
-                           const struct progress *progress, struct restore_result *result,
-                           ingot_error *error);
+                           uint32_t n_threads, const struct progress *progress,
+                           struct restore_result *result, ingot_error *error);
 
 /* Whether shapes are equal when dimensions of 1 are not counted: some formats drop them. */
 bool shapes_match(const struct model_tensor *a, const struct model_tensor *b);

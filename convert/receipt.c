@@ -11,6 +11,7 @@
 #include "convert/json_text.h"
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/packer.h"
 
 /* Digits of measured numbers: more would say more than the measurement does. */
 enum { REAL_DIGITS = 9 };
@@ -193,6 +194,9 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     if (options->fast) put(r, recipe, "fast", json_true());
     put(r, recipe, "compress", json_string(compressions[options->compression]));
     put(r, r->head, "ingot", json_string(INGOT_VERSION));
+    if (options->compression != INGOT_COMPRESS_NONE) {
+        put(r, r->head, "zstd", json_string(packer_library_version()));
+    }
     put(r, r->head, "recipe", recipe);
     buffer_append(&r->earlier, earlier.data, earlier.n_bytes);
     r->failed |= r->earlier.failed;

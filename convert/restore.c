@@ -12,11 +12,13 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "format/output.h"
+#include "format/pool.h"
 #include "format/reader.h"
 
 struct restoring {
     const ingot_file *file;
     bool replace;
+    struct ingot_pool *pool;
     const struct progress *progress;
     struct source_blob blob;
     struct output *output;
@@ -199,15 +201,16 @@ static bool is_folder(const char *target)
 }
 
 ingot_status restore_model(const ingot_file *file, const char *target, bool replace,
-                           const struct progress *progress, struct restore_result *result,
-                           ingot_error *error)
+                           uint32_t n_threads, const struct progress *progress,
+                           struct restore_result *result, ingot_error *error)
 {
     struct restoring r = {.file = file, .replace = replace, .progress = progress, .error = error};
     if (ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0) == INGOT_NONE) {
         return explain(file, error);
     }
-    ingot_status status = source_blob_open(file, NULL, &r.blob, error);
-    if (status != INGOT_OK) return status;
+    ingot_status status = ingot_pool_create(n_threads, NULL, &r.pool, error);
+    if (status == INGOT_OK) status = source_blob_open(file, r.pool, NULL, &r.blob, error);
+    if (status != INGOT_OK) goto done;
     if (!is_folder(target) && bundle_is_named(target)) {
         status = restore_archive(&r, target);
     } else if (r.blob.n_files != 1 || is_folder(target)) {
@@ -216,6 +219,8 @@ ingot_status restore_model(const ingot_file *file, const char *target, bool repl
         status = restore_single(&r, target);
     }
     if (status == INGOT_OK) *result = (struct restore_result){r.blob.n_files, r.done_bytes};
+done:
     source_blob_close(&r.blob);
+    ingot_pool_close(r.pool);
     return status;
 }

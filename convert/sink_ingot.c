@@ -17,7 +17,7 @@
 struct ingot_sink {
     struct conversion *c;
     ingot_writer *writer;
-    struct ingot_pool *pool; /* when anything is encoded */
+    struct ingot_pool *pool;
     struct receipt *receipt;
     XXH3_state_t *hash;
     uint32_t *attachment_blobs;
@@ -306,7 +306,7 @@ static ingot_status begin(struct ingot_sink *s)
         return ingot_fail_memory(s->error, n_tensors * 33 + n_attachments * 36, "hashes");
     }
     const ingot_status status = begin_receipt(s);
-    if (status != INGOT_OK || s->c->encoding == NULL) return status;
+    if (status != INGOT_OK) return status;
     return ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
 }
 
@@ -316,6 +316,7 @@ static ingot_status write_all(struct ingot_sink *s)
     uint64_t raw_bytes;
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
                                               options->allocator, &s->writer, s->error);
+    if (status == INGOT_OK) status = ingot_writer_use_pool(s->writer, s->pool, s->error);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
     if (status == INGOT_OK) {
         status = blocks_held_begin(&s->blocks, s->writer, model_n_tensors(s->c->model), s->error);

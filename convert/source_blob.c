@@ -49,8 +49,9 @@ static ingot_status check_files(struct source_blob *b, ingot_error *error)
     return status;
 }
 
-ingot_status source_blob_open(const ingot_file *file, const ingot_allocator *allocator,
-                              struct source_blob *blob, ingot_error *error)
+ingot_status source_blob_open(const ingot_file *file, struct ingot_pool *pool,
+                              const ingot_allocator *allocator, struct source_blob *blob,
+                              ingot_error *error)
 {
     struct source_blob b = {.allocator = allocator};
     ingot_blob found;
@@ -70,7 +71,7 @@ ingot_status source_blob_open(const ingot_file *file, const ingot_allocator *all
         status = source_open((struct span){b.bytes, found.n_bytes}, &b.walk, error);
     }
     if (status == INGOT_OK) status = check_files(&b, error);
-    if (status == INGOT_OK) status = source_rebuild_open(file, &b.rebuild, error);
+    if (status == INGOT_OK) status = source_rebuild_open(file, pool, &b.rebuild, error);
     if (status != INGOT_OK) {
         source_blob_close(&b);
         return status;

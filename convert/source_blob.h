@@ -16,9 +16,10 @@ struct source_blob {
 };
 
 /* INGOT_NOT_FOUND when the container has none. Proves that it can be walked to its end and that the
- * names of its files differ [R-720, R-721]. */
-ingot_status source_blob_open(const ingot_file *file, const ingot_allocator *allocator,
-                              struct source_blob *blob, ingot_error *error);
+ * names of its files differ [R-720, R-721]. The pool, which may be NULL, reads ahead. */
+ingot_status source_blob_open(const ingot_file *file, struct ingot_pool *pool,
+                              const ingot_allocator *allocator, struct source_blob *blob,
+                              ingot_error *error);
 void source_blob_close(struct source_blob *blob);
 
 #endif

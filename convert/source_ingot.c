@@ -247,7 +247,7 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
         .m = m, .attachment_blobs = attachment_blobs, .hashes = hashes, .progress = progress};
     const struct byte_sink sink = {&w, take_bytes};
     struct source_blob blob;
-    ingot_status status = source_blob_open(m->file, model->allocator, &blob, error);
+    ingot_status status = source_blob_open(m->file, NULL, model->allocator, &blob, error);
     if (status != INGOT_OK) return status;
     w.total_bytes = blob.total_bytes;
     w.hash = XXH3_createState();

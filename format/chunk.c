@@ -22,18 +22,10 @@ ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_reco
     return INGOT_OK;
 }
 
-static bool decode_stored(const uint8_t *stored, uint64_t stored_bytes, uint8_t *dst,
-                          uint64_t raw_bytes)
-{
-    (void)stored_bytes;
-    memcpy(dst, stored, (size_t)raw_bytes);
-    return true;
-}
-
 enum { MAX_WINDOW_BYTES = 1 << 27 };
 
 /* The window of a frame [RFC 8878, 3.1.1.1]: after the magic a descriptor byte, whose bit 5 says
- * that the frame is one segment, without a window of its own; else a byte of exponent and mantissa.
+ * that the frame is one segment, whose window is its content; else a byte of exponent and mantissa.
  */
 static uint64_t zstd_window_bytes(const uint8_t *frame, uint64_t raw_bytes)
 {
@@ -43,31 +35,95 @@ static uint64_t zstd_window_bytes(const uint8_t *frame, uint64_t raw_bytes)
     return base + base / 8 * (window & 7);
 }
 
-static bool decode_zstd(const uint8_t *stored, uint64_t stored_bytes, uint8_t *dst,
-                        uint64_t raw_bytes)
+/* Decodes one frame of RFC 8878: no skippable one, and none of the older formats that the library
+ * may know. *n_stored is its length, *n_raw that of its content, which is not empty. */
+static bool decode_frame(struct chunk_scratch *scratch, const uint8_t *stored,
+                         uint64_t stored_bytes, uint8_t *dst, uint64_t capacity, uint64_t *n_stored,
+                         uint64_t *n_raw)
 {
-    /* Exactly one frame of RFC 8878: no skippable one, and none of the older formats that the
-     * library may know. */
-    if (stored_bytes < 4 || load_u32(stored) != ZSTD_MAGICNUMBER) return false;
-    if (ZSTD_findFrameCompressedSize(stored, (size_t)stored_bytes) != stored_bytes) return false;
-    if (ZSTD_getDictID_fromFrame(stored, (size_t)stored_bytes) != 0) return false;
-    if (zstd_window_bytes(stored, raw_bytes) > MAX_WINDOW_BYTES) return false;
-    return ZSTD_decompress(dst, (size_t)raw_bytes, stored, (size_t)stored_bytes) == raw_bytes;
+    if (stored_bytes < 6 || load_u32(stored) != ZSTD_MAGICNUMBER) return false;
+    const size_t n_frame = ZSTD_findFrameCompressedSize(stored, (size_t)stored_bytes);
+    if (ZSTD_isError(n_frame) || ZSTD_getDictID_fromFrame(stored, n_frame) != 0) return false;
+    if (zstd_window_bytes(stored, capacity) > MAX_WINDOW_BYTES) return false;
+    const size_t n = ZSTD_decompressDCtx(scratch->decoder, dst, (size_t)capacity, stored, n_frame);
+    *n_stored = n_frame;
+    *n_raw = n;
+    return !ZSTD_isError(n) && n > 0;
+}
+
+/* Frames one after another that give exactly n_bytes. */
+static bool decode_zstd(struct chunk_scratch *scratch, const uint8_t *stored, uint64_t stored_bytes,
+                        uint8_t *dst, uint64_t n_bytes)
+{
+    while (stored_bytes > 0) {
+        uint64_t n_stored, n_raw;
+        if (!decode_frame(scratch, stored, stored_bytes, dst, n_bytes, &n_stored, &n_raw)) {
+            return false;
+        }
+        stored += n_stored;
+        stored_bytes -= n_stored;
+        dst += n_raw;
+        n_bytes -= n_raw;
+    }
+    return n_bytes == 0;
+}
+
+static bool decode_stored(struct chunk_scratch *scratch, const uint8_t *stored,
+                          uint64_t stored_bytes, uint8_t *dst, uint64_t n_bytes)
+{
+    (void)scratch;
+    (void)stored_bytes; /* is n_bytes */
+    memcpy(dst, stored, (size_t)n_bytes);
+    return true;
+}
+
+void chunk_scratch_release(struct chunk_scratch *scratch)
+{
+    ZSTD_freeDCtx(scratch->decoder);
+    ingot_release(scratch->allocator, scratch->filtered);
+    *scratch = (struct chunk_scratch){.allocator = scratch->allocator};
+}
+
+static ingot_status make_room(struct chunk_scratch *scratch, const struct chunk_record *chunk,
+                              uint64_t n_filtered, ingot_error *error)
+{
+    if (chunk->codec == CODEC_ZSTD && scratch->decoder == NULL) {
+        scratch->decoder = ZSTD_createDCtx();
+        if (scratch->decoder == NULL) return ingot_fail_memory(error, 0, "decompressor");
+    }
+    if (chunk->filter == FILTER_NONE || n_filtered <= scratch->capacity) return INGOT_OK;
+    ingot_release(scratch->allocator, scratch->filtered);
+    scratch->capacity = 0;
+    scratch->filtered = ingot_allocate(scratch->allocator, n_filtered);
+    if (scratch->filtered == NULL) return ingot_fail_memory(error, n_filtered, "filtered chunk");
+    scratch->capacity = n_filtered;
+    return INGOT_OK;
 }
 
 ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_record *chunk,
-                          uint64_t raw_bytes, uint8_t *dst, const char *field, ingot_error *error)
+                          uint64_t raw_bytes, uint8_t *dst, struct chunk_scratch *scratch,
+                          const char *field, ingot_error *error)
 {
-    static bool (*const decoders[N_CODECS])(const uint8_t *, uint64_t, uint8_t *, uint64_t) = {
+    static bool (*const decoders[N_CODECS])(struct chunk_scratch *, const uint8_t *, uint64_t,
+                                            uint8_t *, uint64_t) = {
         [CODEC_STORED] = decode_stored,
         [CODEC_ZSTD] = decode_zstd,
     };
-    const ingot_status status = chunk_verify(file, chunk, field, error);
+    const uint64_t n_filtered = filter_output_bytes(chunk->filter, raw_bytes);
+    const bool filtered = chunk->filter != FILTER_NONE;
+    ingot_status status = chunk_verify(file, chunk, field, error);
+    if (status == INGOT_OK) status = make_room(scratch, chunk, n_filtered, error);
     if (status != INGOT_OK) return status;
-    if (!decoders[chunk->codec](stored_data(file, chunk), chunk->stored_bytes, dst, raw_bytes)) {
+    uint8_t *decoded = filtered ? scratch->filtered : dst;
+    if (!decoders[chunk->codec](scratch, stored_data(file, chunk), chunk->stored_bytes, decoded,
+                                n_filtered)) {
         return ingot_fail_rule(error, R_311, chunk->offset, field,
-                               "its frame does not decode to %llu bytes",
-                               (unsigned long long)raw_bytes);
+                               "its frames do not decode to %llu bytes",
+                               (unsigned long long)n_filtered);
+    }
+    if (filtered && !filter_decode(chunk->filter, filter_kernels_best(), decoded, raw_bytes, dst)) {
+        return ingot_fail_rule(error, R_314, chunk->offset, field,
+                               "bytes that filter %u never gives", chunk->filter);
     }
     return INGOT_OK;
 }
@@ -133,13 +189,13 @@ uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream)
 /* The part of one chunk that a read wants: bytes [begin, begin + n_bytes) of its raw bytes. */
 static ingot_status read_part(const struct ingot_file *file, const struct chunk_record *chunk,
                               uint64_t raw_bytes, uint64_t begin, uint64_t n_bytes, uint8_t *dst,
-                              const char *field, ingot_error *error)
+                              struct chunk_scratch *scratch, const char *field, ingot_error *error)
 {
     file_prefetch(file, chunk->offset, chunk->stored_bytes);
     if (begin == 0 && n_bytes == raw_bytes) {
-        return chunk_decode(file, chunk, raw_bytes, dst, field, error);
+        return chunk_decode(file, chunk, raw_bytes, dst, scratch, field, error);
     }
-    if (chunk->codec == CODEC_STORED) {
+    if (chunk_is_plain(chunk)) {
         const ingot_status status = chunk_verify(file, chunk, field, error);
         if (status == INGOT_OK) {
             memcpy(dst, stored_data(file, chunk) + begin, (size_t)n_bytes);
@@ -148,7 +204,7 @@ static ingot_status read_part(const struct ingot_file *file, const struct chunk_
     }
     uint8_t *raw = ingot_allocate(file->allocator, raw_bytes);
     if (raw == NULL) return ingot_fail_memory(error, raw_bytes, "chunk");
-    const ingot_status status = chunk_decode(file, chunk, raw_bytes, raw, field, error);
+    const ingot_status status = chunk_decode(file, chunk, raw_bytes, raw, scratch, field, error);
     if (status == INGOT_OK) memcpy(dst, raw + begin, (size_t)n_bytes);
     ingot_release(file->allocator, raw);
     return status;
@@ -163,22 +219,24 @@ ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uin
                           stream);
     }
     uint8_t *out = dst;
-    while (n_bytes > 0) {
+    struct chunk_scratch scratch = {.allocator = file->allocator};
+    ingot_status status = INGOT_OK;
+    while (n_bytes > 0 && status == INGOT_OK) {
         const uint64_t k = offset / s.chunk_bytes;
         const uint64_t begin = offset - k * s.chunk_bytes;
         const uint64_t raw_bytes = stream_chunk_raw_bytes(&s, k);
         const uint64_t n = min_u64(n_bytes, raw_bytes - begin);
         const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
-        const ingot_status status = read_part(file, &c, raw_bytes, begin, n, out, "chunk", error);
-        if (status != INGOT_OK) {
-            if (error) describe_stream(file, stream, error->field, sizeof error->field);
-            return status;
-        }
+        status = read_part(file, &c, raw_bytes, begin, n, out, &scratch, "chunk", error);
         offset += n;
         n_bytes -= n;
         out += n;
     }
-    return INGOT_OK;
+    if (status != INGOT_OK && error) {
+        describe_stream(file, stream, error->field, sizeof error->field);
+    }
+    chunk_scratch_release(&scratch);
+    return status;
 }
 
 ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
@@ -192,7 +250,7 @@ ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint
     if (last > first && s.stride != s.chunk_bytes) return INGOT_OK;
     const struct chunk_record begin =
         chunk_at(file, (uint32_t)(s.first_chunk + first * s.chunk_step));
-    if (begin.codec != CODEC_STORED) return INGOT_OK;
+    if (!chunk_is_plain(&begin)) return INGOT_OK;
     for (uint64_t k = first; k <= last; k++) {
         const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
         file_prefetch(file, c.offset, c.stored_bytes);

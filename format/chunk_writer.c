@@ -1,18 +1,11 @@
 /* Streams to chunks. */
-#include "format/chunk_writer.h"
+#include "format/chunk_queue.h"
 
 #include "format/xxh3.h"
-#include <zstd.h>
 
+#include <string.h>
 #include "format/alloc.h"
 #include "format/fail.h"
-
-/* zstd level by ingot_compression; 0 stores. A chunk is compressed when that saves at least 3 %. */
-static const int levels[] = {
-    [INGOT_COMPRESS_NONE] = 0,
-    [INGOT_COMPRESS_FAST] = 1,
-    [INGOT_COMPRESS_MAX] = 19,
-};
 
 ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
                           ingot_compression compression, const ingot_allocator *allocator,
@@ -26,15 +19,26 @@ ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
         .streams = {.allocator = allocator},
         .seen = {.allocator = allocator},
     };
-    if (levels[compression] == 0) return INGOT_OK;
-    w->compressor = ZSTD_createCCtx();
-    if (w->compressor == NULL) return ingot_fail_memory(error, 0, "compressor");
-    return INGOT_OK;
+    if (compression == INGOT_COMPRESS_NONE) return INGOT_OK;
+    return packer_create(compression, allocator, &w->packer, error);
+}
+
+ingot_status chunks_use_pool(struct chunk_writer *w, struct ingot_pool *pool, ingot_error *error)
+{
+    if (w->packer == NULL || w->queue || ingot_pool_n_threads(pool) == 1) return INGOT_OK;
+    return queue_create(w, pool, &w->queue, error);
+}
+
+ingot_status chunks_flush(struct chunk_writer *w, ingot_error *error)
+{
+    return w->queue ? queue_flush(w->queue, error) : INGOT_OK;
 }
 
 void chunks_release(struct chunk_writer *w)
 {
-    ZSTD_freeCCtx(w->compressor);
+    queue_close(w->queue);
+    w->queue = NULL;
+    packer_close(w->packer);
     ingot_release(w->allocator, w->packed);
     intern_release(&w->seen);
     buffer_release(&w->streams);
@@ -58,114 +62,77 @@ ingot_status chunks_align(struct chunk_writer *w, uint64_t alignment, ingot_erro
     return n_bytes ? chunks_write(w, zeros, n_bytes, error) : INGOT_OK;
 }
 
-/* Compresses into w->packed; *n_packed is 0 when the chunk is better stored. */
-static ingot_status pack(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                         uint64_t *n_packed, ingot_error *error)
+struct stream_writer {
+    const ingot_allocator *allocator;
+    struct stream_record record;
+    XXH3_state_t *hash;
+    uint64_t n_chunks;
+    uint64_t first_offset;
+    bool strided;
+    uint8_t element_bits;
+};
+
+/* ---- the way of a chunk ---- */
+
+uint8_t stream_element_bits(const struct stream_writer *s)
 {
-    *n_packed = 0;
-    if (levels[w->compression] == 0) return INGOT_OK;
-    const uint64_t bound = ZSTD_compressBound((size_t)n_bytes);
-    if (w->packed_capacity < bound) {
-        ingot_release(w->allocator, w->packed);
-        w->packed_capacity = 0;
-        w->packed = ingot_allocate(w->allocator, bound);
-        if (w->packed == NULL) return ingot_fail_memory(error, bound, "compressed chunk");
-        w->packed_capacity = bound;
-    }
-    const size_t n = ZSTD_compressCCtx(w->compressor, w->packed, (size_t)bound, raw,
-                                       (size_t)n_bytes, levels[w->compression]);
-    if (ZSTD_isError(n)) {
-        return ingot_fail(error, INGOT_NO_MEMORY, INGOT_NO_OFFSET, "compressor", "%s",
-                          ZSTD_getErrorName(n));
-    }
-    if (n < n_bytes && n <= n_bytes - n_bytes * 3 / 100) *n_packed = n;
-    return INGOT_OK;
+    return s->element_bits;
 }
 
-/* Writes one new chunk. */
-static ingot_status put_new(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                            struct chunk_record *c, ingot_error *error)
+void item_pack(struct chunk_item *item, struct packer *packer)
 {
-    uint64_t n_packed;
-    ingot_status status = pack(w, raw, n_bytes, &n_packed, error);
-    if (status == INGOT_OK && n_packed == 0) status = chunks_align(w, DEFAULT_ALIGNMENT, error);
+    item->packing = (struct packing){CODEC_STORED, FILTER_NONE, 0};
+    if (item->ends || item->repeat_of != INGOT_NONE) return;
+    if (packer) {
+        item->status = packer_pack(packer, item->stream->element_bits, item->raw, item->n_bytes,
+                                   item->packed, &item->packing, &item->why);
+    }
+    const bool packed = item->packing.n_bytes > 0;
+    item->checksum = checksum_of(packed ? item->packed : item->raw,
+                                 packed ? item->packing.n_bytes : item->n_bytes);
+}
+
+/* Writes a chunk that is not a repeat. */
+static ingot_status write_chunk(struct chunk_writer *w, const struct chunk_item *item,
+                                struct chunk_record *c, ingot_error *error)
+{
+    const bool packed = item->packing.n_bytes > 0;
+    const uint64_t n_stored = packed ? item->packing.n_bytes : item->n_bytes;
+    const ingot_status status = packed ? INGOT_OK : chunks_align(w, DEFAULT_ALIGNMENT, error);
     if (status != INGOT_OK) return status;
-    const uint8_t *stored = n_packed ? w->packed : raw;
     *c = (struct chunk_record){
         .offset = w->offset,
-        .stored_bytes = (uint32_t)(n_packed ? n_packed : n_bytes),
-        .codec = n_packed ? CODEC_ZSTD : CODEC_STORED,
-        .filter = FILTER_NONE,
+        .stored_bytes = (uint32_t)n_stored,
+        .codec = item->packing.codec,
+        .filter = item->packing.filter,
+        .checksum = item->checksum,
     };
-    c->checksum = checksum_of(stored, c->stored_bytes);
-    return chunks_write(w, stored, c->stored_bytes, error);
+    return chunks_write(w, packed ? item->packed : item->raw, n_stored, error);
 }
 
-static ingot_status put_chunk(struct chunk_writer *w, const uint8_t *raw, uint64_t n_bytes,
-                              struct chunk_record *c, ingot_error *error)
+/* What the stream's record says of its chunks. */
+static void note_chunk(struct stream_writer *s, uint32_t index, const struct chunk_record *c)
 {
-    uint32_t index = (uint32_t)(w->chunks.n_bytes / CHUNK_BYTES);
-    bool found;
-    if (w->chunks.n_bytes / CHUNK_BYTES >= UINT32_MAX - 1) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "chunks", "too many for one file");
-    }
-    ingot_status status = intern(&w->seen, raw, n_bytes, &index, &found, error);
-    if (status != INGOT_OK) return status;
-    if (found) {
-        chunk_read(w->chunks.data + (uint64_t)index * CHUNK_BYTES, c);
-        c->flags |= CHUNK_REPEAT;
-    } else {
-        status = put_new(w, raw, n_bytes, c, error);
-        if (status != INGOT_OK) return status;
-    }
-    uint8_t record[CHUNK_BYTES];
-    chunk_write(c, record);
-    buffer_append(&w->chunks, record, sizeof record);
-    w->raw_bytes += n_bytes;
-    return w->chunks.failed ? ingot_fail_memory(error, CHUNK_BYTES, "chunk table") : INGOT_OK;
-}
-
-/* ---- streams ---- */
-
-ingot_status stream_begin(struct chunk_writer *w, struct stream_writer *s, uint64_t n_bytes,
-                          uint32_t chunk_bytes, uint32_t chunk_step, ingot_error *error)
-{
-    (void)w;
-    *s = (struct stream_writer){.strided = true};
-    s->record.n_bytes = n_bytes;
-    if (n_bytes) {
-        s->record.chunk_bytes = chunk_bytes;
-        s->record.chunk_step = chunk_step;
-    }
-    s->hash = XXH3_createState();
-    if (s->hash == NULL) return ingot_fail_memory(error, 0, "hash state");
-    XXH3_128bits_reset(s->hash);
-    return INGOT_OK;
-}
-
-ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
-                              uint64_t n_bytes, ingot_error *error)
-{
-    struct chunk_record c;
-    const uint64_t index = w->chunks.n_bytes / CHUNK_BYTES;
-    const ingot_status status = put_chunk(w, raw, n_bytes, &c, error);
-    if (status != INGOT_OK) return status;
     if (s->n_chunks == 0) {
-        s->record.first_chunk = (uint32_t)index;
-        s->first_offset = c.offset;
+        s->record.first_chunk = index;
+        s->first_offset = c->offset;
     }
     /* The distance between the first two chunks is the stride, if it is that of all. */
-    if (s->n_chunks == 1) s->record.stride = c.offset - s->first_offset;
-    s->strided = s->strided && c.codec == CODEC_STORED && c.offset >= s->first_offset &&
-                 c.offset - s->first_offset == s->n_chunks * s->record.stride;
+    if (s->n_chunks == 1) s->record.stride = c->offset - s->first_offset;
+    s->strided = s->strided && c->codec == CODEC_STORED && c->filter == FILTER_NONE &&
+                 c->offset >= s->first_offset &&
+                 c->offset - s->first_offset == s->n_chunks * s->record.stride;
     s->n_chunks++;
-    s->done_bytes += n_bytes;
-    XXH3_128bits_update(s->hash, raw, (size_t)n_bytes);
-    return INGOT_OK;
 }
 
-ingot_status stream_end(struct chunk_writer *w, struct stream_writer *s, uint32_t *index,
-                        ingot_error *error)
+static void stream_free(struct stream_writer *s)
+{
+    XXH3_freeState(s->hash);
+    ingot_release(s->allocator, s);
+}
+
+static ingot_status finish_stream(struct chunk_writer *w, struct stream_writer *s,
+                                  ingot_error *error)
 {
     XXH128_canonical_t canonical;
     XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(s->hash));
@@ -177,14 +144,128 @@ ingot_status stream_end(struct chunk_writer *w, struct stream_writer *s, uint32_
     }
     uint8_t record[STREAM_BYTES];
     stream_write(&s->record, record);
-    *index = (uint32_t)(w->streams.n_bytes / STREAM_BYTES);
     buffer_append(&w->streams, record, sizeof record);
+    stream_free(s);
     return w->streams.failed ? ingot_fail_memory(error, STREAM_BYTES, "stream table") : INGOT_OK;
+}
+
+ingot_status item_finish(struct chunk_writer *w, struct chunk_item *item, ingot_error *error)
+{
+    struct chunk_record c;
+    ingot_status status = item->status;
+    if (item->ends) return finish_stream(w, item->stream, error);
+    const uint32_t index = (uint32_t)(w->chunks.n_bytes / CHUNK_BYTES);
+    if (status != INGOT_OK) {
+        if (error) *error = item->why;
+        return status;
+    }
+    if (item->repeat_of != INGOT_NONE) {
+        chunk_read(w->chunks.data + (uint64_t)item->repeat_of * CHUNK_BYTES, &c);
+        c.flags |= CHUNK_REPEAT;
+    } else {
+        status = write_chunk(w, item, &c, error);
+        if (status != INGOT_OK) return status;
+    }
+    uint8_t record[CHUNK_BYTES];
+    chunk_write(&c, record);
+    buffer_append(&w->chunks, record, sizeof record);
+    w->raw_bytes += item->n_bytes;
+    XXH3_128bits_update(item->stream->hash, item->raw, (size_t)item->n_bytes);
+    note_chunk(item->stream, index, &c);
+    return w->chunks.failed ? ingot_fail_memory(error, CHUNK_BYTES, "chunk table") : INGOT_OK;
+}
+
+void item_abandon(struct chunk_item *item)
+{
+    if (item->ends) stream_free(item->stream);
+}
+
+static ingot_status make_packed_room(struct chunk_writer *w, uint64_t n_bytes, ingot_error *error)
+{
+    const uint64_t bound = packer_bound(n_bytes);
+    if (w->packer == NULL || w->packed_capacity >= bound) return INGOT_OK;
+    ingot_release(w->allocator, w->packed);
+    w->packed_capacity = 0;
+    w->packed = ingot_allocate(w->allocator, bound);
+    if (w->packed == NULL) return ingot_fail_memory(error, bound, "compressed chunk");
+    w->packed_capacity = bound;
+    return INGOT_OK;
+}
+
+/* An item takes its steps at once, or waits for the pool. */
+static ingot_status put(struct chunk_writer *w, struct chunk_item *item, ingot_error *error)
+{
+    if (w->queue) return queue_put(w->queue, item, error);
+    const ingot_status status = make_packed_room(w, item->n_bytes, error);
+    if (status != INGOT_OK) return status;
+    item->packed = w->packed;
+    item_pack(item, w->packer);
+    return item_finish(w, item, error);
+}
+
+/* ---- streams ---- */
+
+ingot_status stream_begin(struct chunk_writer *w, uint64_t n_bytes, uint32_t chunk_bytes,
+                          uint32_t chunk_step, uint8_t element_bits, struct stream_writer **stream,
+                          ingot_error *error)
+{
+    struct stream_writer *s = ingot_allocate_zeroed(w->allocator, 1, sizeof *s);
+    if (s == NULL) return ingot_fail_memory(error, sizeof *s, "stream");
+    s->allocator = w->allocator;
+    s->strided = true;
+    s->element_bits = element_bits;
+    s->record.n_bytes = n_bytes;
+    if (n_bytes) {
+        s->record.chunk_bytes = chunk_bytes;
+        s->record.chunk_step = chunk_step;
+    }
+    s->hash = XXH3_createState();
+    if (s->hash == NULL) {
+        stream_free(s);
+        return ingot_fail_memory(error, 0, "hash state");
+    }
+    XXH3_128bits_reset(s->hash);
+    *stream = s;
+    return INGOT_OK;
+}
+
+ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
+                              uint64_t n_bytes, ingot_error *error)
+{
+    struct chunk_item item = {.stream = s, .repeat_of = INGOT_NONE, .raw = raw, .n_bytes = n_bytes};
+    uint32_t index = w->n_chunks;
+    bool found;
+    if (index >= UINT32_MAX - 1) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "chunks", "too many for one file");
+    }
+    const ingot_status status = intern(&w->seen, raw, n_bytes, &index, &found, error);
+    if (status != INGOT_OK) return status;
+    if (found) item.repeat_of = index;
+    w->n_chunks++;
+    return put(w, &item, error);
+}
+
+ingot_status stream_end(struct chunk_writer *w, struct stream_writer *s, uint32_t *index,
+                        ingot_error *error)
+{
+    struct chunk_item item = {.stream = s, .ends = true, .repeat_of = INGOT_NONE};
+    const uint32_t number = w->n_streams++;
+    if (w->queue == NULL) {
+        *index = number;
+        return item_finish(w, &item, error);
+    }
+    const ingot_status status = queue_put(w->queue, &item, error);
+    if (status != INGOT_OK) {
+        stream_release(w, s);
+        return status;
+    }
+    *index = number;
+    return INGOT_OK;
 }
 
 void stream_release(struct chunk_writer *w, struct stream_writer *s)
 {
-    (void)w;
-    XXH3_freeState(s->hash);
-    s->hash = NULL;
+    if (s == NULL) return;
+    if (w->queue) queue_abandon(w->queue);
+    stream_free(s);
 }

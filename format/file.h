@@ -88,6 +88,12 @@ static inline uint64_t stream_chunk_raw_bytes(const struct stream_record *s, uin
     return min_u64(s->chunk_bytes, s->n_bytes - i * s->chunk_bytes);
 }
 
+/* Whether a chunk's stored bytes are its raw bytes. */
+static inline bool chunk_is_plain(const struct chunk_record *c)
+{
+    return c->codec == CODEC_STORED && c->filter == FILTER_NONE;
+}
+
 static inline const char *string_at(const struct ingot_file *file, struct string_ref s)
 {
     return (const char *)file->sections[SECTION_STRINGS].data + s.offset;
@@ -110,9 +116,19 @@ ingot_status prove_string(const struct ingot_file *file, struct string_ref s, ui
 
 /* Asks the system for all pages of a part of a mapped file at once. */
 void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* What decoding a chunk needs besides its bytes; begins with the allocator alone and is used for
+ * one chunk after another, by one thread. */
+struct chunk_scratch {
+    const ingot_allocator *allocator;
+    void *decoder;
+    uint8_t *filtered;
+    uint64_t capacity;
+};
+void chunk_scratch_release(struct chunk_scratch *scratch);
 /* Checks the chunk's stored bytes and gives its raw bytes to dst. `field` names it in errors. */
 ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_record *chunk,
-                          uint64_t raw_bytes, uint8_t *dst, const char *field, ingot_error *error);
+                          uint64_t raw_bytes, uint8_t *dst, struct chunk_scratch *scratch,
+                          const char *field, ingot_error *error);
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error);
 

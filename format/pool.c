@@ -27,9 +27,10 @@ struct ingot_pool {
     uint32_t n_started;
     pthread_t *workers;
     pthread_mutex_t mutex; /* guards what follows, but for run.next */
-    pthread_cond_t begun;
+    pthread_cond_t begun_runs;
     pthread_cond_t ended;
     struct run run;
+    bool begun;         /* the calling thread's: a run waits for its end */
     uint64_t n_runs;    /* number of the newest run */
     bool open_to_join;  /* the newest run still takes workers */
     uint32_t n_working; /* workers inside it */
@@ -67,7 +68,7 @@ static void *worker(void *argument)
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
         while (!pool->closing && !(pool->open_to_join && pool->n_runs != n_seen)) {
-            pthread_cond_wait(&pool->begun, &pool->mutex);
+            pthread_cond_wait(&pool->begun_runs, &pool->mutex);
         }
         if (pool->closing) break;
         n_seen = pool->n_runs;
@@ -109,7 +110,7 @@ ingot_status ingot_pool_create(uint32_t n_threads, const ingot_allocator *alloca
     made->allocator = allocator;
     made->n_threads = n_threads ? n_threads : n_cores();
     pthread_mutex_init(&made->mutex, NULL);
-    pthread_cond_init(&made->begun, NULL);
+    pthread_cond_init(&made->begun_runs, NULL);
     pthread_cond_init(&made->ended, NULL);
     atomic_init(&made->run.next, 0);
 
@@ -132,13 +133,14 @@ done:
 void ingot_pool_close(struct ingot_pool *pool)
 {
     if (pool == NULL) return;
+    ingot_pool_end(pool);
     pthread_mutex_lock(&pool->mutex);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->begun);
+    pthread_cond_broadcast(&pool->begun_runs);
     pthread_mutex_unlock(&pool->mutex);
     for (uint32_t i = 0; i < pool->n_started; i++) pthread_join(pool->workers[i], NULL);
     pthread_cond_destroy(&pool->ended);
-    pthread_cond_destroy(&pool->begun);
+    pthread_cond_destroy(&pool->begun_runs);
     pthread_mutex_destroy(&pool->mutex);
     ingot_release(pool->allocator, pool->workers);
     ingot_release(pool->allocator, pool);
@@ -149,30 +151,44 @@ uint32_t ingot_pool_n_threads(const struct ingot_pool *pool)
     return pool->n_threads;
 }
 
-void ingot_pool_run(struct ingot_pool *pool, uint64_t n_tasks,
-                    void (*task)(void *context, uint64_t i), void *context)
+void ingot_pool_begin(struct ingot_pool *pool, uint64_t n_tasks,
+                      void (*task)(void *context, uint64_t i), void *context)
 {
-    if (pool->n_threads == 1 || n_tasks <= 1) {
-        for (uint64_t i = 0; i < n_tasks; i++) task(context, i);
-        return;
-    }
+    ingot_pool_end(pool);
     pthread_mutex_lock(&pool->mutex);
     assert(!pool->open_to_join && pool->n_working == 0); /* one run at a time */
     pool->run.task = task;
     pool->run.context = context;
     pool->run.n_tasks = n_tasks;
     atomic_store(&pool->run.next, 0);
+    pool->begun = true;
     pool->n_runs++;
     pool->open_to_join = true;
-    pthread_cond_broadcast(&pool->begun);
+    pthread_cond_broadcast(&pool->begun_runs);
     pthread_mutex_unlock(&pool->mutex);
+}
 
+void ingot_pool_end(struct ingot_pool *pool)
+{
+    if (!pool->begun) return;
     work(&pool->run);
-
     /* No task is left to take, so a worker that wakes up only now must not join. Those inside have
      * ended their tasks when they are out. */
     pthread_mutex_lock(&pool->mutex);
     pool->open_to_join = false;
     while (pool->n_working != 0) pthread_cond_wait(&pool->ended, &pool->mutex);
     pthread_mutex_unlock(&pool->mutex);
+    pool->begun = false;
+}
+
+void ingot_pool_run(struct ingot_pool *pool, uint64_t n_tasks,
+                    void (*task)(void *context, uint64_t i), void *context)
+{
+    ingot_pool_end(pool);
+    if (pool->n_threads == 1 || n_tasks <= 1) {
+        for (uint64_t i = 0; i < n_tasks; i++) task(context, i);
+        return;
+    }
+    ingot_pool_begin(pool, n_tasks, task, context);
+    ingot_pool_end(pool);
 }

@@ -19,4 +19,13 @@ uint32_t ingot_pool_n_threads(const struct ingot_pool *pool);
 void ingot_pool_run(struct ingot_pool *pool, uint64_t n_tasks,
                     void (*task)(void *context, uint64_t i), void *context);
 
+/* The same in two halves: after the first the pool's threads are at work, while the calling one
+ * does something else; in the second it helps, and returns when all tasks have ended. A run that
+ * was begun is ended by the next one as well, and by nothing but these: `context` lives until then.
+ */
+void ingot_pool_begin(struct ingot_pool *pool, uint64_t n_tasks,
+                      void (*task)(void *context, uint64_t i), void *context);
+/* Does nothing when no run was begun. */
+void ingot_pool_end(struct ingot_pool *pool);
+
 #endif

@@ -43,7 +43,7 @@ static ingot_status prove_chunk(const struct ingot_file *file, uint32_t i,
                                (unsigned long long)end);
     }
     const uint32_t alignment = file->header.alignment;
-    if ((c->codec == CODEC_STORED && c->offset % alignment != 0) || c->offset - end >= alignment) {
+    if ((chunk_is_plain(c) && c->offset % alignment != 0) || c->offset - end >= alignment) {
         return ingot_fail_rule(error, R_302, at, "chunk.offset", "chunk %u at %llu", i,
                                (unsigned long long)c->offset);
     }
@@ -139,14 +139,17 @@ static ingot_status prove_stream_chunk(const struct ingot_file *file, uint32_t i
         return ingot_fail_rule(error, R_312, at, "chunk", "chunk %u belongs to two streams", index);
     }
     used[index] = 1;
-    const bool stored = c.codec == CODEC_STORED;
-    if (stored ? c.stored_bytes != raw_bytes : c.stored_bytes >= raw_bytes) {
+    const bool plain = chunk_is_plain(&c);
+    const bool fits = plain ? c.stored_bytes == raw_bytes : c.stored_bytes < raw_bytes;
+    const bool exact =
+        c.codec != CODEC_STORED || c.stored_bytes == filter_output_bytes(c.filter, raw_bytes);
+    if (!fits || !exact) {
         return ingot_fail_rule(error, R_304, at + 8, "chunk.stored_bytes",
                                "chunk %u: %u bytes for %llu raw ones", index, c.stored_bytes,
                                (unsigned long long)raw_bytes);
     }
     uint64_t distance;
-    if (s->stride && (!stored || !mul_u64(k, s->stride, &distance) || c.offset < first->offset ||
+    if (s->stride && (!plain || !mul_u64(k, s->stride, &distance) || c.offset < first->offset ||
                       c.offset - first->offset != distance)) {
         return ingot_fail_rule(error, R_321, record_offset(file, SECTION_STREAMS, i, 24),
                                "stream.stride", "chunk %llu of stream %u is elsewhere",

@@ -141,6 +141,15 @@ ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64
     return read_term(file, tensor, 0, offset, n_bytes, dst, error);
 }
 
+uint64_t ingot_file_raw_step(const ingot_file *file, uint32_t tensor, uint64_t about)
+{
+    struct file_term t;
+    ingot_file_term(file, tensor, 0, &t);
+    if (!ingot_file_held_raw(file, tensor) || t.coding->bits < 8) return about;
+    const struct stream_record s = stream_at(file, t.first_stream);
+    return s.chunk_bytes ? max_u64(1, about / s.chunk_bytes) * s.chunk_bytes : about;
+}
+
 /* ---- writing ---- */
 
 ingot_status raw_fill(void *context, uint32_t stream, uint64_t offset, uint64_t n_bytes,

@@ -54,6 +54,9 @@ bool ingot_file_held_raw(const ingot_file *file, uint32_t tensor);
  * or such a ref and an xor of the bits. */
 bool ingot_file_has_raw(const ingot_file *file, uint32_t tensor);
 
+/* The number of bytes, of about that size, by which ingot_file_read_raw decodes no chunk twice. */
+uint64_t ingot_file_raw_step(const ingot_file *file, uint32_t tensor, uint64_t about);
+
 /* The coding of the factors that each row of the tensor is multiplied by after the sum of its
  * terms, and its first stream; NULL when there are none. */
 const struct ingot_coding *ingot_file_rescale(const ingot_file *file, uint32_t tensor,
@@ -89,10 +92,12 @@ uint64_t ingot_file_bytes(const ingot_file *file);
  * blobs, content id. Each violation goes to `found` (which may be called any number of times);
  * `progress` (may be NULL) hears of the bytes checked so far. Returns INGOT_OK when the whole file
  * could be gone through, whatever was found; *n_violations counts. */
+struct ingot_pool;
 struct validate_report {
     void *context;
     void (*found)(void *context, const ingot_error *violation);
     void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    struct ingot_pool *pool; /* decodes chunks ahead; may be NULL */
 };
 ingot_status ingot_file_validate(const ingot_file *file, const struct validate_report *report,
                                  uint64_t *n_violations, ingot_error *error);

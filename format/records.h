@@ -5,6 +5,7 @@
 #define INGOT_RECORDS_H
 
 #include "format/bytes.h"
+#include "format/filter.h"
 #include "format/ingot.h"
 
 enum {
@@ -96,7 +97,6 @@ void section_write(const struct section_record *r, uint8_t out[SECTION_BYTES]);
 void section_read(const uint8_t *p, struct section_record *r);
 
 enum chunk_codec { CODEC_STORED = 0, CODEC_ZSTD = 1, N_CODECS };
-enum chunk_filter { FILTER_NONE = 0, N_FILTERS };
 enum { CHUNK_REPEAT = 1 };
 struct chunk_record {
     uint64_t offset;

@@ -61,10 +61,12 @@ ingot_status source_next_file(struct source_walk *walk, struct source_file *file
 ingot_status source_next_segment(struct source_walk *walk, struct source_segment *segment,
                                  ingot_error *error);
 
-/* Puts source files together again. Serves any number of them, one after the other. */
+/* Puts source files together again. Serves any number of them, one after the other. The pool, which
+ * may be NULL, reads ahead; sinks are called on the calling thread. */
 struct source_rebuild;
-ingot_status source_rebuild_open(const ingot_file *file, struct source_rebuild **rebuild,
-                                 ingot_error *error);
+struct ingot_pool;
+ingot_status source_rebuild_open(const ingot_file *file, struct ingot_pool *pool,
+                                 struct source_rebuild **rebuild, ingot_error *error);
 /* Takes NULL. */
 void source_rebuild_close(struct source_rebuild *rebuild);
 /* Gives the bytes of a source file whose segments are next in the walk to `sink`, in order, after

@@ -4,6 +4,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "format/file.h"
+#include "format/ordered.h"
 #include "format/rules.h"
 #include "format/source_blocks.h"
 
@@ -11,13 +12,13 @@ enum { PIECE_BYTES = 1 << 20 };
 
 struct source_rebuild {
     const ingot_file *file;
-    uint8_t *piece; /* PIECE_BYTES */
     XXH3_state_t *hash;
     uint8_t *metadata_bytes; /* the metadata and its entries, once a segment asked for them */
     struct metadata_list metadata;
     /* Of the file that is being put together: */
     const struct source_file *source;
     const struct byte_sink *sink;
+    struct ingot_pool *pool;
     uint64_t done_bytes;
     ingot_error *error;
 };
@@ -39,22 +40,73 @@ static ingot_status put_literal(struct source_rebuild *r, const struct source_se
     return put(r, s->literal.data, s->literal.n_bytes);
 }
 
-/* Reads n_total bytes in pieces through `read` and puts them, the bytes of each element of
- * swap_bytes in the other order. */
 typedef ingot_status reader_function(const ingot_file *file, uint32_t index, uint64_t offset,
                                      uint64_t n_bytes, void *dst, ingot_error *error);
 
-static ingot_status put_pieces(struct source_rebuild *r, reader_function *read, uint32_t index,
-                               uint64_t n_total, uint32_t swap_bytes)
+/* A piece on its way: read on any thread, put in order. */
+struct piece {
+    ingot_status status;
+    ingot_error why;
+    uint8_t *bytes;
+};
+
+struct pieces {
+    struct source_rebuild *r;
+    reader_function *read;
+    uint32_t index;
+    uint64_t n_total;
+    uint64_t piece_bytes;
+    uint32_t swap_bytes; /* elements whose bytes go in the other order; 1: none */
+    struct piece *slots;
+};
+
+static uint64_t piece_bytes_at(const struct pieces *p, uint64_t i)
 {
+    return min_u64(p->piece_bytes, p->n_total - i * p->piece_bytes);
+}
+
+static void make_piece(void *context, uint64_t i, uint32_t slot)
+{
+    const struct pieces *p = context;
+    struct piece *piece = &p->slots[slot];
+    piece->status = p->read(p->r->file, p->index, i * p->piece_bytes, piece_bytes_at(p, i),
+                            piece->bytes, &piece->why);
+    if (piece->status == INGOT_OK) swap_elements(piece->bytes, piece_bytes_at(p, i), p->swap_bytes);
+}
+
+static ingot_status take_piece(void *context, uint64_t i, uint32_t slot)
+{
+    const struct pieces *p = context;
+    const struct piece *piece = &p->slots[slot];
+    if (piece->status == INGOT_OK) return put(p->r, piece->bytes, piece_bytes_at(p, i));
+    if (p->r->error) *p->r->error = piece->why;
+    return piece->status;
+}
+
+/* Reads n_total bytes in pieces of piece_bytes, which should be whole chunks and are whole
+ * elements, and puts them, the bytes of each element of swap_bytes in the other order. */
+static ingot_status put_pieces(struct source_rebuild *r, reader_function *read, uint32_t index,
+                               uint64_t n_total, uint64_t piece_bytes, uint32_t swap_bytes)
+{
+    const ingot_allocator *allocator = r->file->allocator;
+    struct pieces p = {r, read, index, n_total, min_u64(piece_bytes, n_total), swap_bytes, NULL};
     ingot_status status = INGOT_OK;
-    for (uint64_t done = 0; done < n_total && status == INGOT_OK; done += PIECE_BYTES) {
-        const uint64_t n = min_u64(PIECE_BYTES, n_total - done);
-        status = read(r->file, index, done, n, r->piece, r->error);
-        if (status != INGOT_OK) break;
-        swap_elements(r->piece, n, swap_bytes);
-        status = put(r, r->piece, n);
+    if (n_total == 0) return INGOT_OK;
+    const uint64_t n_pieces = ceil_div(n_total, p.piece_bytes);
+    const uint32_t n_slots =
+        (uint32_t)min_u64(ordered_slots(r->pool, p.piece_bytes), max_u64(1, n_pieces / 2 * 2));
+    const struct ordered_job job = {&p, n_pieces, n_slots, make_piece, take_piece};
+    uint8_t *bytes = ingot_allocate(allocator, n_slots * p.piece_bytes);
+    p.slots = ingot_allocate_zeroed(allocator, n_slots, sizeof *p.slots);
+    if (bytes == NULL || p.slots == NULL) {
+        status = ingot_fail_memory(r->error, n_slots * p.piece_bytes, "source file");
+        goto done;
     }
+    for (uint32_t i = 0; i < n_slots; i++) p.slots[i].bytes = bytes + i * p.piece_bytes;
+    status = ordered_run(r->pool, &job);
+done:
+    ingot_release(allocator, p.slots);
+    ingot_release(allocator, bytes);
     return status;
 }
 
@@ -67,14 +119,15 @@ static ingot_status put_plain(struct source_rebuild *r, const struct source_segm
     ingot_file_term(r->file, s->index, 0, &term);
     if (term.coding && term.coding->map == MAP_OPAQUE) {
         const uint64_t n = ingot_file_stream_bytes(r->file, term.first_stream);
-        return put_pieces(r, ingot_file_read_stream, term.first_stream, n, 1);
+        return put_pieces(r, ingot_file_read_stream, term.first_stream, n, PIECE_BYTES, 1);
     }
     if (!ingot_file_held_raw(r->file, s->index)) {
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor",
                                "tensor %u is neither held raw nor opaque", s->index);
     }
     const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
-    return put_pieces(r, ingot_file_read_raw, s->index, n, 1);
+    return put_pieces(r, ingot_file_read_raw, s->index, n,
+                      ingot_file_raw_step(r->file, s->index, PIECE_BYTES), 1);
 }
 
 static ingot_status put_swapped(struct source_rebuild *r, const struct source_segment *s)
@@ -90,7 +143,8 @@ static ingot_status put_swapped(struct source_rebuild *r, const struct source_se
                                swaps ? s->form_bytes : s->index);
     }
     const uint64_t n = ingot_raw_bytes(t.dtype, t.n_matrices * t.n_rows * t.n_cols);
-    return put_pieces(r, ingot_file_read_raw, s->index, n, bits / 8);
+    return put_pieces(r, ingot_file_read_raw, s->index, n,
+                      ingot_file_raw_step(r->file, s->index, PIECE_BYTES), bits / 8);
 }
 
 static ingot_status put_piece(void *context, const void *bytes, uint64_t n_bytes,
@@ -134,7 +188,7 @@ static ingot_status put_attachment(struct source_rebuild *r, const struct source
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.attachment", "%u",
                                s->index);
     }
-    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes, 1);
+    return put_pieces(r, ingot_file_read_blob, s->index, blob.n_bytes, PIECE_BYTES, 1);
 }
 
 /* Finds the entries of the file's metadata; a file without metadata has none. */
@@ -195,17 +249,17 @@ static ingot_status check_end(const struct source_rebuild *r)
     return INGOT_OK;
 }
 
-ingot_status source_rebuild_open(const ingot_file *file, struct source_rebuild **rebuild,
-                                 ingot_error *error)
+ingot_status source_rebuild_open(const ingot_file *file, struct ingot_pool *pool,
+                                 struct source_rebuild **rebuild, ingot_error *error)
 {
     struct source_rebuild *r = ingot_allocate_zeroed(file->allocator, 1, sizeof *r);
     if (r == NULL) return ingot_fail_memory(error, sizeof *r, "source file");
     r->file = file;
+    r->pool = pool;
     r->hash = XXH3_createState();
-    r->piece = ingot_allocate(file->allocator, PIECE_BYTES);
-    if (r->hash == NULL || r->piece == NULL) {
+    if (r->hash == NULL) {
         source_rebuild_close(r);
-        return ingot_fail_memory(error, PIECE_BYTES, "source file");
+        return ingot_fail_memory(error, 0, "hash state");
     }
     *rebuild = r;
     return INGOT_OK;
@@ -216,7 +270,6 @@ void source_rebuild_close(struct source_rebuild *rebuild)
     if (rebuild == NULL) return;
     metadata_list_close(&rebuild->metadata);
     ingot_release(rebuild->file->allocator, rebuild->metadata_bytes);
-    ingot_release(rebuild->file->allocator, rebuild->piece);
     XXH3_freeState(rebuild->hash);
     ingot_release(rebuild->file->allocator, rebuild);
 }

@@ -6,6 +6,7 @@
 
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/ordered.h"
 #include "format/rules.h"
 
 ingot_status violation(struct validation *v, ingot_status status, const ingot_error *error)
@@ -50,65 +51,114 @@ static ingot_status validate_gaps(struct validation *v)
     return status;
 }
 
-/* All chunks of one stream, then its hash. A stream with a bad chunk has no hash to speak of. */
-static ingot_status validate_stream(struct validation *v, uint32_t index, XXH3_state_t *state,
-                                    uint8_t *raw)
+/* A chunk on its way: checked and decoded on any thread, hashed in order. */
+struct decoded_chunk {
+    ingot_status status;
+    ingot_error why;
+    struct chunk_record chunk;
+    const uint8_t *data; /* where it lies in the file, or `raw` */
+    uint8_t *raw;
+    struct chunk_scratch scratch;
+};
+
+struct stream_check {
+    struct validation *v;
+    uint32_t index;
+    struct stream_record stream;
+    struct decoded_chunk *slots;
+    uint32_t n_slots;
+    XXH3_state_t *state;
+    bool whole; /* no chunk was bad so far */
+};
+
+static void decode_chunk(void *context, uint64_t k, uint32_t slot)
 {
-    const struct stream_record s = stream_at(v->file, index);
-    const uint64_t n = stream_n_chunks(&s);
+    const struct stream_check *s = context;
+    const struct ingot_file *file = s->v->file;
+    struct decoded_chunk *d = &s->slots[slot];
+    d->chunk = chunk_at(file, (uint32_t)(s->stream.first_chunk + k * s->stream.chunk_step));
+    file_prefetch(file, d->chunk.offset, d->chunk.stored_bytes);
+    if (chunk_is_plain(&d->chunk)) {
+        d->data = file->bytes.data + d->chunk.offset;
+        d->status = chunk_verify(file, &d->chunk, "chunk", &d->why);
+    } else {
+        d->data = d->raw;
+        d->status = chunk_decode(file, &d->chunk, stream_chunk_raw_bytes(&s->stream, k), d->raw,
+                                 &d->scratch, "chunk", &d->why);
+    }
+}
+
+static ingot_status take_chunk(void *context, uint64_t k, uint32_t slot)
+{
+    struct stream_check *s = context;
+    struct decoded_chunk *d = &s->slots[slot];
+    ingot_status status = INGOT_OK;
+    if (d->status == INGOT_OK) {
+        XXH3_128bits_update(s->state, d->data, (size_t)stream_chunk_raw_bytes(&s->stream, k));
+    } else {
+        describe_stream(s->v->file, s->index, d->why.field, sizeof d->why.field);
+        s->whole = false;
+        status = violation(s->v, d->status, &d->why);
+    }
+    if (status == INGOT_OK) validation_progress(s->v, d->chunk.stored_bytes);
+    return status;
+}
+
+/* All chunks of one stream, then its hash. A stream with a bad chunk has no hash to speak of. */
+static ingot_status validate_stream(struct stream_check *s)
+{
+    const struct ingot_file *file = s->v->file;
+    const struct ordered_job job = {s, stream_n_chunks(&s->stream), s->n_slots, decode_chunk,
+                                    take_chunk};
     char field[sizeof((ingot_error *)0)->field];
     ingot_error error;
-    ingot_status status = INGOT_OK;
-    bool whole = true;
-    XXH3_128bits_reset(state);
-    for (uint64_t k = 0; k < n; k++) {
-        const struct chunk_record c =
-            chunk_at(v->file, (uint32_t)(s.first_chunk + k * s.chunk_step));
-        const uint64_t raw_bytes = stream_chunk_raw_bytes(&s, k);
-        const uint8_t *data = raw;
-        file_prefetch(v->file, c.offset, c.stored_bytes);
-        if (c.codec == CODEC_STORED) {
-            /* Where it lies is good enough. */
-            data = v->file->bytes.data + c.offset;
-            status = chunk_verify(v->file, &c, "chunk", &error);
-        } else {
-            status = chunk_decode(v->file, &c, raw_bytes, raw, "chunk", &error);
-        }
-        if (status != INGOT_OK) {
-            describe_stream(v->file, index, error.field, sizeof error.field);
-            whole = false;
-            status = violation(v, status, &error);
-            if (status != INGOT_OK) return status;
-        } else {
-            XXH3_128bits_update(state, data, (size_t)raw_bytes);
-        }
-        validation_progress(v, c.stored_bytes);
-    }
     XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-    if (!whole || memcmp(canonical.digest, s.raw_hash, HASH_BYTES) == 0) return INGOT_OK;
-    describe_stream(v->file, index, field, sizeof field);
-    status = ingot_fail_rule(&error, R_322, record_offset(v->file, SECTION_STREAMS, index, 32),
-                             field, "the raw bytes of stream %u have another hash", index);
-    return violation(v, status, &error);
+    s->whole = true;
+    XXH3_128bits_reset(s->state);
+    const ingot_status status = ordered_run(s->v->report->pool, &job);
+    if (status != INGOT_OK) return status;
+    XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(s->state));
+    if (!s->whole || memcmp(canonical.digest, s->stream.raw_hash, HASH_BYTES) == 0) return INGOT_OK;
+    describe_stream(file, s->index, field, sizeof field);
+    ingot_fail_rule(&error, R_322, record_offset(file, SECTION_STREAMS, s->index, 32), field,
+                    "the raw bytes of stream %u have another hash", s->index);
+    return violation(s->v, INGOT_INVALID, &error);
+}
+
+static uint64_t largest_chunk(const struct ingot_file *file)
+{
+    uint64_t largest = 1;
+    for (uint32_t i = 0; i < file->sections[SECTION_STREAMS].n_records; i++) {
+        const struct stream_record s = stream_at(file, i);
+        largest = max_u64(largest, min_u64(s.chunk_bytes, s.n_bytes));
+    }
+    return largest;
 }
 
 ingot_status validate_chunks(struct validation *v)
 {
-    const uint32_t n = v->file->sections[SECTION_STREAMS].n_records;
-    uint64_t largest = 1;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct stream_record s = stream_at(v->file, i);
-        largest = max_u64(largest, min_u64(s.chunk_bytes, s.n_bytes));
+    const struct ingot_file *file = v->file;
+    const uint64_t largest = largest_chunk(file);
+    struct stream_check s = {.v = v, .n_slots = ordered_slots(v->report->pool, largest)};
+    s.state = XXH3_createState();
+    s.slots = ingot_allocate_zeroed(file->allocator, s.n_slots, sizeof *s.slots);
+    ingot_status status = s.state && s.slots ? INGOT_OK : INGOT_NO_MEMORY;
+    for (uint32_t i = 0; i < s.n_slots && status == INGOT_OK; i++) {
+        s.slots[i].scratch.allocator = file->allocator;
+        s.slots[i].raw = ingot_allocate(file->allocator, largest);
+        if (s.slots[i].raw == NULL) status = INGOT_NO_MEMORY;
     }
-    XXH3_state_t *state = XXH3_createState();
-    uint8_t *raw = ingot_allocate(v->file->allocator, largest);
-    ingot_status status = state && raw ? INGOT_OK : INGOT_NO_MEMORY;
-    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
-        status = validate_stream(v, i, state, raw);
+    for (uint32_t i = 0; i < file->sections[SECTION_STREAMS].n_records && status == INGOT_OK; i++) {
+        s.index = i;
+        s.stream = stream_at(file, i);
+        status = validate_stream(&s);
     }
-    ingot_release(v->file->allocator, raw);
-    XXH3_freeState(state);
+    for (uint32_t i = 0; s.slots && i < s.n_slots; i++) {
+        chunk_scratch_release(&s.slots[i].scratch);
+        ingot_release(file->allocator, s.slots[i].raw);
+    }
+    ingot_release(file->allocator, s.slots);
+    XXH3_freeState(s.state);
     return status;
 }
 

@@ -14,6 +14,7 @@ enum { MAX_RECEIPT_DEPTH = 1000 };
 /* A blob in memory. */
 struct subject {
     const ingot_file *file;
+    struct ingot_pool *pool;
     struct span bytes;
     ingot_error *error;
 };
@@ -74,7 +75,7 @@ static ingot_status check_source(const struct subject *s)
     struct source_walk walk;
     struct intern seen = {.allocator = s->file->allocator};
     struct source_rebuild *rebuild = NULL;
-    ingot_status status = source_rebuild_open(s->file, &rebuild, s->error);
+    ingot_status status = source_rebuild_open(s->file, s->pool, &rebuild, s->error);
     if (status == INGOT_OK) status = source_open(s->bytes, &walk, s->error);
     while (status == INGOT_OK) {
         const uint64_t offset = walk.at.offset;
@@ -129,7 +130,8 @@ static ingot_status check_receipt(const struct subject *s)
     return fits ? INGOT_OK : INGOT_INVALID;
 }
 
-static ingot_status check_blob(const ingot_file *file, uint32_t index, ingot_error *error)
+static ingot_status check_blob(const ingot_file *file, uint32_t index, struct ingot_pool *pool,
+                               ingot_error *error)
 {
     static ingot_status (*const kinds[])(const struct subject *) = {
         [INGOT_BLOB_METADATA] = check_metadata,
@@ -142,7 +144,7 @@ static ingot_status check_blob(const ingot_file *file, uint32_t index, ingot_err
     uint8_t *bytes = ingot_allocate(file->allocator, blob.n_bytes);
     if (bytes == NULL) return ingot_fail_memory(error, blob.n_bytes, "blob");
     ingot_status status = ingot_file_read_blob(file, index, 0, blob.n_bytes, bytes, error);
-    const struct subject subject = {file, {bytes, blob.n_bytes}, error};
+    const struct subject subject = {file, pool, {bytes, blob.n_bytes}, error};
     if (status == INGOT_OK) status = kinds[blob.kind](&subject);
     ingot_release(file->allocator, bytes);
     return status;
@@ -152,7 +154,7 @@ ingot_status validate_blobs(struct validation *v)
 {
     for (uint32_t i = 0; i < ingot_file_n_blobs(v->file); i++) {
         ingot_error error = {0};
-        ingot_status status = check_blob(v->file, i, &error);
+        ingot_status status = check_blob(v->file, i, v->report->pool, &error);
         if (status != INGOT_OK) status = violation(v, status, &error);
         if (status != INGOT_OK) return status;
     }

@@ -103,19 +103,19 @@ static ingot_status write_blob_stream(ingot_writer *w, uint64_t n_bytes,
                                       const struct byte_source *source, uint32_t *stream,
                                       ingot_error *error)
 {
-    struct stream_writer s;
-    ingot_status status = stream_begin(&w->chunks, &s, n_bytes, SLAB_BYTES, 1, error);
+    struct stream_writer *s = NULL;
+    ingot_status status = stream_begin(&w->chunks, n_bytes, SLAB_BYTES, 1, 0, &s, error);
     if (status != INGOT_OK) return status;
     uint8_t *part = ingot_allocate(w->allocator, min_u64(SLAB_BYTES, n_bytes));
     if (part == NULL) status = ingot_fail_memory(error, SLAB_BYTES, "chunk");
     for (uint64_t done = 0; done < n_bytes && status == INGOT_OK; done += SLAB_BYTES) {
         const uint64_t n = min_u64(SLAB_BYTES, n_bytes - done);
         status = source->read(source->context, done, n, part, error);
-        if (status == INGOT_OK) status = stream_put_chunk(&w->chunks, &s, part, n, error);
+        if (status == INGOT_OK) status = stream_put_chunk(&w->chunks, s, part, n, error);
     }
-    if (status == INGOT_OK) status = stream_end(&w->chunks, &s, stream, error);
     ingot_release(w->allocator, part);
-    stream_release(&w->chunks, &s);
+    if (status == INGOT_OK) return stream_end(&w->chunks, s, stream, error);
+    stream_release(&w->chunks, s);
     return status;
 }
 
@@ -149,7 +149,7 @@ ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, ui
 {
     const struct span span = {entries, n_bytes};
     const struct byte_source source = memory_bytes(&span);
-    uint32_t number = (uint32_t)(writer->chunks.streams.n_bytes / STREAM_BYTES);
+    uint32_t number = writer->chunks.n_streams;
     bool found;
     ingot_status status = intern(&writer->codebooks, entries, n_bytes, &number, &found, error);
     if (status == INGOT_OK && !found) {
@@ -247,6 +247,12 @@ ingot_status ingot_writer_over(struct output *output, ingot_compression compress
     return INGOT_OK;
 }
 
+ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool,
+                                   ingot_error *error)
+{
+    return chunks_use_pool(&writer->chunks, pool, error);
+}
+
 ingot_status ingot_writer_create(const char *path, bool replace, ingot_compression compression,
                                  const ingot_allocator *allocator, ingot_writer **writer,
                                  ingot_error *error)
@@ -262,8 +268,10 @@ ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error)
     if (writer->finished) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "writer", "already finished");
     }
-    ingot_status status =
-        write_index(&writer->tables, &writer->chunks, writer->header_checksum, error);
+    ingot_status status = chunks_flush(&writer->chunks, error);
+    if (status == INGOT_OK) {
+        status = write_index(&writer->tables, &writer->chunks, writer->header_checksum, error);
+    }
     if (status == INGOT_OK) status = output_finish(writer->chunks.output, error);
     writer->finished = true;
     return status;

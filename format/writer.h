@@ -112,7 +112,13 @@ struct ingot_coding raw_coding(ingot_dtype dtype);
 bool stack_of(uint32_t rank, const uint64_t *dims, uint8_t stack, uint8_t split,
               struct stack_shape *shape);
 
-/* Bytes written so far, and how many raw bytes they stand for. */
+/* From now on chunks are compressed on the pool, which must outlive the writer; what is written
+ * does not depend on it. Meanwhile the pool may be used for runs of the caller's. */
+struct ingot_pool;
+ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool,
+                                   ingot_error *error);
+
+/* Of a finished writer: the bytes written, and how many raw bytes they stand for. */
 void ingot_writer_sizes(const ingot_writer *writer, uint64_t *stored_bytes, uint64_t *raw_bytes);
 
 #endif

@@ -68,13 +68,22 @@ struct job {
     const struct writer_tensor *tensor;
     const struct writer_source *source;
     struct term_stream streams[TENSOR_MAX_STREAMS];
-    struct stream_writer writers[TENSOR_MAX_STREAMS];
+    struct stream_writer *writers[TENSOR_MAX_STREAMS];
     uint8_t *parts[TENSOR_MAX_STREAMS]; /* of row streams: room for a slab */
     uint32_t n_streams;
     uint32_t n_row_streams;
     struct slabs slabs;
     ingot_error *error;
 };
+
+/* Foreign bytes may be anything; a rescale is of no term. */
+static uint8_t element_bits(const struct job *j, const struct term_stream *stream)
+{
+    const bool opaque = stream->term < j->tensor->n_terms &&
+                        j->tensor->terms[stream->term].coding != NULL &&
+                        j->tensor->terms[stream->term].coding->map == MAP_OPAQUE;
+    return opaque ? 0 : stream->shape.bits;
+}
 
 static ingot_status begin_streams(struct job *j)
 {
@@ -97,8 +106,9 @@ static ingot_status begin_streams(struct job *j)
             j->parts[i] = ingot_allocate(j->w->allocator, chunk_bytes);
             if (j->parts[i] == NULL) return ingot_fail_memory(j->error, chunk_bytes, "slab");
         }
-        const ingot_status status = stream_begin(&j->w->chunks, &j->writers[i], s->n_bytes,
-                                                 (uint32_t)chunk_bytes, step, j->error);
+        const ingot_status status =
+            stream_begin(&j->w->chunks, s->n_bytes, (uint32_t)chunk_bytes, step,
+                         element_bits(j, &j->streams[i]), &j->writers[i], j->error);
         if (status != INGOT_OK) return status;
     }
     return INGOT_OK;
@@ -115,7 +125,7 @@ static ingot_status put_whole(struct job *j, uint32_t i)
         const uint64_t n = min_u64(SLAB_BYTES, n_bytes - done);
         status = j->source->fill(j->source->context, i, done, n, part, j->error);
         if (status == INGOT_OK) {
-            status = stream_put_chunk(&j->w->chunks, &j->writers[i], part, n, j->error);
+            status = stream_put_chunk(&j->w->chunks, j->writers[i], part, n, j->error);
         }
     }
     ingot_release(j->w->allocator, part);
@@ -132,7 +142,7 @@ static ingot_status put_slab(struct job *j, uint64_t first_row, uint64_t n_rows)
         j->source->rows(j->source->context, first_row, n_rows, j->parts, j->error);
     for (uint32_t i = 0; i < j->n_streams && status == INGOT_OK; i++) {
         if (j->parts[i] == NULL) continue;
-        status = stream_put_chunk(&j->w->chunks, &j->writers[i], j->parts[i],
+        status = stream_put_chunk(&j->w->chunks, j->writers[i], j->parts[i],
                                   slab_bytes(&j->streams[i].shape, first_row, n_rows), j->error);
     }
     return status;
@@ -158,14 +168,15 @@ static ingot_status run_job(struct job *j)
     ingot_status status = begin_streams(j);
     if (status == INGOT_OK) status = put_streams(j);
     for (uint32_t i = 0; i < j->n_streams && status == INGOT_OK; i++) {
-        status = stream_end(&j->w->chunks, &j->writers[i], &index, j->error);
+        status = stream_end(&j->w->chunks, j->writers[i], &index, j->error);
+        j->writers[i] = NULL;
         if (i == 0) first_stream = index;
     }
     if (status == INGOT_OK) {
         status = add_tensor(j->w, j->tensor, j->streams, j->n_streams, first_stream, j->error);
     }
     for (uint32_t i = 0; i < j->n_streams; i++) {
-        stream_release(&j->w->chunks, &j->writers[i]);
+        stream_release(&j->w->chunks, j->writers[i]);
         ingot_release(j->w->allocator, j->parts[i]);
     }
     return status;

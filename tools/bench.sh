@@ -2,7 +2,8 @@
 # Measures the container: converting beside cp, memory, opening, validating, reading one row range.
 # Each figure is printed with its command; paired commands take turns (A B A B ...), and ratios are
 # of neighbours in time. Needs some disk: 3 x 2.2 GB in BENCH_DIR, and 2 x 20 GB more with LARGE=1.
-# Usage: bench.sh [SECTION...]      sections: convert memory open validate rows quantize (default: all)
+# Usage: bench.sh [SECTION...]      sections: convert memory open validate rows compress quantize (default: all)
+# Real weights are measured where SHARED (../shared/data) has them.
 # quantize also measures llama-quantize where PEERS names a script that runs it (see bench_quantize).
 set -eu
 
@@ -192,7 +193,108 @@ bench_quantize() {
     done
 }
 
+# Each real file of weights: its path under SHARED, where the weights begin, and their type.
+real_files='
+raw/gpt2_h10_attn_c_proj_768x768.f32              0 f32
+raw/gpt2_h11_attn_c_proj_768x768.f32              0 f32
+safetensors/silero_vad_16k.safetensors         1500 f32
+safetensors/burn_mnist.safetensors             2000 f32
+adapters/rerun_step230.safetensors            16000 f32
+adapters/rerun_stepfinal.safetensors          16000 f32
+lm/stories260K.bin                               28 f32
+torch/ckpt.pt                                     0 f32
+torch/ggml_mnist_model.state_dict                 0 f32
+torch/ava+logos-l14-linearMSE.pth                 0 f32
+lm/shakespeare-3m-step01000.safetensors        3000 bf16
+lm/shakespeare-3m-step02000.safetensors        3000 bf16
+safetensors/hadamards.safetensors                 8 i8
+'
+
+# Sizes of whole files: what convert writes, with index, receipt and all, beside zstd -19 of the source.
+whole_files() {
+    printf '\n## whole files: shares of the source (zstd %s on the command line)\n' \
+        "$(zstd --version | sed 's/.*v\([0-9.]*\).*/\1/')"
+    for file in "$@"; do
+        n=$(wc -c <"$file")
+        for mode in fast max; do
+            rm -f "$work/whole-$mode.ingot"
+            "$ingot" convert -q "$file" -o "$work/whole-$mode.ingot" --compress "$mode"
+        done
+        printf '%-40s zstd -19 %s  fast %s  max %s\n' "${file##*/}" \
+            $(for size in $(zstd -19 -c -q "$file" | wc -c) $(wc -c <"$work/whole-fast.ingot") \
+                  $(wc -c <"$work/whole-max.ingot"); do
+                  awk "BEGIN { printf \"%.4f \", $size / $n }"
+              done)
+        rm -f "$work/whole-fast.ingot" "$work/whole-max.ingot"
+    done
+}
+
+# Drops a file from the page cache.
+drop() {
+    sync "$1"
+    dd of="$1" oflag=nocache conv=notrunc,fdatasync count=0 status=none
+}
+convert_fast() { # THREADS
+    rm -f "$work/fast.ingot"
+    "$ingot" convert -q "$model" -o "$work/fast.ingot" --compress fast --threads "$1"
+}
+
+bench_compress() {
+    shared=${SHARED:-../shared/data}
+    make_model
+    printf '\n## compression of weights beside zstd (tests/bench/compress.c): shares of the raw bytes, MB/s of CPU time of one thread\n'
+    printf 'the first 256 MiB of the model; zstd -19 and max see 32 MiB\n'
+    head -c 268435456 "$model" >"$work/part.bin"
+    programs_at=$(cd "$programs" && pwd)
+    (cd "$work" && "$programs_at/compress" part.bin 12296 bf16 33554432 &&
+        "$programs_at/compress" fp8:part.bin 12296 f8_e4m3 33554432)
+    rm -f "$work/part.bin"
+    if [ -d "$shared" ]; then
+        here=$(cd "$shared" && pwd)
+        printf '%s' "$real_files" | while read -r file skip type; do
+            [ -n "$file" ] && [ -f "$here/$file" ] || continue
+            (cd "$work" && "$programs_at/compress" "$here/$file" "$skip" "$type")
+        done
+        whole_files "$shared"/safetensors/*k.safetensors "$shared"/safetensors/burn*.safetensors \
+            "$shared"/safetensors/had*.safetensors "$shared"/adapters/*.safetensors \
+            "$shared"/lm/*.safetensors
+    else
+        echo "real files: not there ($shared)"
+    fi
+    n=$(wc -c <"$model")
+    for threads in 1 2; do
+        printf '\n## ingot convert --compress fast --threads %s, %s GB bf16 from the page cache, on %s core(s)\n' \
+            "$threads" "$(gigabytes "$model")" "$threads"
+        : >"$work/a"
+        for _ in $(seq "$runs"); do
+            warm "$model"
+            seconds taskset -c "0-$((threads - 1))" "$0" --convert-fast "$threads" >>"$work/a"
+        done
+        printf 's: %s\n' "$(spread <"$work/a")"
+        printf 'GB/s of input: %s\n' "$(awk -v n="$n" '{ print n / $1 / 1e9 }' "$work/a" | spread)"
+    done
+    printf 'size: %s of the source\n' \
+        "$(awk "BEGIN { printf \"%.4f\", $(wc -c <"$work/fast.ingot") / $n }")"
+    [ -f "$work/model.ingot" ] || convert_stored
+    printf '\n## reading every tensor of a cold file (tests/bench/read_all.c): compressed beside raw, in turns\n'
+    : >"$work/a"
+    : >"$work/b"
+    for _ in $(seq "$runs"); do
+        drop "$work/model.ingot"
+        seconds "$programs_at/read_all" "$work/model.ingot" >>"$work/a"
+        drop "$work/fast.ingot"
+        seconds "$programs_at/read_all" "$work/fast.ingot" >>"$work/b"
+    done
+    printf 'raw, s:             %s\n' "$(spread <"$work/a")"
+    printf 'compressed, s:      %s\n' "$(spread <"$work/b")"
+    printf 'compressed / raw:   %s\n' "$(paste "$work/b" "$work/a" | awk '{ print $1 / $2 }' | spread)"
+}
+
+if [ "${1:-}" = --convert-fast ]; then
+    convert_fast "$2"
+    exit
+fi
 machine
-for section in ${*:-convert memory open validate rows quantize}; do
+for section in ${*:-convert memory open validate rows compress quantize}; do
     "bench_$section"
 done

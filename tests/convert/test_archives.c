@@ -24,7 +24,7 @@ static void restore(const char *container, const char *target)
     struct restore_result restored;
     ingot_error error = {0};
     ingot_file *file = open_valid(container);
-    assert_ok(restore_model(file, target, true, NULL, &restored, &error), &error);
+    assert_ok(restore_model(file, target, true, 0, NULL, &restored, &error), &error);
     ingot_file_close(file);
 }
 

@@ -70,7 +70,7 @@ static void check_type(void **state, ingot_dtype dtype)
     assert_ok(convert_path(source, container, NULL, &result, &error), &error);
     assert_true(result.restorable);
     ingot_file *file = open_valid(container);
-    assert_ok(restore_model(file, back, true, NULL, &restored, &error), &error);
+    assert_ok(restore_model(file, back, true, 0, NULL, &restored, &error), &error);
     ingot_file_close(file);
     assert_same_file(source, back);
 

@@ -31,7 +31,7 @@ static void restore_to(const char *container, const char *target)
     struct restore_result result;
     ingot_error error = {0};
     ingot_file *file = open_valid(container);
-    assert_ok(restore_model(file, target, true, NULL, &result, &error), &error);
+    assert_ok(restore_model(file, target, true, 0, NULL, &result, &error), &error);
     ingot_file_close(file);
 }
 

@@ -24,7 +24,7 @@ static char *round_trip(void **state, const char *source, bool folder)
     free(file_read(target, &n_bytes));
     assert_int_equal(result.target_bytes, n_bytes);
     ingot_file *file = open_valid(target);
-    assert_ok(restore_model(file, back, true, NULL, &restored, &error), &error);
+    assert_ok(restore_model(file, back, true, 0, NULL, &restored, &error), &error);
     assert_int_equal(restored.n_bytes, result.source_bytes);
     ingot_file_close(file);
     free(target);
@@ -113,7 +113,7 @@ static void test_restore_stays_inside(void **state)
     assert_int_equal(mkdir(elsewhere, 0777), 0);
     assert_int_equal(symlink(elsewhere, link), 0);
     ingot_file *file = open_valid(target);
-    assert_int_equal(restore_model(file, back, true, NULL, &restored, &error), INGOT_EXISTS);
+    assert_int_equal(restore_model(file, back, true, 0, NULL, &restored, &error), INGOT_EXISTS);
     assert_int_equal(rmdir(elsewhere), 0); /* still empty */
     ingot_file_close(file);
     free(elsewhere);
@@ -196,7 +196,7 @@ static void test_hostile_source(void **state)
         ingot_writer_close(writer);
         buffer_release(&blob);
         assert_ok(ingot_file_open(path, NULL, &file, &error), &error);
-        const ingot_status status = restore_model(file, folder, true, NULL, &restored, &error);
+        const ingot_status status = restore_model(file, folder, true, 0, NULL, &restored, &error);
         if (status != rows[i].status || (status != INGOT_OK && error.rule != rows[i].rule)) {
             fail_msg("%zu: %s: %s: %s", i, ingot_status_name(status), error.field, error.what);
         }
@@ -226,7 +226,7 @@ static void test_copy_restores(void **state)
     assert_ok(convert_path(first, third, NULL, &result, &error), &error);
     assert_same_file(first, third);
     ingot_file *file = open_valid(second);
-    assert_ok(restore_model(file, back, false, NULL, &restored, &error), &error);
+    assert_ok(restore_model(file, back, false, 0, NULL, &restored, &error), &error);
     assert_int_equal(restored.n_files, 6);
     assert_true(same_folders(root, back));
     ingot_file_close(file);

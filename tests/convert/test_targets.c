@@ -26,9 +26,9 @@ static void test_targets(void **state)
     assert_ok(convert_model(model, target, &options, &result, &error), &error);
     assert_int_equal(convert_model(model, target, &options, &result, &error), INGOT_EXISTS);
     ingot_file *file = open_valid(target);
-    assert_int_equal(restore_model(file, source, false, NULL, &restored, &error), INGOT_EXISTS);
+    assert_int_equal(restore_model(file, source, false, 0, NULL, &restored, &error), INGOT_EXISTS);
     const struct scratch *scratch = *state;
-    assert_int_equal(restore_model(file, scratch->folder, false, NULL, &restored, &error),
+    assert_int_equal(restore_model(file, scratch->folder, false, 0, NULL, &restored, &error),
                      INGOT_EXISTS);
     assert_non_null(strstr(error.what, "not empty"));
     ingot_file_close(file);
@@ -101,7 +101,7 @@ static void test_dequantizing(void **state)
     assert_ok(convert_path(middle, target, "f32", &result, &error), &error);
     struct restore_result restored;
     ingot_file *file = open_valid(middle);
-    assert_int_equal(restore_model(file, target, true, NULL, &restored, &error), INGOT_REFUSED);
+    assert_int_equal(restore_model(file, target, true, 0, NULL, &restored, &error), INGOT_REFUSED);
     assert_non_null(strstr(error.what, "int4-g32"));
     ingot_file_close(file);
     struct model *a, *b;

@@ -150,7 +150,7 @@ static ingot_status attempt_restore(const struct attempt *a, ingot_error *error)
     ingot_file *file;
     ingot_status status = ingot_file_open(a->source, NULL, &file, error);
     if (status != INGOT_OK) return status;
-    status = restore_model(file, a->target, false, NULL, &result, error);
+    status = restore_model(file, a->target, false, 1, NULL, &result, error);
     ingot_file_close(file);
     return status;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "format/metadata.h"
+#include "format/pool.h"
 #include "format/source.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/judge.h"
@@ -38,7 +39,7 @@ static ingot_status validate_bytes(void *context, const ingot_allocator *allocat
                                    ingot_error *error)
 {
     const struct byte_buffer *bytes = context;
-    const struct validate_report report = {NULL, ignore, NULL};
+    const struct validate_report report = {.found = ignore};
     ingot_file *file = NULL;
     uint64_t n_violations = 77;
     ingot_status status =
@@ -151,7 +152,7 @@ static ingot_status restore(void *context, const ingot_allocator *allocator, ing
     const struct span span = {blob, info.n_bytes};
     status = ingot_file_read_blob(file, BLOB_SOURCE, 0, info.n_bytes, blob, error);
     if (status == INGOT_OK) status = source_open(span, &walk, error);
-    if (status == INGOT_OK) status = source_rebuild_open(file, &rebuild, error);
+    if (status == INGOT_OK) status = source_rebuild_open(file, NULL, &rebuild, error);
     while (status == INGOT_OK) {
         status = source_next_file(&walk, &source, error);
         if (status != INGOT_OK) break;
@@ -180,7 +181,8 @@ struct to_write {
     struct made made;
     struct ingot_coding coding, scales;
     ingot_compression compression;
-    char path[64]; /* empty: to memory */
+    char path[64];           /* empty: to memory */
+    struct ingot_pool *pool; /* NULL: none */
 };
 
 static const uint64_t dims[2] = {10, 30};
@@ -256,6 +258,7 @@ static ingot_status write_file(void *context, const ingot_allocator *allocator, 
             status = ingot_writer_over(output, t->compression, allocator, &writer, error);
         }
     }
+    if (status == INGOT_OK && t->pool) status = ingot_writer_use_pool(writer, t->pool, error);
     if (status == INGOT_OK) status = write_all(t, writer, error);
     ingot_writer_close(writer);
     if (status == INGOT_OK && !t->path[0]) judge_good(bytes.data, bytes.n_bytes);
@@ -276,6 +279,18 @@ static void test_writing(void **state)
     made_release(&t.made);
 }
 
+/* With threads that pack, where a failure may show later than it happens. */
+static void test_writing_on_threads(void **state)
+{
+    (void)state;
+    struct to_write t;
+    prepare(&t);
+    assert_int_equal(ingot_pool_create(3, NULL, &t.pool, NULL), INGOT_OK);
+    assert_true(fail_every_allocation(write_file, &t) > 20);
+    ingot_pool_close(t.pool);
+    made_release(&t.made);
+}
+
 /* On disk, where nothing may be left behind either. */
 static void test_writing_to_disk(void **state)
 {
@@ -293,8 +308,11 @@ static void test_writing_to_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reading),         cmocka_unit_test(test_reading_narrow),
-        cmocka_unit_test(test_restoring),       cmocka_unit_test(test_writing),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_reading_narrow),
+        cmocka_unit_test(test_restoring),
+        cmocka_unit_test(test_writing),
+        cmocka_unit_test(test_writing_on_threads),
         cmocka_unit_test(test_writing_to_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -362,7 +362,7 @@ static void test_source_bytes(void **state)
     const struct span span = {blob, info.n_bytes};
     const struct byte_sink sink = {&found, append};
     struct source_rebuild *rebuild = NULL;
-    assert_int_equal(source_rebuild_open(file, &rebuild, &error), INGOT_OK);
+    assert_int_equal(source_rebuild_open(file, NULL, &rebuild, &error), INGOT_OK);
     assert_int_equal(source_open(span, &walk, &error), INGOT_OK);
     assert_int_equal(source_next_file(&walk, &source, &error), INGOT_OK);
     assert_memory_equal(source.name, "empty.bin", 9);

@@ -200,6 +200,8 @@ static void test_one_damaged_chunk(void **state)
         {STREAM_MAGNITUDE_1, TENSOR_LORA, "tensor lora"},
         {STREAM_RESCALE_2, TENSOR_RESCALED, "tensor rescaled"},
         {STREAM_PACKED, TENSOR_PACKED, "tensor packed"},
+        {STREAM_FILTERED, TENSOR_FILTERED, "tensor filtered 0"},
+        {STREAM_TRITS, TENSOR_FILTERED + 5, "tensor filtered 5"},
     };
     struct draft d, whole;
     ingot_file *good = NULL;

@@ -75,7 +75,7 @@ static void check_flip(const struct written *w, uint64_t offset, uint32_t hurt)
         return;
     }
     struct finding finding = {0};
-    const struct validate_report report = {&finding, take, NULL};
+    const struct validate_report report = {.context = &finding, .found = take};
     uint64_t n_violations = 0;
     assert_int_equal(ingot_file_validate(file, &report, &n_violations, &error), INGOT_OK);
     if (n_violations == 0) fail_msg("offset %llu: nothing is found", (unsigned long long)offset);

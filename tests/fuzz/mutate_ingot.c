@@ -24,13 +24,23 @@ static bool find_index(const uint8_t *data, size_t n_bytes, uint64_t *offset, ui
     return *index_bytes >= DIRECTORY_BYTES + N_SECTIONS * SECTION_BYTES;
 }
 
-static void repair_chunks(uint8_t *data, uint64_t index_offset, uint64_t index_bytes)
+/* The chunk records of an index, if they are where they should be. */
+static uint8_t *find_chunks(uint8_t *data, uint64_t index_offset, uint64_t index_bytes,
+                            uint64_t *n_chunks)
 {
     struct section_record s;
     section_read(data + index_offset + DIRECTORY_BYTES + SECTION_BYTES, &s);
-    if (s.kind != SECTION_CHUNKS || !range_within(s.offset, s.n_bytes, index_bytes)) return;
-    for (uint64_t at = 0; at + CHUNK_BYTES <= s.n_bytes; at += CHUNK_BYTES) {
-        uint8_t *p = data + index_offset + s.offset + at;
+    *n_chunks = s.n_bytes / CHUNK_BYTES;
+    if (s.kind != SECTION_CHUNKS || !range_within(s.offset, s.n_bytes, index_bytes)) return NULL;
+    return data + index_offset + s.offset;
+}
+
+static void repair_chunks(uint8_t *data, uint64_t index_offset, uint64_t index_bytes)
+{
+    uint64_t n_chunks;
+    uint8_t *chunks = find_chunks(data, index_offset, index_bytes, &n_chunks);
+    for (uint64_t i = 0; chunks && i < n_chunks; i++) {
+        uint8_t *p = chunks + i * CHUNK_BYTES;
         struct chunk_record c;
         chunk_read(p, &c);
         if (!range_within(c.offset, c.stored_bytes, index_offset)) continue;
@@ -76,13 +86,29 @@ static void change_index(uint8_t *data, uint64_t offset, uint64_t index_bytes, u
     }
 }
 
+/* Another filter or codec for a chunk, of those that there are. */
+static void change_chunk(uint8_t *data, uint64_t offset, uint64_t index_bytes, uint64_t *random)
+{
+    uint64_t n_chunks;
+    uint8_t *chunks = find_chunks(data, offset, index_bytes, &n_chunks);
+    if (chunks == NULL || n_chunks == 0) return;
+    uint8_t *p = chunks + next(random) % n_chunks * CHUNK_BYTES;
+    struct chunk_record c;
+    chunk_read(p, &c);
+    c.filter = (uint8_t)(next(random) % N_FILTERS);
+    if (next(random) % 4 == 0) c.codec = (uint8_t)(next(random) % N_CODECS);
+    chunk_write(&c, p);
+}
+
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n_bytes, size_t capacity, unsigned seed)
 {
     uint64_t random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     uint64_t offset, index_bytes;
-    if (next(&random) % 4 != 0 && find_index(data, n_bytes, &offset, &index_bytes)) {
+    const bool indexed = find_index(data, n_bytes, &offset, &index_bytes);
+    if (next(&random) % 4 != 0 && indexed) {
+        if (next(&random) % 8 == 0) change_chunk(data, offset, index_bytes, &random);
         change_index(data, offset, index_bytes, &random);
-    } else if (next(&random) % 2 == 0 && find_index(data, n_bytes, &offset, &index_bytes)) {
+    } else if (next(&random) % 2 == 0 && indexed) {
         /* Data alone, at its length. */
         (void)LLVMFuzzerMutate(data + HEADER_BYTES, (size_t)(offset - HEADER_BYTES),
                                (size_t)(offset - HEADER_BYTES));

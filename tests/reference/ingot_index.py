@@ -107,8 +107,22 @@ FLOATS = {3: (1, 5, 10, 15, "ieee"), 4: (1, 8, 7, 127, "ieee"), 5: (1, 5, 2, 15,
           12: (1, 5, 2, 16, (0x80,))}
 
 
+# Filters that split elements (4.4): width in bytes, whether they are rotated. Then the other one.
+FILTERS = {1: (2, False), 2: (4, False), 3: (8, False), 4: (2, True), 5: (4, True)}
+TRITS = 6
+
+
 # ---------------------------------------------------------------------------------------------
-# Lengths and shapes: planes (6.4) and grids (6.3)
+# Lengths and shapes: filtered chunks (4.4), planes (6.4) and grids (6.3)
+
+
+def filtered_bytes(number, n_bytes):
+    return n_bytes // 5 * 4 + n_bytes % 5 if number == TRITS else n_bytes
+
+
+def plain(chunk):
+    """Whether a chunk is stored as its raw bytes."""
+    return chunk.codec == 0 and chunk.filter == 0
 
 
 def plane_widths(bits):
@@ -278,7 +292,7 @@ class Index:
         self.gaps = []
         for i, chunk in enumerate(self.chunks):
             at = self._at(CHUNKS, i)
-            need(chunk.codec <= 1 and chunk.filter == 0, "R-303", at, "unknown codec or filter")
+            need(chunk.codec <= 1 and chunk.filter <= TRITS, "R-303", at, "unknown codec or filter")
             need(chunk.flags <= 1, "R-306", at, "an undefined flag of a chunk is set")
             if chunk.flags & 1:
                 need(chunk._replace(flags=0) in seen, "R-305", at, "this repeats no earlier chunk")
@@ -286,7 +300,7 @@ class Index:
             begin, gap = chunk.offset, chunk.offset - end
             need(gap >= 0 and begin + chunk.stored_bytes <= self.trailer.index_offset, "R-301", at,
                  "a chunk is out of order or bounds")
-            need(gap < alignment and (chunk.codec or begin % alignment == 0), "R-302", at,
+            need(gap < alignment and (not plain(chunk) or begin % alignment == 0), "R-302", at,
                  "a chunk is out of place")
             self.gaps.append((end, begin))
             end = begin + chunk.stored_bytes
@@ -315,10 +329,12 @@ class Index:
                 need(self.raw_bytes[c] is None, "R-312", self._at(CHUNKS, c),
                      "two streams share a chunk")
                 raw = min(stream.chunk_bytes, stream.n_bytes - k * stream.chunk_bytes)
-                fits = 0 < chunk.stored_bytes < raw if chunk.codec else chunk.stored_bytes == raw
+                fits = (chunk.stored_bytes == raw if plain(chunk) else
+                        0 < chunk.stored_bytes < raw and
+                        (chunk.codec or chunk.stored_bytes == filtered_bytes(chunk.filter, raw)))
                 need(fits, "R-304", self._at(CHUNKS, c), f"bad length for {raw} raw bytes")
                 apart = self.chunks[stream.first_chunk].offset + k * stream.stride
-                need(not stream.stride or (chunk.codec == 0 and chunk.offset == apart), "R-321",
+                need(not stream.stride or (plain(chunk) and chunk.offset == apart), "R-321",
                      at, "the stride is not kept")
                 self.raw_bytes[c] = raw
         for c, raw in enumerate(self.raw_bytes):

@@ -35,9 +35,10 @@ import zstandard
 
 from ingot_index import (
     ADD, ATTACHMENT, BITMAP, BLOCKS, C64, CODEBOOK, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES,
-    FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE, SPARSE,
-    STREAMS, TERMS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile, ceil_div, grid,
-    group_sizes, need, plane_widths, row_bits, safe_path, xxh64, xxh128)
+    FILTERS, FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE,
+    SPARSE, STREAMS, TERMS, TRITS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile,
+    ceil_div, filtered_bytes, grid, group_sizes, need, plane_widths, row_bits, safe_path, xxh64,
+    xxh128)
 from ingot_blocks import bits_of, layouts, together
 
 F32 = np.float32
@@ -173,19 +174,30 @@ class IngotFile(Index):
         chunk, raw_bytes = self.chunks[c], self.raw_bytes[c]
         stored = self.data[chunk.offset:chunk.offset + chunk.stored_bytes]
         need(xxh64(stored) == chunk.checksum, "R-310", chunk.offset, "the chunk is damaged")
-        if chunk.codec == 0:
-            return stored
+        length = filtered_bytes(chunk.filter, raw_bytes)
+        filtered = self._frames(stored, length, chunk.offset) if chunk.codec else stored
+        return unfilter(chunk.filter, filtered, raw_bytes, chunk.offset)
+
+    def _frames(self, stored, n_bytes, where):
+        """What zstd frames, one after another, decode to: n_bytes bytes (4.1)."""
+        out = b""
         try:
-            about = zstandard.get_frame_parameters(stored)
-            whole = (stored[:4] == b"\x28\xb5\x2f\xfd" and about.dict_id == 0
-                     and about.window_size <= 1 << 27
-                     and frame_bytes(stored, about.has_checksum) == len(stored)
-                     and about.content_size in (raw_bytes, zstandard.CONTENTSIZE_UNKNOWN))
-            raw = whole and zstandard.ZstdDecompressor().decompress(stored, raw_bytes)
+            while stored and len(out) < n_bytes:
+                about = zstandard.get_frame_parameters(stored)
+                end = frame_bytes(stored, about.has_checksum)
+                sound = (stored[:4] == b"\x28\xb5\x2f\xfd" and about.dict_id == 0
+                         and about.window_size <= 1 << 27 and end <= len(stored)
+                         and (about.content_size == zstandard.CONTENTSIZE_UNKNOWN
+                              or about.content_size <= n_bytes - len(out)))
+                need(sound, "R-311", where, "not a frame of that length")
+                # The second argument bounds what a frame without a content size may give.
+                part = zstandard.ZstdDecompressor().decompress(stored[:end], n_bytes - len(out))
+                need(part, "R-311", where, "an empty frame")
+                out, stored = out + part, stored[end:]
         except zstandard.ZstdError as error:
-            raise RuleError("R-311", chunk.offset, str(error)) from error
-        need(whole and len(raw) == raw_bytes, "R-311", chunk.offset, "not one frame of that length")
-        return raw
+            raise RuleError("R-311", where, str(error)) from error
+        need(not stored and len(out) == n_bytes, "R-311", where, "the frames have another length")
+        return out
 
     def _where(self, i):
         stream = self.streams[i]
@@ -708,6 +720,34 @@ class IngotFile(Index):
             work(*what)
         except Undecodable as error:
             remarks.append(f"not proved: {error}")
+
+
+def unfilter(number, data, n_bytes, where):
+    """The n_bytes raw bytes of which a filter made data (4.4)."""
+    if number == 0:
+        return data
+    if number == TRITS:
+        return from_trits(data, n_bytes, where)
+    w, rotated = FILTERS[number]
+    n = n_bytes // w
+    planes = np.frombuffer(data, np.uint8, n * w).reshape(w, n)
+    elements = np.ascontiguousarray(planes[::-1].T).view(f"<u{w}")[:, 0]
+    if rotated:
+        one, top = elements.dtype.type(1), elements.dtype.type(8 * w - 1)
+        elements = elements >> one | elements << top
+    return elements.tobytes() + data[n * w:]
+
+
+def from_trits(data, n_bytes, where):
+    numbers = np.frombuffer(data, np.uint8)
+    need((numbers < 243).all(), "R-314", where, "a byte is no five digits")
+    # A tail of r bytes is all that is kept of four.
+    numbers = np.concatenate([numbers, np.zeros(-len(numbers) % 4, np.uint8)]).astype(np.uint32)
+    codes = numbers[:, None] // 3 ** np.arange(5) % 3
+    bits = np.stack([codes & 1, codes >> 1], -1).astype(np.uint8)
+    raw = np.packbits(bits.reshape(-1), bitorder="little").tobytes()
+    need(not any(raw[n_bytes:]), "R-314", where, "a digit after the end is set")
+    return raw[:n_bytes]
 
 
 def frame_bytes(data, has_checksum):

@@ -69,22 +69,25 @@ class Writer:
         at, n = struct.unpack("<II", pair)
         return self.strings[at:at + n]
 
-    def chunk(self, raw, zstd=False, repeat=False):
-        stored, codec = raw, 0
+    def chunk(self, raw, zstd=False, repeat=False, filtered=None):
+        """`filtered` is (filter, what it makes of raw)."""
+        number, given = filtered or (0, raw)
+        stored, codec = given, 0
         if zstd is not False:
-            stored, codec = zstandard.compress(raw) if zstd is True else zstd, 1
+            stored, codec = zstandard.compress(given) if zstd is True else zstd, 1
         old = [c for c in self.chunks if not c["flags"] and c["codec"] == codec
                and self.data[c["offset"] - 64:c["offset"] - 64 + c["stored_bytes"]] == stored]
         if repeat and old:
             self.chunks.append({**old[0], "flags": 1})
             return
-        if codec == 0:
+        if codec == number == 0:
             self.data += bytes(-(64 + len(self.data)) % self.alignment)
         self.chunks.append({"offset": 64 + len(self.data), "stored_bytes": len(stored), "flags": 0,
-                            "codec": codec, "checksum": xxh64(stored)})
+                            "codec": codec, "filter": number, "checksum": xxh64(stored)})
         self.data += stored
 
-    def add_streams(self, raws, chunk_bytes=None, zstd=False, repeat=False, stride=0):
+    def add_streams(self, raws, chunk_bytes=None, zstd=False, repeat=False, stride=0,
+                    filtered=None):
         """Streams side by side: their chunks alternate. One chunk_bytes for all."""
         first, step = len(self.chunks), len(raws)
         for n, raw in enumerate(raws):
@@ -99,7 +102,7 @@ class Writer:
         for i in range(up(len(raws[0]), chunk_bytes or max(len(raws[0]), 1))):
             for raw in raws:
                 each = chunk_bytes or len(raw)
-                self.chunk(raw[i * each:(i + 1) * each], zstd, repeat)
+                self.chunk(raw[i * each:(i + 1) * each], zstd, repeat, filtered)
         return len(self.streams) - len(raws)
 
     def stream(self, raw, **how):

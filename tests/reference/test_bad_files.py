@@ -173,7 +173,7 @@ class BadFiles(ReaderTest):
         self.spoil("R-211", long_name)
 
     def test_chunks(self):
-        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 1}), ("R-306", {"flags": 2}),
+        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 7}), ("R-306", {"flags": 2}),
                              ("R-301", {"offset": 0}), ("R-301", {"offset": 1 << 63}),
                              ("R-305", {"flags": 1})):
             self.spoil(rule, lambda w: w.chunks[1].update(fields))
@@ -195,6 +195,15 @@ class BadFiles(ReaderTest):
                        zstandard.compress(raw * 2), zstandard.compress(raw[:-1]),
                        b"\x50\x2a\x4d\x18" + struct.pack("<I", 4) + b"abcd"):
             self.spoil("R-311", lambda w: w.blob(4, raw, b"y", zstd=stored))
+        halves = zstandard.compress(raw[:100]), zstandard.compress(raw[100:])
+        for stored in (halves[0] + halves[1] + frame, halves[0] * 2, zstandard.compress(b"") + frame,
+                       frame + zstandard.compress(b"")):
+            self.spoil("R-311", lambda w: w.blob(4, raw, b"y", zstd=stored))
+        for stored in (b"\xf3" * 4, b"\0" * 4 + b"\x51", b"\0" * 4 + b"\xff"):
+            n = 5 if len(stored) == 4 else 6  # a tail of one byte has no fifth digit
+            self.spoil("R-314", lambda w: w.blob(4, bytes(n), b"y", filtered=(6, stored)))
+        self.spoil("R-304", lambda w: w.blob(4, bytes(8), b"y", filtered=(1, bytes(8))))
+        self.spoil("R-304", lambda w: w.blob(4, bytes(10), b"y", filtered=(6, bytes(9))))
         def rle(flags, *fields):  # a frame of one block, 400 times "x"
             return b"\x28\xb5\x2f\xfd" + bytes([flags, *fields]) + (400 << 3 | 3).to_bytes(3, "little") + b"x"
         for good, stored in ((True, rle(0, 0x88)), (False, rle(0, 0x89)),   # windows of 128 MiB and more

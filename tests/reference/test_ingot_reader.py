@@ -16,9 +16,10 @@ import unittest
 from pathlib import Path
 
 import numpy as np
+import zstandard
 
 import ingot_blocks
-from ingot_reader import IngotFile, RuleError, Undecodable
+from ingot_reader import IngotFile, RuleError, Undecodable, unfilter
 from made_file import Writer, array, counted, metadata, source, tensor_segment, xxh128
 from naive_decoder import (
     BITS, CODEBOOK, DTYPE, FLOAT, INT, OPAQUE, UINT, VECTOR, Code, Data, Dense, Part, Ref, f32,
@@ -332,6 +333,36 @@ class Storage(ReaderTest):
                 w = Writer(alignment)
                 w.blob(4, raw, b"a/b", **how)
                 self.assertEqual(self.opened(w).attachments(), {b"a/b": raw}, how)
+
+    def test_frames(self):
+        raw = bytes(range(256)) * 64
+        frames = b"".join(zstandard.compress(raw[at:at + 5000]) for at in range(0, len(raw), 5000))
+        w = Writer()
+        w.blob(4, raw, b"a", zstd=frames)
+        self.assertEqual(self.opened(w).attachments(), {b"a": raw})
+
+    def test_filters(self):
+        """Each filter, worked out by hand from chapter 4.4; also under zstd."""
+        numbers = bytes(range(1, 18))  # two elements of 8 bytes and a tail of one
+        floats = struct.pack("<HHB", 0x3F80, 0xBF81, 9)
+        wide = struct.pack("<IIB", 0x3F800001, 0x80000000, 9)
+        for number, raw, given in (
+                (1, numbers[:5], bytes([2, 4, 1, 3, 5])),
+                (2, numbers[:9], bytes([4, 8, 3, 7, 2, 6, 1, 5, 9])),
+                (3, numbers, bytes([8, 16, 7, 15, 6, 14, 5, 13, 4, 12, 3, 11, 2, 10, 1, 9, 17])),
+                (4, floats, bytes([0x7F, 0x7F, 0, 3, 9])),
+                (5, wide, bytes([0x7F, 0, 0, 0, 0, 0, 2, 1, 9])),
+                (6, bytes([0x64, 0x19]), bytes([129, 5])),
+                (6, bytes([0x64, 0x19, 0, 0xAA, 5, 2]), bytes([129, 5, 234, 14, 2]))):
+            w = Writer()
+            if len(given) < len(raw):
+                w.blob(4, raw, b"a", filtered=(number, given))
+                self.assertEqual(self.opened(w).attachments(), {b"a": raw}, number)
+            self.assertEqual(unfilter(number, given, len(raw), 0), raw, number)
+        raw, given = floats[:4] * 50, b"\x7f" * 100 + b"\0\3" * 50
+        w = Writer()
+        w.blob(4, raw, b"a", zstd=True, filtered=(4, given))
+        self.assertEqual(self.opened(w).attachments(), {b"a": raw})
 
     def test_interleaved(self):
         raws = [bytes([i]) * 1000 for i in range(3)]

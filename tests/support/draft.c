@@ -82,7 +82,8 @@ static uint32_t add_record(struct draft *d, enum draft_kind kind)
 /* ---- streams ---- */
 
 /* A chunk record for bytes, which are written unless a chunk like them is there. */
-static void add_chunk(struct draft *d, const void *bytes, uint32_t n_bytes, uint8_t codec)
+static void add_chunk(struct draft *d, const void *bytes, uint32_t n_bytes, uint8_t codec,
+                      uint8_t filter)
 {
     const uint64_t checksum = XXH3_64bits(bytes, n_bytes);
     const uint32_t n = (uint32_t)(d->sections[DRAFT_CHUNKS].n_bytes / 24);
@@ -93,11 +94,12 @@ static void add_chunk(struct draft *d, const void *bytes, uint32_t n_bytes, uint
         draft_set(d, DRAFT_CHUNKS, repeat, 14, 2, 1);
         return;
     }
-    if (codec == 0) buffer_align(&d->file, ALIGNMENT);
+    if (codec == 0 && filter == 0) buffer_align(&d->file, ALIGNMENT);
     const uint32_t c = add_record(d, DRAFT_CHUNKS);
     draft_set(d, DRAFT_CHUNKS, c, 0, 8, d->file.n_bytes);
     draft_set(d, DRAFT_CHUNKS, c, 8, 4, n_bytes);
     draft_set(d, DRAFT_CHUNKS, c, 12, 1, codec);
+    draft_set(d, DRAFT_CHUNKS, c, 13, 1, filter);
     draft_set(d, DRAFT_CHUNKS, c, 16, 8, checksum);
     buffer_append(&d->file, bytes, n_bytes);
 }
@@ -120,17 +122,23 @@ uint32_t draft_stream(struct draft *d, const void *bytes, uint64_t n_bytes, uint
     const uint32_t s = add_stream(d, bytes, n_bytes, chunk_bytes);
     for (uint64_t done = 0; done < n_bytes; done += chunk_bytes) {
         add_chunk(d, (const uint8_t *)bytes + done, (uint32_t)min_u64(chunk_bytes, n_bytes - done),
-                  0);
+                  0, 0);
     }
+    return s;
+}
+
+uint32_t draft_filtered_stream(struct draft *d, const void *raw, uint64_t n_bytes, uint8_t codec,
+                               uint8_t filter, const void *packed, uint32_t n_packed)
+{
+    const uint32_t s = add_stream(d, raw, n_bytes, (uint32_t)n_bytes);
+    add_chunk(d, packed, n_packed, codec, filter);
     return s;
 }
 
 uint32_t draft_packed_stream(struct draft *d, const void *raw, uint64_t n_bytes, const void *packed,
                              uint32_t n_packed)
 {
-    const uint32_t s = add_stream(d, raw, n_bytes, (uint32_t)n_bytes);
-    add_chunk(d, packed, n_packed, 1);
-    return s;
+    return draft_filtered_stream(d, raw, n_bytes, 1, 0, packed, n_packed);
 }
 
 void draft_edit_stream(struct draft *d, uint32_t stream, uint64_t offset, uint32_t n_bytes,

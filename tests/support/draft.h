@@ -47,6 +47,9 @@ uint32_t draft_stream(struct draft *d, const void *bytes, uint64_t n_bytes, uint
 /* A stream of one chunk with codec 1: `packed` stands for the raw bytes. */
 uint32_t draft_packed_stream(struct draft *d, const void *raw, uint64_t n_bytes, const void *packed,
                              uint32_t n_packed);
+/* The same with a codec and a filter. */
+uint32_t draft_filtered_stream(struct draft *d, const void *raw, uint64_t n_bytes, uint8_t codec,
+                               uint8_t filter, const void *packed, uint32_t n_packed);
 /* Without slots and codebook. */
 uint32_t draft_coding(struct draft *d, uint8_t map, uint8_t bits, uint8_t format, const char *name);
 void draft_codebook(struct draft *d, uint32_t coding, uint32_t n_entries, uint32_t stream);

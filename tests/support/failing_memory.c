@@ -3,26 +3,34 @@
 
 #include "tests/support/failing_memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static void *allocate(void *context, size_t n_bytes)
 {
     struct failing_memory *m = context;
+    pthread_mutex_lock(&mutex);
     const uint64_t call = m->n_calls++;
-    if (call == m->fail_at || (m->for_good && call > m->fail_at)) {
+    const bool fails = call == m->fail_at || (m->for_good && call > m->fail_at);
+    if (fails) {
         m->has_failed = true;
-        return NULL;
+    } else {
+        m->n_live++;
     }
-    m->n_live++;
-    return malloc(n_bytes);
+    pthread_mutex_unlock(&mutex);
+    return fails ? NULL : malloc(n_bytes);
 }
 
 static void release(void *context, void *memory)
 {
     struct failing_memory *m = context;
     if (memory == NULL) return;
+    pthread_mutex_lock(&mutex);
     assert_true(m->n_live > 0);
     m->n_live--;
+    pthread_mutex_unlock(&mutex);
     free(memory);
 }
 

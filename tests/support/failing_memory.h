@@ -12,7 +12,7 @@ struct failing_memory {
     bool has_failed;
 };
 
-/* *memory must outlive it. For one thread. */
+/* *memory must outlive it. For any number of threads. */
 ingot_allocator failing_allocator(struct failing_memory *memory);
 
 /* Calls attempt(context, allocator, error) with the first allocation failing, then the second and

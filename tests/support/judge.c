@@ -15,7 +15,7 @@ static void keep(void *context, const ingot_error *violation)
 
 void judge_file(const ingot_file *file, struct judgement *j)
 {
-    const struct validate_report report = {j, keep, NULL};
+    const struct validate_report report = {.context = j, .found = keep};
     uint64_t n_violations = 0;
     *j = (struct judgement){.opened = true};
     j->status = ingot_file_validate(file, &report, &n_violations, &j->error);

@@ -9,8 +9,9 @@ enum {
     CHUNK_INT4 = 3, /* chunks of the stream of that name; one stream, one chunk from here on */
     CHUNK_SIGNS_2 = STREAM_SIGNS_2 + 2,
     CHUNK_SIGNS_1 = STREAM_SIGNS_1 + 2,
-    CHUNK_REPEATED = STREAM_REPEAT + 1, /* the empty stream has none */
-    ZERO = 32,                          /* slots of a coding */
+    CHUNK_TRITS = STREAM_TRITS + 1, /* the empty stream has none */
+    CHUNK_REPEATED = STREAM_REPEAT + 1,
+    ZERO = 32, /* slots of a coding */
     SCALE = 64,
     BIAS = 96,
     POST = 128
@@ -87,10 +88,14 @@ const struct rule_edit rule_edits[] = {
     {301, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, UINT32_MAX},
     {303, DRAFT_CHUNKS, 0, 12, 1, 2},
     {303, DRAFT_CHUNKS, 0, 12, 1, 255},
-    {303, DRAFT_CHUNKS, 0, 13, 1, 1},
+    {303, DRAFT_CHUNKS, 0, 13, 1, 7},
+    {303, DRAFT_CHUNKS, 0, 13, 1, 255},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, 143},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, 0},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 12, 1, 1},
+    {304, DRAFT_CHUNKS, CHUNK_INT4, 13, 1, 1}, /* a split that nothing compressed */
+    {304, DRAFT_CHUNKS, CHUNK_INT4, 13, 1, 6},
+    {304, DRAFT_CHUNKS, CHUNK_TRITS, 8, 4, 322}, /* 403 bytes are 323 */
     {305, DRAFT_CHUNKS, CHUNK_INT4, 14, 2, 1},
     {305, DRAFT_CHUNKS, CHUNK_REPEATED, 0, 8, 64},
     {305, DRAFT_CHUNKS, CHUNK_REPEATED, 8, 4, 1},
@@ -307,7 +312,7 @@ const struct rule_edit rule_edits[] = {
     {603, DRAFT_TENSORS, TENSOR_EMPTY, 48, 8, UINT64_C(1) << 57}, /* though it has no elements */
     {604, DRAFT_TENSORS, TENSOR_INT4, 20, 4, 0},
     {604, DRAFT_TENSORS, TENSOR_INT4, 20, 4, 65},
-    {604, DRAFT_TENSORS, TENSOR_PACKED, 20, 4, 2},
+    {604, DRAFT_TENSORS, TENSOR_LAST_FILTERED, 20, 4, 2},
     {604, DRAFT_TENSORS, TENSOR_INT4, 16, 4, TERM_AT_CODES},
     {604, DRAFT_TENSORS, TENSOR_INT4, 16, 4, TERM_AT_DENSE},
     {605, DRAFT_TENSORS, TENSOR_ALIAS, 24, 4, TENSOR_ALIAS},

@@ -156,8 +156,40 @@ static void two_frames(struct draft *d)
     uint8_t packed[200];
     specimen_begin(d);
     size_t n = pack(packed, 50);
-    n += pack(packed + n, 50);
+    n += pack(packed + n, 49);
     attach_packed(d, packed, n);
+}
+
+static void empty_frame(struct draft *d)
+{
+    uint8_t packed[200];
+    specimen_begin(d);
+    size_t n = pack(packed, 100);
+    n += pack(packed + n, 0);
+    attach_packed(d, packed, n);
+}
+
+/* A frame too many, after those that fill the chunk. */
+static void three_frames(struct draft *d)
+{
+    uint8_t packed[200];
+    specimen_begin(d);
+    size_t n = pack(packed, 50);
+    n += pack(packed + n, 50);
+    n += pack(packed + n, 1);
+    attach_packed(d, packed, n);
+}
+
+/* Frames that decode to the raw length where the filter gives less. */
+static void frame_of_raw_length(struct draft *d)
+{
+    static const uint8_t zeros[100];
+    uint8_t packed[100];
+    specimen_begin(d);
+    const size_t n = pack(packed, 100);
+    const uint32_t s = draft_filtered_stream(d, zeros, sizeof zeros, 1, 6, packed, (uint32_t)n);
+    draft_blob(d, INGOT_BLOB_ATTACHMENT, "packed", s);
+    draft_seal(d);
 }
 
 static void frame_and_more(struct draft *d)
@@ -206,6 +238,35 @@ static void with_dictionary(struct draft *d)
     static const uint8_t frame[] = {0x28, 0xb5, 0x2f, 0xfd, 1, 0, 77, 0x23, 3, 0, 0};
     specimen_begin(d);
     attach_packed(d, frame, sizeof frame);
+}
+
+/* An attachment of n_raw bytes of 2-bit codes, stored as trits. */
+static void attach_trits(struct draft *d, uint64_t n_raw, const uint8_t *trits, uint32_t n_trits)
+{
+    static const uint8_t raw[16];
+    specimen_begin(d);
+    draft_blob(d, INGOT_BLOB_ATTACHMENT, "trits",
+               draft_filtered_stream(d, raw, n_raw, 0, 6, trits, n_trits));
+    draft_seal(d);
+}
+
+static void no_trit(struct draft *d)
+{
+    static const uint8_t trits[8] = {0, 242, 0, 243, 0, 0, 0, 0};
+    attach_trits(d, 10, trits, sizeof trits);
+}
+
+static void no_trit_in_the_tail(struct draft *d)
+{
+    static const uint8_t trits[6] = {0, 0, 0, 0, 0, 255};
+    attach_trits(d, 7, trits, sizeof trits);
+}
+
+/* Two bytes are eight codes: the fourth digit of their second byte is a ninth. */
+static void trit_after_the_end(struct draft *d)
+{
+    static const uint8_t trits[6] = {0, 0, 0, 0, 0, 27};
+    attach_trits(d, 7, trits, sizeof trits);
 }
 
 /* Two compressed chunks, at the distance that the stride promises of stored ones. */
@@ -263,12 +324,18 @@ const struct rule_file rule_files[] = {
     {311, frame_of_99},
     {311, frame_of_101},
     {311, two_frames},
+    {311, three_frames},
+    {311, empty_frame},
+    {311, frame_of_raw_length},
     {311, frame_and_more},
     {311, skippable_frame},
     {311, no_frame},
     {311, older_frame},
     {311, wide_window},
     {311, with_dictionary},
+    {314, no_trit},
+    {314, no_trit_in_the_tail},
+    {314, trit_after_the_end},
     {321, stride_of_compressed},
     {312, chunk_of_nobody},
     {323, stream_of_nobody},

@@ -10,6 +10,7 @@
 #include "format/metadata.h"
 #include "format/reader.h"
 #include "format/source.h"
+#include "tests/support/naive_filter.h"
 #include "tests/support/random.h"
 
 enum { CHUNK = 256, MAX_BYTES = 1024, OPAQUE_BYTES = 72 };
@@ -280,6 +281,70 @@ static void add_odd_tensors(struct draft *d)
     draft_tensor(d, "packed", INGOT_U8, 1, 1, 1, 1024);
 }
 
+/* ---- filters ---- */
+
+enum { FILTERED = 403 }; /* bytes: no multiple of any element's width, nor of 5 */
+
+/* A frame for each of n_parts equal parts of bytes; what is left over goes with the last. */
+static uint32_t pack_parts(const struct byte_buffer *bytes, uint64_t n_parts, uint8_t *packed,
+                           size_t capacity)
+{
+    size_t n = 0;
+    const uint64_t each = bytes->n_bytes / n_parts;
+    for (uint64_t k = 0; k < n_parts; k++) {
+        const uint64_t end = k + 1 == n_parts ? bytes->n_bytes : (k + 1) * each;
+        n += ZSTD_compress(packed + n, capacity - n, bytes->data + k * each,
+                           (size_t)(end - k * each), 1);
+    }
+    assert(n < bytes->n_bytes);
+    return (uint32_t)n;
+}
+
+static void add_filtered_tensor(struct draft *d, uint32_t number, const uint8_t *raw, uint8_t codec,
+                                uint8_t filter, const void *stored, uint64_t n_stored)
+{
+    char name[16] = "filtered .";
+    name[9] = (char)('0' + number - STREAM_FILTERED);
+    const uint32_t stream =
+        draft_filtered_stream(d, raw, FILTERED, codec, filter, stored, (uint32_t)n_stored);
+    assert(stream == number);
+    draft_term(d, TERM_DENSE, COMBINE_FIRST, CODING_U8, stream, 1);
+    draft_tensor(d, name, INGOT_U8, 1, 1, 1, FILTERED);
+}
+
+static void add_filtered(struct draft *d)
+{
+    static const uint8_t widths[] = {0, 2, 4, 8, 2, 4};
+    struct random random = {7};
+    uint8_t raw[FILTERED], packed[2 * FILTERED];
+    struct byte_buffer filtered = {0};
+    for (uint8_t filter = 1; filter < 6; filter++) {
+        const uint32_t w = widths[filter];
+        /* High bytes that vary little, and low ones that vary much. */
+        for (uint32_t i = 0; i < FILTERED; i++) {
+            const uint8_t v = (uint8_t)random_bits(&random);
+            raw[i] = i % w == 0 ? v : (uint8_t)(filter * 16 + v % 2);
+        }
+        filtered.n_bytes = 0;
+        naive_filter(filter, raw, FILTERED, &filtered);
+        const uint32_t n = pack_parts(&filtered, w, packed, sizeof packed);
+        add_filtered_tensor(d, STREAM_FILTERED + filter - 1u, raw, 1, filter, packed, n);
+    }
+    for (uint32_t i = 0; i < FILTERED; i++) {
+        const uint64_t v = random_bits(&random);
+        raw[i] = (uint8_t)(v % 3 | v / 3 % 3 << 2 | v / 9 % 3 << 4 | v / 27 % 3 << 6);
+    }
+    filtered.n_bytes = 0;
+    naive_filter(6, raw, FILTERED, &filtered);
+    add_filtered_tensor(d, STREAM_TRITS, raw, 0, 6, filtered.data, filtered.n_bytes);
+    for (uint32_t i = 0; i < FILTERED; i++) raw[i] = i % 50 ? 0x10 : 0x82;
+    filtered.n_bytes = 0;
+    naive_filter(6, raw, FILTERED, &filtered);
+    const uint32_t n = pack_parts(&filtered, 1, packed, sizeof packed);
+    add_filtered_tensor(d, STREAM_PACKED_TRITS, raw, 1, 6, packed, n);
+    buffer_release(&filtered);
+}
+
 /* ---- blobs ---- */
 
 static const char attachment[] = "{\"chat_template\": \"never executed\"}";
@@ -411,6 +476,7 @@ void specimen_begin(struct draft *d)
     add_plain_masks(d);
     add_adapters(d);
     add_odd_tensors(d);
+    add_filtered(d);
     add_blobs(d);
     buffer_append(&d->sections[DRAFT_OTHER], "unheard of", 10);
     assert(d->sections[DRAFT_CODINGS].n_bytes == 160 * N_SPECIMEN_CODINGS);

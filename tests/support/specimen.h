@@ -1,6 +1,6 @@
 /* A small draft that holds one of everything: each map, slot, group, mask and kind of term, an
- * alias, a rescale, all blobs, repeats, a compressed chunk, a section of unknown kind. Tests spoil
- * it in one place. */
+ * alias, a rescale, all blobs, repeats, compressed chunks, each filter, a section of unknown kind.
+ * Tests spoil it in one place. */
 #ifndef INGOT_TESTS_SUPPORT_SPECIMEN_H
 #define INGOT_TESTS_SUPPORT_SPECIMEN_H
 
@@ -69,7 +69,10 @@ enum specimen_stream {
     STREAM_RESCALE_2,
     STREAM_RESCALE_1,
     STREAM_EMPTY,
-    STREAM_PACKED, /* one zstd frame */
+    STREAM_PACKED,   /* one zstd frame */
+    STREAM_FILTERED, /* one frame a plane, filters 1 to 5, then the last as it is */
+    STREAM_TRITS = STREAM_FILTERED + 5,
+    STREAM_PACKED_TRITS, /* the same filter under zstd */
     STREAM_METADATA,
     STREAM_SOURCE,
     STREAM_RECEIPT,
@@ -97,6 +100,8 @@ enum specimen_tensor {
     TENSOR_RESCALED,
     TENSOR_EMPTY,
     TENSOR_PACKED,
+    TENSOR_FILTERED,
+    TENSOR_LAST_FILTERED = TENSOR_FILTERED + 6,
     N_SPECIMEN_TENSORS
 };
 enum specimen_term {
@@ -122,6 +127,8 @@ enum specimen_term {
     TERM_AT_RESCALED,
     TERM_AT_EMPTY,
     TERM_AT_PACKED,
+    TERM_AT_FILTERED,
+    TERM_AT_LAST_FILTERED = TERM_AT_FILTERED + 6,
     N_SPECIMEN_TERMS
 };
 enum specimen_blob {
