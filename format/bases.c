@@ -109,3 +109,10 @@ ingot_status bases_find(const struct ingot_file *file, uint32_t tensor, uint32_t
     *target = index;
     return INGOT_OK;
 }
+
+ingot_status ingot_file_follow(const ingot_file *file, uint32_t tensor,
+                               const struct file_term *term, const ingot_file **base,
+                               uint32_t *target, ingot_error *error)
+{
+    return bases_find(file, tensor, term->number, base, target, error);
+}

@@ -240,6 +240,14 @@ void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
  * matrix keeps no pointer into the file. Close it before its device. */
 ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error);
+/* What a matrix is opened with; all zero is what ingot_matrix_open takes. */
+typedef struct ingot_matrix_options {
+    const char *const *adapters; /* names of optional terms that are on; may die after the call */
+    uint32_t n_adapters;
+} ingot_matrix_options;
+ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                                    uint64_t matrix_index, const ingot_matrix_options *options,
+                                    ingot_matrix **matrix, ingot_error *error);
 void ingot_matrix_close(ingot_matrix *matrix);
 uint64_t ingot_matrix_rows(const ingot_matrix *matrix);
 uint64_t ingot_matrix_cols(const ingot_matrix *matrix);

@@ -17,22 +17,43 @@ struct ingot_matrix {
     uint64_t resident_bytes;
 };
 
-ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
-                               uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error)
+static ingot_status check_form(const ingot_device *device, const struct resident_matrix *resident,
+                               ingot_error *error)
+{
+    const char *why = NULL;
+    if (!device->backend->basic_only || resident_is_basic(resident, &why)) return INGOT_OK;
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
+                      "the %s backend does not compute %s", device->backend->name, why);
+}
+
+ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                                    uint64_t matrix_index, const ingot_matrix_options *options,
+                                    ingot_matrix **matrix, ingot_error *error)
 {
     assert(tensor < ingot_file_n_tensors(file));
     assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
+    const struct resident_options load = {
+        .flat_tables = device->backend->basic_only,
+        .adapters = options->adapters,
+        .n_adapters = options->n_adapters,
+    };
+    ingot_status status = INGOT_OK;
+    struct resident_matrix *resident =
+        ingot_allocate_zeroed(device->allocator, 1, sizeof *resident);
     ingot_matrix *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
-    if (made == NULL) return ingot_fail_memory(error, sizeof *made, "matrix");
-    made->device = device;
+    if (made != NULL) made->device = device;
+    if (resident == NULL || made == NULL) {
+        status = ingot_fail_memory(error, sizeof *resident, "matrix");
+        goto done;
+    }
     made->store.allocator = device->allocator;
 
-    struct resident_matrix resident;
-    ingot_status status = resident_load(file, tensor, matrix_index, &made->store, &resident, error);
+    status = resident_load(file, tensor, matrix_index, &load, &made->store, resident, error);
+    if (status == INGOT_OK) status = check_form(device, resident, error);
     if (status != INGOT_OK) goto done;
-    made->n_rows = resident.n_rows;
-    made->n_cols = resident.n_cols;
-    status = device->backend->matrix_upload(device->opened, &resident, &made->uploaded,
+    made->n_rows = resident->n_rows;
+    made->n_cols = resident->n_cols;
+    status = device->backend->matrix_upload(device->opened, resident, &made->uploaded,
                                             &made->resident_bytes, error);
     if (status != INGOT_OK) goto done;
     if (!device->backend->keeps_pointers) store_release(&made->store);
@@ -40,7 +61,15 @@ ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uin
     made = NULL;
 done:
     ingot_matrix_close(made);
+    ingot_release(device->allocator, resident);
     return status;
+}
+
+ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                               uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error)
+{
+    const ingot_matrix_options options = {.adapters = NULL};
+    return ingot_matrix_open_with(device, file, tensor, matrix_index, &options, matrix, error);
 }
 
 void ingot_matrix_close(ingot_matrix *matrix)
