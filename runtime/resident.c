@@ -350,12 +350,8 @@ static ingot_status (*const combiners[])(const struct load *load, const struct f
 
 static bool is_on(const struct load *load, const struct file_term *term)
 {
-    for (uint32_t i = 0; term->optional && i < load->options->n_adapters; i++) {
-        const char *name = load->options->adapters[i];
-        if (strlen(name) != term->name_bytes) continue;
-        if (memcmp(name, term->name, term->name_bytes) == 0) return true;
-    }
-    return !term->optional;
+    if (load->options->only_adapters && !term->optional) return false;
+    return term_is_on(term, load->options->adapters, load->options->n_adapters);
 }
 
 /* Adds the parts of the load's tensor to the matrix. */

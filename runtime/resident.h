@@ -10,6 +10,7 @@ struct resident_options {
     /* Optional terms whose name is among these are on, all others off. */
     const char *const *adapters;
     uint32_t n_adapters;
+    bool only_adapters; /* terms that are not optional are left out */
 };
 
 /* Reads matrix `matrix_index` of a tensor's stack, checking every byte. What *matrix points to

@@ -380,9 +380,9 @@ static void matrices_multiply_as_they_decode(void **state)
             assert_int_equal(ingot_matrix_rows(matrix), c->dims[1]);
             assert_int_equal(ingot_matrix_cols(matrix), c->dims[2]);
             assert_true(ingot_matrix_resident_bytes(matrix) > 0);
-            assert_int_equal(ingot_matmul(matrix, x, 1, y, &error), INGOT_OK);
+            assert_int_equal(ingot_matmul(matrix, INGOT_F32, x, 1, y, &error), INGOT_OK);
             check_product(c, f->file, i, m, x, y);
-            assert_int_equal(ingot_matmul(matrix, x, 0, NULL, NULL), INGOT_OK);
+            assert_int_equal(ingot_matmul(matrix, INGOT_F32, x, 0, NULL, NULL), INGOT_OK);
             ingot_matrix_close(matrix);
         }
     }
