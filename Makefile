@@ -191,23 +191,24 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
-.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+.SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
 
 # The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
 # of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
 group = --config $1 $(if $(filter release,$1),build,build/$1)/ingot $3 \
         $(patsubst $(B)/%,build/$1/%,$(filter $(2:%=$(B)/tests/%/%),$(TEST_PROGRAMS)))
+CHECKED_FOLDERS := api format convert runtime cli
 ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
 
 run-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
-	    $(call group,sanitize,format convert runtime cli,tests/fuzz/test_corpus.sh)
+	    $(call group,sanitize,$(CHECKED_FOLDERS),tests/fuzz/test_corpus.sh)
 
 run-all-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
-	    $(call group,sanitize,format convert runtime cli,$(TEST_SCRIPTS)) \
+	    $(call group,sanitize,$(CHECKED_FOLDERS),$(TEST_SCRIPTS)) \
 	    $(call group,debug,$(ALL_FOLDERS),$(TEST_SCRIPTS)) \
-	    $(call group,thread,format runtime)
+	    $(call group,thread,format runtime api)
 
 coverage: ## runs the tests and tells which lines they reach
 	@sh tools/deps.sh --for-build

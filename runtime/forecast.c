@@ -112,6 +112,19 @@ static void add_dense(struct forecast *f, const struct file_term *term, struct s
     add(f, coding_resident_bytes(term->coding, stack.n_rows, stack.n_cols, stack));
 }
 
+/* A list of rows or columns; or where rows begin, and columns or a bitmap with, on some devices,
+ * counts of what is held before each word. */
+static uint64_t positions_bytes(const struct file_term *term, struct stack_shape stack,
+                                uint64_t n_kept)
+{
+    const uint64_t offsets = product(sum(stack.n_rows, 1), sizeof(uint32_t));
+    const uint64_t bitmap = product(stack.n_rows, stream_row_bytes(1, stack.n_cols));
+    if (term->mask == MASK_ROWS) return product(stack.n_rows, sizeof(uint32_t));
+    if (term->mask == MASK_COLUMNS) return product(stack.n_cols, sizeof(uint32_t));
+    if (term->mask == MASK_LIST) return sum(offsets, product(n_kept, sizeof(uint32_t)));
+    return sum(offsets, product(bitmap, 2));
+}
+
 static void add_sparse(struct forecast *f, const struct file_term *term, struct stack_shape stack)
 {
     const uint64_t n_weights = product(stack.n_rows, stack.n_cols);
@@ -131,10 +144,7 @@ static void add_sparse(struct forecast *f, const struct file_term *term, struct 
     f->n_parts++;
     add(f, coding_resident_bytes(term->coding, rows, cols, stack));
     if (term->combine == COMBINE_SET) add(f, product(n_kept, sizeof(float)));
-    /* A bitmap with as much again for the counts in it, or a list; and where rows begin. */
-    const uint64_t bitmap = product(stack.n_rows, stream_row_bytes(1, stack.n_cols));
-    add(f, max_u64(product(bitmap, 2), product(n_kept, sizeof(uint32_t))));
-    add(f, product(sum(stack.n_rows, 1), 2 * sizeof(uint32_t)));
+    add(f, positions_bytes(term, stack, n_kept));
 }
 
 static void add_lowrank(struct forecast *f, const struct file_term *term, struct stack_shape stack)
