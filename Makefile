@@ -262,23 +262,35 @@ $(B)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(OU
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
 INCLUDE := $(DESTDIR)$(PREFIX)/include
+MAN := $(DESTDIR)$(PREFIX)/share/man/man1
+COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-install: all ## installs the command, the libraries, the header and ingot.pc under PREFIX (/usr/local)
-	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE)
+# Manual pages and completion say what the command says of itself.
+$(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
+	@rm -rf $@
+	$(call say,man,$@) sh tools/man.sh $< $@
+$(G)/ingot.bash: $(OUT)/ingot tools/completion.sh tools/verbs.sh
+	$(call if_changed,sh tools/completion.sh $<)
+
+install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, manual pages and completion under PREFIX (/usr/local)
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS)
 	install -m 755 $(OUT)/ingot $(BIN)/ingot
 	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
 	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
 	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
 	ln -sf $(SONAME) $(LIB)/libingot.so
 	install -m 644 format/ingot.h $(INCLUDE)/ingot.h
+	install -m 644 $(G)/man/*.1 $(MAN)
+	install -m 644 $(G)/ingot.bash $(COMPLETIONS)/ingot
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ingot' \
 	    'Description: compression-aware model container' 'Version: $(VERSION)' 'Requires.private: $(LIBRARIES)' \
 	    'Libs: -L$${libdir} -lingot' 'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' \
 	    >$(LIB)/pkgconfig/ingot.pc
 
-uninstall: ## removes what install put there
+uninstall: $(G)/man ## removes what install put there
 	rm -f $(BIN)/ingot $(LIB)/libingot.a $(LIB)/libingot.so $(LIB)/$(SONAME) $(LIB)/libingot.so.$(VERSION) \
-	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc
+	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc $(addprefix $(MAN)/,$(notdir $(wildcard $(G)/man/*.1))) \
+	    $(COMPLETIONS)/ingot
 
 # ---------------------------------------------------------------- the rest
 
