@@ -1,9 +1,7 @@
-/* The public calls that read: rows in other types, adapters, views, verification, metadata,
- * attachments, messages. */
+/* The public calls that read: rows in other types, adapters, attachments. */
 #include "tests/support/unit.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +10,6 @@
 #include "tests/support/adapter_file.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/random.h"
-#include "tests/support/specimen.h"
 
 static ingot_file *open_bytes(const struct byte_buffer *bytes, const ingot_allocator *allocator)
 {
@@ -201,164 +198,6 @@ static void test_no_adapters(void **state)
     written_release(&w);
 }
 
-/* ---- views ---- */
-
-enum { VIEW_BYTES = 3 << 20 };
-static const uint64_t view_dims[2] = {VIEW_BYTES / 256, 64};
-static const uint64_t few[2] = {4, 32};
-
-static void write_views(struct written *w, ingot_compression compression, const void *data)
-{
-    static const uint64_t none[2] = {0, 4};
-    written_begin(w, compression);
-    assert_int_equal(ingot_writer_add(w->writer, "f32", INGOT_F32, 2, view_dims, data, NULL),
-                     INGOT_OK);
-    assert_int_equal(ingot_writer_add(w->writer, "u8", INGOT_U8, 2, few, data, NULL), INGOT_OK);
-    assert_int_equal(ingot_writer_add(w->writer, "f4", INGOT_F4_E2M1, 2, few, data, NULL),
-                     INGOT_OK);
-    assert_int_equal(ingot_writer_add(w->writer, "none", INGOT_F32, 2, none, data, NULL), INGOT_OK);
-    assert_int_equal(
-        ingot_writer_add_encoded(w->writer, "int8", INGOT_F32, 2, few, data, "int8", NULL),
-        INGOT_OK);
-    written_end(w);
-}
-
-static void check_view_refused(const ingot_file *file, uint32_t tensor, const char *why)
-{
-    const void *data = NULL;
-    ingot_error error = {.what = ""};
-    assert_int_equal(ingot_file_view_raw(file, tensor, &data, &error), INGOT_REFUSED);
-    assert_null(data);
-    if (!strstr(error.what, why)) fail_msg("\"%s\" does not say %s", error.what, why);
-}
-
-static void test_views(void **state)
-{
-    (void)state;
-    struct written w;
-    const void *data = NULL;
-    float *zeros = calloc(1, VIEW_BYTES), *values = malloc(VIEW_BYTES);
-    assert_true(zeros && values);
-    for (uint32_t i = 0; i < VIEW_BYTES / 4; i++) values[i] = (float)i;
-    write_views(&w, INGOT_COMPRESS_NONE, values);
-    ingot_file *file = open_bytes(&w.bytes, NULL);
-    assert_int_equal(ingot_file_view_raw(file, 0, &data, NULL), INGOT_OK);
-    assert_memory_equal(data, values, VIEW_BYTES);
-    assert_true((const uint8_t *)data > w.bytes.data);
-    assert_true((const uint8_t *)data + VIEW_BYTES <= w.bytes.data + w.bytes.n_bytes);
-    assert_int_equal(ingot_file_view_raw(file, 1, &data, NULL), INGOT_OK);
-    assert_memory_equal(data, values, 4 * 32);
-    assert_int_equal(ingot_file_view_raw(file, 3, &data, NULL), INGOT_OK);
-    data = NULL;
-    check_view_refused(file, 2, "narrower");
-    check_view_refused(file, 4, "not held raw");
-    ingot_file_close(file);
-    written_release(&w);
-
-    write_views(&w, INGOT_COMPRESS_FAST, zeros);
-    file = open_bytes(&w.bytes, NULL);
-    check_view_refused(file, 0, "compressed");
-    ingot_file_close(file);
-    written_release(&w);
-    free(values);
-    free(zeros);
-}
-
-/* ---- verification ---- */
-
-struct heard {
-    uint32_t n_warnings;
-    char last[512];
-};
-
-static void hear(void *context, ingot_log_level level, const char *message)
-{
-    struct heard *heard = context;
-    if (level != INGOT_LOG_WARNING) return;
-    heard->n_warnings++;
-    snprintf(heard->last, sizeof heard->last, "%s", message);
-}
-
-/* Any byte of a tensor's data is missed by its verification and no other's. */
-static void test_verification(void **state)
-{
-    (void)state;
-    struct written w;
-    struct heard heard = {0};
-    const ingot_allocator allocator = {.context = &heard, .log = hear};
-    float *values = random_floats(VIEW_BYTES / 4);
-    for (uint32_t i = 0; i < VIEW_BYTES / 4; i++) {
-        if (!isfinite(values[i])) values[i] = 1;
-    }
-    write_views(&w, INGOT_COMPRESS_NONE, values);
-    ingot_file *file = open_bytes(&w.bytes, &allocator);
-    for (uint32_t t = 0; t < ingot_file_n_tensors(file); t++) {
-        assert_int_equal(ingot_file_verify(file, t, NULL), INGOT_OK);
-    }
-    assert_int_equal(ingot_file_verify_all(file, NULL), INGOT_OK);
-    assert_int_equal(heard.n_warnings, 0);
-    for (uint64_t at = 64; at < VIEW_BYTES; at += VIEW_BYTES / 5) {
-        ingot_error error = {.status = INGOT_OK};
-        w.bytes.data[at] ^= 4;
-        assert_int_equal(ingot_file_verify(file, 0, &error), INGOT_DAMAGED);
-        assert_string_equal(error.field, "tensor f32");
-        assert_true(error.offset <= at && at - error.offset <= 1 << 20);
-        for (uint32_t t = 1; t < ingot_file_n_tensors(file); t++) {
-            assert_int_equal(ingot_file_verify(file, t, NULL), INGOT_OK);
-        }
-        heard.n_warnings = 0;
-        error = (ingot_error){.status = INGOT_OK};
-        assert_int_equal(ingot_file_verify_all(file, &error), INGOT_DAMAGED);
-        assert_int_equal(error.status, INGOT_DAMAGED);
-        assert_int_equal(error.rule, 310);
-        assert_string_equal(error.field, "tensor f32");
-        assert_true(heard.n_warnings >= 1);
-        assert_non_null(strstr(heard.last, "R-"));
-        w.bytes.data[at] ^= 4;
-    }
-    ingot_file_close(file);
-    written_release(&w);
-    free(values);
-}
-
-/* Every stream of every form of tensor belongs to what is verified. */
-static void test_verified_streams(void **state)
-{
-    (void)state;
-    struct draft d;
-    specimen_begin(&d);
-    draft_seal(&d);
-    ingot_file *file = open_bytes(&d.file, NULL);
-    const uint64_t end = d.file.n_bytes - 96 - load_u64(d.file.data + d.file.n_bytes - 88);
-    uint32_t n_blamed = 0, n_named = 0;
-    for (uint64_t at = 64; at < end; at++) {
-        bool blamed = false, named = false;
-        d.file.data[at] ^= 1;
-        for (uint32_t t = 0; t < N_SPECIMEN_TENSORS; t++) {
-            ingot_error error = {.field = ""};
-            if (t == TENSOR_REF) continue; /* its base is not at hand */
-            blamed |= ingot_file_verify(file, t, &error) == INGOT_DAMAGED;
-            named |= strncmp(error.field, "tensor ", 7) == 0;
-        }
-        /* As many as the validator lays to a tensor or a codebook. */
-        ingot_error error = {.field = ""};
-        if (ingot_file_verify_all(file, &error) == INGOT_DAMAGED) {
-            const bool of_tensor = (strncmp(error.field, "tensor ", 7) == 0 &&
-                                    strcmp(error.field, "tensor ref") != 0) ||
-                                   strncmp(error.field, "codebook ", 9) == 0;
-            if (blamed != of_tensor) fail_msg("byte %d: %s", (int)at, error.field);
-        }
-        n_blamed += blamed;
-        n_named += named;
-        d.file.data[at] ^= 1;
-    }
-    assert_true(n_blamed > 500);
-    assert_int_equal(n_named, n_blamed);
-    assert_int_not_equal(ingot_file_verify(file, TENSOR_REF, NULL), INGOT_OK);
-    ingot_file_close(file);
-    draft_release(&d);
-}
-
 /* ---- attachments ---- */
 
 static void test_attachments(void **state)
@@ -383,17 +222,42 @@ static void test_attachments(void **state)
     written_release(&w);
 }
 
+/* ---- memory ---- */
+
+static ingot_status read_scarcely(void *context, const ingot_allocator *allocator,
+                                  ingot_error *error)
+{
+    static const char *const french[] = {"french"};
+    const struct written *w = context;
+    ingot_file *file = NULL;
+    uint16_t rows[ADAPTER_ROWS * ADAPTER_COLS];
+    ingot_status status =
+        ingot_file_open_memory(w->bytes.data, w->bytes.n_bytes, allocator, &file, error);
+    if (status == INGOT_OK) {
+        status = ingot_file_decode(file, ADAPTER_BOTH, 0, ADAPTER_ROWS, INGOT_F16, french, 1, rows,
+                                   error);
+    }
+    if (status == INGOT_OK) status = ingot_file_verify(file, ADAPTER_BOTH, error);
+    if (status == INGOT_OK) status = ingot_file_verify_all(file, error);
+    ingot_file_close(file);
+    return status;
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    struct written w;
+    adapter_file_make(&w);
+    assert_true(fail_every_allocation(read_scarcely, &w) > 8);
+    written_release(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rounding),
-        cmocka_unit_test(test_adapters),
-        cmocka_unit_test(test_magnitudes),
-        cmocka_unit_test(test_no_adapters),
-        cmocka_unit_test(test_views),
-        cmocka_unit_test(test_verification),
-        cmocka_unit_test(test_verified_streams),
-        cmocka_unit_test(test_attachments),
+        cmocka_unit_test(test_rounding),    cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_magnitudes),  cmocka_unit_test(test_no_adapters),
+        cmocka_unit_test(test_attachments), cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
