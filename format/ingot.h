@@ -244,7 +244,8 @@ typedef struct ingot_value {
 typedef struct ingot_metadata ingot_metadata;
 
 /* Reads and proves the metadata of a file, in which a key stands once; a file without any has no
- * entries. *metadata is closed with ingot_metadata_close and outlives the file. */
+ * entries. *metadata is closed with ingot_metadata_close; it may outlive the file, but not its
+ * allocator. */
 ingot_status ingot_metadata_open(const ingot_file *file, ingot_metadata **metadata,
                                  ingot_error *error);
 /* Takes NULL. */
