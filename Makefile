@@ -191,12 +191,13 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
-.SECONDARY: $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+.SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
 
 # The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
 # of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
 group = --config $1 $(if $(filter release,$1),build,build/$1)/ingot $3 \
         $(patsubst $(B)/%,build/$1/%,$(filter $(2:%=$(B)/tests/%/%),$(TEST_PROGRAMS)))
+CHECKED_FOLDERS := api format convert runtime cli
 ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
 
 # What other programs are needed for takes minutes, and is for test-all.
@@ -204,13 +205,13 @@ QUICK_SCRIPTS := $(filter-out tests/interop/%,$(TEST_SCRIPTS))
 
 run-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(QUICK_SCRIPTS)) $(TESTS_LEFT_OUT) \
-	    $(call group,sanitize,format convert runtime cli,tests/fuzz/test_corpus.sh)
+	    $(call group,sanitize,$(CHECKED_FOLDERS),tests/fuzz/test_corpus.sh)
 
 run-all-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(TEST_SCRIPTS)) $(TESTS_LEFT_OUT) \
-	    $(call group,sanitize,format convert runtime cli,$(TEST_SCRIPTS)) \
+	    $(call group,sanitize,$(CHECKED_FOLDERS),$(TEST_SCRIPTS)) \
 	    $(call group,debug,$(ALL_FOLDERS),$(TEST_SCRIPTS)) \
-	    $(call group,thread,format runtime)
+	    $(call group,thread,format runtime api)
 
 coverage: ## runs the tests and tells which lines they reach
 	@sh tools/deps.sh --for-build
@@ -265,23 +266,35 @@ $(B)/tests/fuzz/replay_%: $(O)/tests/fuzz/fuzz_%.o $(O)/tests/fuzz/replay.o $(OU
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
 INCLUDE := $(DESTDIR)$(PREFIX)/include
+MAN := $(DESTDIR)$(PREFIX)/share/man/man1
+COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 
-install: all ## installs the command, the libraries, the header and ingot.pc under PREFIX (/usr/local)
-	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE)
+# Manual pages and completion say what the command says of itself.
+$(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
+	@rm -rf $@
+	$(call say,man,$@) sh tools/man.sh $< $@
+$(G)/ingot.bash: $(OUT)/ingot tools/completion.sh tools/verbs.sh
+	$(call if_changed,sh tools/completion.sh $<)
+
+install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, manual pages and completion under PREFIX (/usr/local)
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS)
 	install -m 755 $(OUT)/ingot $(BIN)/ingot
 	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
 	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
 	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
 	ln -sf $(SONAME) $(LIB)/libingot.so
 	install -m 644 format/ingot.h $(INCLUDE)/ingot.h
+	install -m 644 $(G)/man/*.1 $(MAN)
+	install -m 644 $(G)/ingot.bash $(COMPLETIONS)/ingot
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ingot' \
 	    'Description: compression-aware model container' 'Version: $(VERSION)' 'Requires.private: $(LIBRARIES)' \
 	    'Libs: -L$${libdir} -lingot' 'Libs.private: -lm -ldl -pthread' 'Cflags: -I$${includedir}' \
 	    >$(LIB)/pkgconfig/ingot.pc
 
-uninstall: ## removes what install put there
+uninstall: $(G)/man ## removes what install put there
 	rm -f $(BIN)/ingot $(LIB)/libingot.a $(LIB)/libingot.so $(LIB)/$(SONAME) $(LIB)/libingot.so.$(VERSION) \
-	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc
+	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc $(addprefix $(MAN)/,$(notdir $(wildcard $(G)/man/*.1))) \
+	    $(COMPLETIONS)/ingot
 
 # ---------------------------------------------------------------- the rest
 

@@ -54,7 +54,7 @@ static ingot_status time_runs(const struct bench_setup *setup, ingot_matrix *mat
     uint32_t n = 0;
     while (status == INGOT_OK && !is_enough(setup->n_runs, n, now - begin)) {
         const double before = now;
-        status = ingot_matmul(matrix, x, setup->n_x_rows, y, error);
+        status = ingot_matmul(matrix, INGOT_F32, x, setup->n_x_rows, y, error);
         now = seconds_now();
         seconds[n++] = now - before;
     }
@@ -89,7 +89,7 @@ static ingot_status run_matrix(const struct bench_setup *setup, uint32_t tensor,
     }
     fill(x, setup->n_x_rows * r.n_cols);
     /* The first run also warms up: it is checked, not timed. */
-    status = ingot_matmul(matrix, x, setup->n_x_rows, y, error);
+    status = ingot_matmul(matrix, INGOT_F32, x, setup->n_x_rows, y, error);
     if (status == INGOT_OK && setup->pool) {
         status = bench_check(setup, tensor, index, x, y, &r.bound_share, error);
     }

@@ -58,5 +58,6 @@ static void release(void *context, void *memory)
 
 ingot_allocator spill_allocator(const char *folder)
 {
-    return (ingot_allocator){allocate, release, (void *)(uintptr_t)folder};
+    return (ingot_allocator){
+        .allocate = allocate, .release = release, .context = (void *)(uintptr_t)folder};
 }

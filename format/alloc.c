@@ -10,7 +10,8 @@ void *ingot_allocate(const ingot_allocator *allocator, uint64_t n_bytes)
 {
     if (n_bytes > SIZE_MAX / 2) return NULL;
     const size_t n = n_bytes ? (size_t)n_bytes : 1;
-    return allocator ? allocator->allocate(allocator->context, n) : malloc(n);
+    const bool asks = allocator && allocator->allocate;
+    return asks ? allocator->allocate(allocator->context, n) : malloc(n);
 }
 
 void *ingot_allocate_zeroed(const ingot_allocator *allocator, uint64_t n, uint64_t element_bytes)
@@ -25,7 +26,7 @@ void *ingot_allocate_zeroed(const ingot_allocator *allocator, uint64_t n, uint64
 void ingot_release(const ingot_allocator *allocator, void *memory)
 {
     if (memory == NULL) return;
-    if (allocator) {
+    if (allocator && allocator->release) {
         allocator->release(allocator->context, memory);
     } else {
         free(memory);

@@ -4,6 +4,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "format/file.h"
+#include "format/log.h"
 #include "format/rules.h"
 
 static bool is_base(const struct ingot_file *candidate, const struct file_record *record)
@@ -39,10 +40,17 @@ static ingot_status open_sibling(struct ingot_file *file, const struct file_reco
     const ingot_status status = file_open_at(text, depth + 1, file->allocator, &candidate, NULL);
     ingot_release(file->allocator, text);
     if (status == INGOT_NO_MEMORY) return ingot_fail_memory(error, 0, "base");
-    if (status != INGOT_OK) return INGOT_OK;
-    if (is_base(candidate, record)) {
+    const int name_bytes = (int)min_u64(record->name.n_bytes, 80);
+    const char *name = string_at(file, record->name);
+    if (status != INGOT_OK) {
+        ingot_log(file->allocator, INGOT_LOG_WARNING,
+                  "base %.*s is not there or cannot be opened (%s)", name_bytes, name,
+                  ingot_status_name(status));
+    } else if (is_base(candidate, record)) {
         *base = (struct base){candidate, candidate};
     } else {
+        ingot_log(file->allocator, INGOT_LOG_WARNING,
+                  "base %.*s is another file than the one that is named", name_bytes, name);
         ingot_file_close(candidate);
     }
     return INGOT_OK;
@@ -108,4 +116,11 @@ ingot_status bases_find(const struct ingot_file *file, uint32_t tensor, uint32_t
     *base = found;
     *target = index;
     return INGOT_OK;
+}
+
+ingot_status ingot_file_follow(const ingot_file *file, uint32_t tensor,
+                               const struct file_term *term, const ingot_file **base,
+                               uint32_t *target, ingot_error *error)
+{
+    return bases_find(file, tensor, term->number, base, target, error);
 }

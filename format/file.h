@@ -22,6 +22,8 @@ struct ingot_file {
     struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
     struct ingot_coding *codings;            /* one a coding record, tables resolved */
     struct base *bases;                      /* one a file record */
+    struct adapter *adapters;                /* the names of optional terms, in order */
+    uint32_t n_adapters;
 };
 
 /* A file that ref terms name: NULL when it was not found. */
@@ -40,6 +42,8 @@ void bases_close(struct ingot_file *file);
 /* The file and tensor that a ref term of `tensor` names, of the same shape and dtype. */
 ingot_status bases_find(const struct ingot_file *file, uint32_t tensor, uint32_t term,
                         const ingot_file **base, uint32_t *target, ingot_error *error);
+/* Lists the adapters of a proved file. */
+ingot_status adapters_open(struct ingot_file *file, ingot_error *error);
 /* ingot_file_open at a depth of a chain. */
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
                           ingot_file **file, ingot_error *error);

@@ -9,8 +9,11 @@
  *   - Sizes carry their unit in the name: _bytes, _bits; n_ is a count.
  *   - Matrices are row-major. A weight of shape [out, in] has `out` rows and `in` columns.
  *   - The library never prints, exits, reads the environment or sets errno.
- *   - An ingot_file never changes after it is opened: any number of threads may share it.
- *     Every other object belongs to one thread at a time, unless its comment says otherwise.
+ *   - Any number of threads may share an ingot_file, an ingot_metadata and an ingot_device with its
+ *     matrices, but for closing them. A writer belongs to one thread at a time.
+ *   - Results depend neither on the number of threads nor on what other threads do.
+ *   - What a call takes by pointer is the caller's and may go when the call returns, unless its
+ *     comment says that it must outlive something.
  */
 #ifndef INGOT_H
 #define INGOT_H
@@ -55,12 +58,25 @@ typedef struct ingot_error {
 /* The name of a status, such as "damaged". Never NULL. */
 const char *ingot_status_name(ingot_status status);
 
-/* Memory comes from these two. allocate returns NULL when there is none; release takes NULL.
- * Both may be called from any thread. A NULL ingot_allocator * means malloc and free. */
+/* ------------------------------------------------------------------ hooks */
+
+/* What deserves to be known and is no failure. */
+typedef enum ingot_log_level {
+    INGOT_LOG_WARNING = 1, /* something will not be as expected: a base file is missing */
+    INGOT_LOG_INFO = 2     /* what was chosen: a device, a matrix and its memory */
+} ingot_log_level;
+
+/* Memory comes from the first two: allocate returns NULL when there is none, release takes NULL.
+ * With both NULL, and where a NULL ingot_allocator * is given, it comes from malloc. Encoders, and
+ * the libraries below (zstd, LAPACK, drivers), take their working memory from malloc in any case.
+ *
+ * log, unless it is NULL, hears messages: one line each, without a line end, which live until it
+ * returns. All three may be called from any thread, several at a time. */
 typedef struct ingot_allocator {
     void *(*allocate)(void *context, size_t n_bytes);
     void (*release)(void *context, void *memory);
     void *context;
+    void (*log)(void *context, ingot_log_level level, const char *message);
 } ingot_allocator;
 
 /* ------------------------------------------------------------------ tensors */
@@ -148,16 +164,102 @@ ingot_status ingot_file_find(const ingot_file *file, const char *name, size_t na
                              uint32_t *index);
 
 /* Decodes rows [first_row, first_row + n_rows) of the stack (n_matrices * n_rows rows in all) to
- * n_rows * n_cols floats, row after row, and checks every byte it reads. Terms that are off by
- * default are left out. dst belongs to the caller; on failure it may be partly written. */
+ * n_rows * n_cols floats, row after row, and checks every byte it reads. Adapters are off. dst
+ * belongs to the caller; on failure it may be partly written. The error of a damaged tensor names
+ * it. */
 ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint64_t first_row,
                                    uint64_t n_rows, float *dst, ingot_error *error);
+/* The same in another type and with adapters on. dtype is INGOT_F32, INGOT_F16 or INGOT_BF16: the
+ * f32 values, rounded to the nearest, ties to even, and to infinity past the largest. adapters are
+ * n_adapters names; those that the tensor has no term of change nothing. INGOT_REFUSED when two
+ * terms that renormalize (DoRA) would be on. */
+ingot_status ingot_file_decode(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                               uint64_t n_rows, ingot_dtype dtype, const char *const *adapters,
+                               uint32_t n_adapters, void *dst, ingot_error *error);
+
+/* Adapters: the terms of tensors that are off unless they are asked for by their name, of which one
+ * adapter has as many as it changes tensors. The distinct names, in the order of their bytes. */
+uint32_t ingot_file_n_adapters(const ingot_file *file);
+/* index < ingot_file_n_adapters(file). The name has no terminator and lives as long as the file. */
+void ingot_file_adapter(const ingot_file *file, uint32_t index, const char **name,
+                        uint32_t *name_bytes);
+
 /* Bytes of a tensor of `n` elements in its logical dtype, little-endian and densely packed. */
 uint64_t ingot_raw_bytes(ingot_dtype dtype, uint64_t n);
 /* Copies the logical bytes [offset, offset + n_bytes) of a tensor held raw, bit for bit, in C
  * order. INGOT_REFUSED when the tensor is not held raw (its values are then only in f32). */
 ingot_status ingot_file_read_raw(const ingot_file *file, uint32_t tensor, uint64_t offset,
                                  uint64_t n_bytes, void *dst, ingot_error *error);
+/* Points *data at all ingot_raw_bytes of a tensor held raw where they lie in the file, which they
+ * do when it was written without compression, as one run; for as long as the file is open. Nothing
+ * is read or checked: ingot_file_verify does that. In a file opened by its path, *data is aligned
+ * to 64 bytes. INGOT_REFUSED, saying why, when they do not lie so; types of less than 8 bits never
+ * do. */
+ingot_status ingot_file_view_raw(const ingot_file *file, uint32_t tensor, const void **data,
+                                 ingot_error *error);
+
+/* Compares every stored byte of a tensor, also of one in a base that it refers to, with its
+ * checksum. INGOT_DAMAGED names the tensor and the offset of the first bad chunk. */
+ingot_status ingot_file_verify(const ingot_file *file, uint32_t tensor, ingot_error *error);
+/* Checks every rule of the specification that opening did not: all chunks, padding, masks,
+ * metadata, hashes. The error is the first violation; the log hears of all of them. */
+ingot_status ingot_file_verify_all(const ingot_file *file, ingot_error *error);
+
+/* ------------------------------------------------------------------ metadata and attachments */
+
+/* Types of metadata values. The numbers are those of the specification. */
+typedef enum ingot_value_type {
+    INGOT_VALUE_U8 = 0,
+    INGOT_VALUE_I8 = 1,
+    INGOT_VALUE_U16 = 2,
+    INGOT_VALUE_I16 = 3,
+    INGOT_VALUE_U32 = 4,
+    INGOT_VALUE_I32 = 5,
+    INGOT_VALUE_F32 = 6,
+    INGOT_VALUE_BOOL = 7,
+    INGOT_VALUE_STRING = 8,
+    INGOT_VALUE_ARRAY = 9,
+    INGOT_VALUE_U64 = 10,
+    INGOT_VALUE_I64 = 11,
+    INGOT_VALUE_F64 = 12
+} ingot_value_type;
+
+/* One value. A value that was read may be handed to a writer as it is. */
+typedef struct ingot_value {
+    ingot_value_type type;
+    ingot_value_type element_type; /* arrays */
+    uint64_t n_elements;           /* arrays */
+    /* Scalars: unsigned ones and bools in u, signed ones in i, floats in f. */
+    uint64_t u;
+    int64_t i;
+    double f;
+    /* Strings: the text, without terminator. Arrays: the elements one after the other, numbers
+     * little-endian, not aligned, bools a byte; a string is its length as a u64 and its bytes; an
+     * array is its element type as a u32, the number of its elements and of its bytes as u64, and
+     * its elements. */
+    const void *data;
+    uint64_t n_bytes;
+} ingot_value;
+
+typedef struct ingot_metadata ingot_metadata;
+
+/* Reads and proves the metadata of a file, in which a key stands once; a file without any has no
+ * entries. *metadata is closed with ingot_metadata_close; it may outlive the file, but not its
+ * allocator. */
+ingot_status ingot_metadata_open(const ingot_file *file, ingot_metadata **metadata,
+                                 ingot_error *error);
+/* Takes NULL. */
+void ingot_metadata_close(ingot_metadata *metadata);
+uint64_t ingot_metadata_n_entries(const ingot_metadata *metadata);
+/* Entry `index`, in the order of the file. What key and value point to lives as long as the
+ * metadata; the key has no terminator. */
+void ingot_metadata_entry(const ingot_metadata *metadata, uint64_t index, const char **key,
+                          uint32_t *key_bytes, ingot_value *value);
+/* INGOT_NOT_FOUND when there is no such key. */
+ingot_status ingot_metadata_find(const ingot_metadata *metadata, const char *key, size_t key_bytes,
+                                 ingot_value *value);
+/* Walks the elements of an array: *offset is 0 before the first call. INGOT_END after the last. */
+ingot_status ingot_value_next(const ingot_value *array, uint64_t *offset, ingot_value *element);
 
 /* A blob: attachments (tokenizer, config) and the file's own sections. */
 typedef enum ingot_blob_kind {
@@ -174,6 +276,9 @@ typedef struct ingot_blob {
 } ingot_blob;
 uint32_t ingot_file_n_blobs(const ingot_file *file);
 void ingot_file_blob(const ingot_file *file, uint32_t index, ingot_blob *blob);
+/* The attachment of that name, as a blob. INGOT_NOT_FOUND when there is none. */
+ingot_status ingot_file_find_attachment(const ingot_file *file, const char *name, size_t name_bytes,
+                                        uint32_t *index);
 /* Reads bytes [offset, offset + n_bytes) of a blob into dst. */
 ingot_status ingot_file_read_blob(const ingot_file *file, uint32_t index, uint64_t offset,
                                   uint64_t n_bytes, void *dst, ingot_error *error);
@@ -197,6 +302,23 @@ ingot_status ingot_writer_create(const char *path, bool replace, ingot_compressi
 ingot_status ingot_writer_add(ingot_writer *writer, const char *name, ingot_dtype dtype,
                               uint32_t rank, const uint64_t *dims, const void *data,
                               ingot_error *error);
+/* Adds a tensor encoded: data is the same as for ingot_writer_add, of INGOT_F64, INGOT_F32,
+ * INGOT_F16 or INGOT_BF16. encoding is what `ingot convert --encode` takes, such as "int4" or
+ * "int4+lowrank16"; "f32", "f16" and "bf16" change the tensor's type to theirs, all others keep it.
+ * INGOT_UNSUPPORTED for an encoding that is not known, INGOT_REFUSED for a value that it cannot
+ * hold. The writer can only be closed after a failure. Any coding that no encoding makes is written
+ * by a converter, not through this interface: a coding is a dozen fields that stand in relations to
+ * each other and to streams in bit-exact layouts. */
+ingot_status ingot_writer_add_encoded(ingot_writer *writer, const char *name, ingot_dtype dtype,
+                                      uint32_t rank, const uint64_t *dims, const void *data,
+                                      const char *encoding, ingot_error *error);
+/* How many threads encode, the calling one included; 0, the default, takes one per available core.
+ * The file does not depend on it. To be set before the first tensor is encoded. */
+void ingot_writer_set_threads(ingot_writer *writer, uint32_t n_threads);
+/* Adds a metadata entry; entries stand in the file in the order of these calls. INGOT_INVALID for a
+ * key that is there already, and for elements of an array that do not fill its bytes. */
+ingot_status ingot_writer_metadata(ingot_writer *writer, const char *key, const ingot_value *value,
+                                   ingot_error *error);
 /* Adds an attachment. */
 ingot_status ingot_writer_attach(ingot_writer *writer, const char *name, const void *data,
                                  uint64_t n_bytes, ingot_error *error);
@@ -228,30 +350,52 @@ ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, ui
                                ingot_error *error);
 
 /* Opens a device. n_threads is for the CPU: 0 takes one per available core. cpu_level forces a
- * kernel level by name ("plain", "avx2"); NULL takes the best this CPU has. */
+ * kernel level by name ("plain", "avx2"); NULL takes the best this CPU has. INGOT_DEVICE and a
+ * reason when the index is not usable. Threads that share a device take turns with it. */
 ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
                                const ingot_allocator *allocator, ingot_device **device,
                                ingot_error *error);
 void ingot_device_close(ingot_device *device);
-/* INGOT_DEVICE and a reason when the index is not usable. Never fails for the CPU. */
 void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
+
+/* What a matrix is opened with; all zero is what ingot_matrix_open takes. */
+typedef struct ingot_matrix_options {
+    const char *const *adapters; /* names of the adapters that are on, as in ingot_file_decode */
+    uint32_t n_adapters;
+    /* Keeps each adapter apart, so that ingot_matrix_switch turns it off and on again.
+     * INGOT_REFUSED where an adapter does more than add to the matrix. */
+    bool switchable;
+} ingot_matrix_options;
 
 /* Loads matrix `matrix_index` of a tensor's stack onto a device, checking every byte it reads. The
  * matrix keeps no pointer into the file. Close it before its device. */
 ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error);
+ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                                    uint64_t matrix_index, const ingot_matrix_options *options,
+                                    ingot_matrix **matrix, ingot_error *error);
+/* Sets *n_bytes to at least as many as the matrix would occupy on the device, from the index alone:
+ * nothing is read. Loading takes about as many again of host memory while it lasts. Fails where it
+ * can tell that loading will: a device may still refuse a form of matrix. */
+ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file *file,
+                                   uint32_t tensor, uint64_t matrix_index,
+                                   const ingot_matrix_options *options, uint64_t *n_bytes,
+                                   ingot_error *error);
 void ingot_matrix_close(ingot_matrix *matrix);
 uint64_t ingot_matrix_rows(const ingot_matrix *matrix);
 uint64_t ingot_matrix_cols(const ingot_matrix *matrix);
 /* Bytes the matrix occupies on its device. */
 uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix);
+/* Turns an adapter on or off that a switchable matrix was opened with; else INGOT_NOT_FOUND. */
+ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool on,
+                                 ingot_error *error);
 
-/* y = x * W^T: x is n x cols, y is n x rows, both row-major f32 in host memory and the caller's.
+/* y = x * W^T: x is n x cols of INGOT_F32, INGOT_F16 or INGOT_BF16, y is n x rows of f32, both
+ * row-major, in host memory and the caller's.
  * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights; for a
- * tensor of several terms the sum is over the weights of every term.
- * Results do not depend on the number of threads. One device runs one matmul at a time. */
-ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
-                          ingot_error *error);
+ * tensor of several terms the sum is over the weights of every term. */
+ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void *x, uint64_t n,
+                          float *y, ingot_error *error);
 
 #ifdef __cplusplus
 }

@@ -34,7 +34,8 @@ static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_al
     if (f == NULL) return ingot_fail_memory(error, sizeof *f, "file");
     f->allocator = allocator;
     f->bytes = (struct span){data, n_bytes};
-    const ingot_status status = prove(f, error);
+    ingot_status status = prove(f, error);
+    if (status == INGOT_OK) status = adapters_open(f, error);
     if (status != INGOT_OK) {
         ingot_file_close(f);
         return status;
@@ -146,6 +147,7 @@ void ingot_file_close(ingot_file *file)
     if (file == NULL) return;
     bases_close(file);
     if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
+    ingot_release(file->allocator, file->adapters);
     ingot_release(file->allocator, file->codings);
     ingot_release(file->allocator, file);
 }
@@ -337,6 +339,15 @@ ingot_status ingot_file_read_blob(const ingot_file *file, uint32_t index, uint64
                                   uint64_t n_bytes, void *dst, ingot_error *error)
 {
     return ingot_file_read_stream(file, blob_at(file, index).stream, offset, n_bytes, dst, error);
+}
+
+ingot_status ingot_file_find_attachment(const ingot_file *file, const char *name, size_t name_bytes,
+                                        uint32_t *index)
+{
+    const uint32_t found = ingot_file_find_blob(file, INGOT_BLOB_ATTACHMENT, name, name_bytes);
+    if (found == INGOT_NONE) return INGOT_NOT_FOUND;
+    *index = found;
+    return INGOT_OK;
 }
 
 uint32_t ingot_file_find_blob(const ingot_file *file, uint32_t kind, const char *name,

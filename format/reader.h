@@ -72,6 +72,12 @@ struct file_ref {
 };
 void ingot_file_ref(const ingot_file *file, const struct file_term *term, struct file_ref *ref);
 
+/* The open file and the tensor there that a ref term of `tensor` names, of the same type and shape.
+ * INGOT_NOT_FOUND when the file is not at hand. */
+ingot_status ingot_file_follow(const ingot_file *file, uint32_t tensor,
+                               const struct file_term *term, const ingot_file **base,
+                               uint32_t *target, ingot_error *error);
+
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */
 ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,

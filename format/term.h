@@ -22,6 +22,9 @@ uint32_t mask_n_streams(const struct file_term *term);
 bool term_streams(const struct file_term *term, struct stack_shape stack,
                   struct stream_shape streams[TERM_MAX_STREAMS], uint32_t *n_streams);
 
+/* Whether a term is not optional, or belongs to one of these adapters. */
+bool term_is_on(const struct file_term *term, const char *const *adapters, uint32_t n_adapters);
+
 /* First stream (counted within the term) of each coding of a term. */
 uint32_t term_values_stream(const struct file_term *term);
 bool term_b_stream(const struct file_term *term, struct stack_shape stack, uint32_t *stream);

@@ -12,6 +12,9 @@
 
 /* Sparse terms are decoded in batches of about this many positions of the tensor. */
 enum { BATCH_POSITIONS = 1 << 20 };
+/* Values are rounded in batches of at most this many, or a row: more than a slab usually holds, so
+ * that few chunks are decoded twice. */
+enum { ROUNDED_VALUES = 1 << 22 };
 
 /* ---- bytes of a file for the decoder; buffers live until the end of the call ---- */
 
@@ -301,8 +304,27 @@ static ingot_status rescale(const struct rows *r, const struct tensor_record *t)
     return status;
 }
 
-ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint64_t first_row,
-                                   uint64_t n_rows, float *dst, ingot_error *error)
+/* At most one of the terms that are on renormalizes. */
+static ingot_status check_magnitudes(const ingot_file *file, uint32_t tensor,
+                                     const char *const *adapters, uint32_t n_adapters,
+                                     ingot_error *error)
+{
+    const struct tensor_record t = tensor_at(file, tensor);
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < t.n_terms; k++) {
+        struct file_term term;
+        ingot_file_term(file, tensor, k, &term);
+        n += term.magnitude != NULL && term_is_on(&term, adapters, n_adapters);
+    }
+    if (n <= 1) return INGOT_OK;
+    return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "adapters",
+                      "%u terms of tensor %.*s that renormalize its rows would be on", n,
+                      (int)min_u64(t.name.n_bytes, 80), string_at(file, t.name));
+}
+
+static ingot_status decode_values(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                                  uint64_t n_rows, const char *const *adapters, uint32_t n_adapters,
+                                  float *dst, ingot_error *error)
 {
     static ingot_status (*const kinds[])(const struct rows *, const struct file_term *) = {
         [TERM_DENSE] = add_dense,
@@ -324,11 +346,11 @@ ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint
         return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "tensor",
                           "complex values have no f32 form; read them raw");
     }
-    ingot_status status = INGOT_OK;
+    ingot_status status = check_magnitudes(file, tensor, adapters, n_adapters, error);
     for (uint32_t k = 0; k < t.n_terms && status == INGOT_OK; k++) {
         struct file_term term;
         ingot_file_term(file, tensor, k, &term);
-        if (term.optional) continue;
+        if (!term_is_on(&term, adapters, n_adapters)) continue;
         if (term.combine == COMBINE_XOR) {
             status = decode_patched(&rows, &term);
         } else {
@@ -338,4 +360,66 @@ ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint
     if (status == INGOT_OK) status = rescale(&rows, &t);
     file_bytes_release(&bytes);
     return status;
+}
+
+ingot_status ingot_file_decode_f32(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                                   uint64_t n_rows, float *dst, ingot_error *error)
+{
+    return decode_values(file, tensor, first_row, n_rows, NULL, 0, dst, error);
+}
+
+/* ---- other types ---- */
+
+static void round_to_f16(const float *values, uint64_t n, uint8_t *dst)
+{
+    for (uint64_t i = 0; i < n; i++) store_u16(dst + 2 * i, f16_from_f32(values[i]));
+}
+
+static void round_to_bf16(const float *values, uint64_t n, uint8_t *dst)
+{
+    for (uint64_t i = 0; i < n; i++) store_u16(dst + 2 * i, bf16_from_f32(values[i]));
+}
+
+typedef void round_function(const float *values, uint64_t n, uint8_t *dst);
+
+static ingot_status decode_rounded(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                                   uint64_t n_rows, round_function *round,
+                                   const char *const *adapters, uint32_t n_adapters, uint8_t *dst,
+                                   ingot_error *error)
+{
+    const uint64_t n_cols = max_u64(1, ingot_file_layout(file, tensor).shape.n_cols);
+    const uint64_t n_step = min_u64(n_rows, max_u64(1, ROUNDED_VALUES / n_cols));
+    uint64_t n_bytes;
+    if (!mul_u64(n_step, n_cols * sizeof(float), &n_bytes)) n_bytes = UINT64_MAX;
+    float *values = ingot_allocate(file->allocator, n_bytes);
+    if (values == NULL) return ingot_fail_memory(error, n_bytes, "decoded values");
+    ingot_status status = INGOT_OK;
+    for (uint64_t done = 0; done < n_rows && status == INGOT_OK; done += n_step) {
+        const uint64_t n = min_u64(n_step, n_rows - done);
+        status =
+            decode_values(file, tensor, first_row + done, n, adapters, n_adapters, values, error);
+        if (status == INGOT_OK) round(values, n * n_cols, dst + done * n_cols * 2);
+    }
+    ingot_release(file->allocator, values);
+    return status;
+}
+
+ingot_status ingot_file_decode(const ingot_file *file, uint32_t tensor, uint64_t first_row,
+                               uint64_t n_rows, ingot_dtype dtype, const char *const *adapters,
+                               uint32_t n_adapters, void *dst, ingot_error *error)
+{
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+    if (dtype == INGOT_F32) {
+        return decode_values(file, tensor, first_row, n_rows, adapters, n_adapters, dst, error);
+    }
+    if (dtype != INGOT_F16 && dtype != INGOT_BF16) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "dtype",
+                          "values are given in f32, f16 or bf16, not in type %d", (int)dtype);
+    }
+    if (!range_within(first_row, n_rows, stack.n_matrices * stack.n_rows)) {
+        return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "rows", "past the last row");
+    }
+    if (n_rows == 0 || stack.n_cols == 0) return INGOT_OK;
+    round_function *const round = dtype == INGOT_F16 ? round_to_f16 : round_to_bf16;
+    return decode_rounded(file, tensor, first_row, n_rows, round, adapters, n_adapters, dst, error);
 }

@@ -232,6 +232,8 @@ ingot_status ingot_writer_over(struct output *output, ingot_compression compress
     w->coding_numbers.allocator = allocator;
     w->codebooks.allocator = allocator;
     w->tensor_names.allocator = allocator;
+    w->metadata.allocator = allocator;
+    w->metadata_keys.allocator = allocator;
     uint8_t header[HEADER_BYTES];
     const struct header_record record = {VERSION_MAJOR,     VERSION_MINOR, 0,
                                          DEFAULT_ALIGNMENT, true,          0};
@@ -268,7 +270,8 @@ ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error)
     if (writer->finished) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "writer", "already finished");
     }
-    ingot_status status = chunks_flush(&writer->chunks, error);
+    ingot_status status = write_metadata(writer, error);
+    if (status == INGOT_OK) status = chunks_flush(&writer->chunks, error);
     if (status == INGOT_OK) {
         status = write_index(&writer->tables, &writer->chunks, writer->header_checksum, error);
     }
@@ -285,7 +288,25 @@ void ingot_writer_close(ingot_writer *writer)
     intern_release(&writer->coding_numbers);
     intern_release(&writer->codebooks);
     intern_release(&writer->tensor_names);
+    intern_release(&writer->metadata_keys);
+    buffer_release(&writer->metadata);
+    ingot_pool_close(writer->pool);
     ingot_release(writer->allocator, writer);
+}
+
+void ingot_writer_set_threads(ingot_writer *writer, uint32_t n_threads)
+{
+    writer->n_threads = n_threads;
+}
+
+ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error)
+{
+    ingot_status status = INGOT_OK;
+    if (writer->pool == NULL) {
+        status = ingot_pool_create(writer->n_threads, writer->allocator, &writer->pool, error);
+    }
+    if (status == INGOT_OK) *pool = writer->pool;
+    return status;
 }
 
 void ingot_writer_sizes(const ingot_writer *writer, uint64_t *stored_bytes, uint64_t *raw_bytes)

@@ -5,6 +5,8 @@
 
 #include "format/reader.h"
 
+struct ingot_pool;
+
 struct writer_term {
     uint8_t kind;    /* enum term_kind */
     uint8_t combine; /* enum term_combine */
@@ -117,6 +119,9 @@ bool stack_of(uint32_t rank, const uint64_t *dims, uint8_t stack, uint8_t split,
 struct ingot_pool;
 ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool,
                                    ingot_error *error);
+
+/* The threads that encode, as ingot_writer_set_threads says. */
+ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error);
 
 /* Of a finished writer: the bytes written, and how many raw bytes they stand for. */
 void ingot_writer_sizes(const ingot_writer *writer, uint64_t *stored_bytes, uint64_t *raw_bytes);

@@ -3,6 +3,7 @@
 #define INGOT_WRITER_STATE_H
 
 #include "format/index_writer.h"
+#include "format/pool.h"
 #include "format/writer.h"
 
 struct ingot_writer {
@@ -12,9 +13,17 @@ struct ingot_writer {
     struct intern coding_numbers;
     struct intern codebooks; /* their streams */
     struct intern tensor_names;
+    struct byte_buffer metadata; /* entries that were added */
+    uint64_t n_metadata;
+    struct intern metadata_keys;
+    uint32_t n_threads;
+    struct ingot_pool *pool; /* once something was encoded */
     uint64_t header_checksum;
     bool finished;
 };
+
+/* Writes the metadata blob, if there are entries. */
+ingot_status write_metadata(ingot_writer *writer, ingot_error *error);
 
 /* Whether a tensor of that name, type and number of terms may be added; remembers the name. */
 ingot_status check_tensor(ingot_writer *w, const struct writer_tensor *t, ingot_error *error);

@@ -16,32 +16,56 @@ struct resident_plane {
     uint8_t bits;
 };
 
-/* A flat table: one f16 or f32 a group of group_rows x group_cols weights, row-major over the grid
- * of ceil(rows / group_rows) x ceil(cols / group_cols) groups. data is NULL when there is none. */
+struct resident_dense;
+
+/* One entry a group of a slot. The group of weight (r, c) is an entry (row, column) of a grid:
+ *
+ *     blocks             r / group_rows, c / group_cols
+ *     runs               0, (r * run_cols + c) / group_cols
+ *     a column index     r / group_rows, index[c]
+ *
+ * The entries are n_rows x n_cols f16 or f32 at `data`, or, when data is NULL, those of `nested`.
+ * Both are NULL when the slot has no table. */
 struct resident_table {
     const void *data;
-    ingot_dtype format; /* INGOT_F16 or INGOT_F32 */
+    ingot_dtype format; /* of data: INGOT_F16 or INGOT_F32 */
     uint64_t n_rows;    /* of the grid */
     uint64_t n_cols;
     uint64_t group_rows;
     uint64_t group_cols;
+    uint64_t run_cols;     /* runs: the columns of a row; else 0 */
+    const uint32_t *index; /* a column index, each entry below n_cols; else NULL */
+    const struct resident_dense *nested;
 };
 
-/* Codes of one coding. Tables are flat; the slots' constants are read from `coding`. */
+/* Codes of one coding. The slots' constants are read from `coding`, whose table pointers are NULL.
+ * What a backend may know nothing of is zero or NULL in a matrix of which resident_is_basic says
+ * so. */
 struct resident_dense {
     const struct ingot_coding *coding;
-    uint64_t n_rows;
+    uint64_t n_rows; /* of the weights that have codes */
     uint64_t n_cols;
     uint32_t n_planes;
     struct resident_plane planes[CODING_MAX_PLANES];
     struct resident_table tables[N_SLOTS];
+    /* Codebooks: n_entries * max(vector_length, 1) values. Every code is below n_entries. */
+    const float *codebook;
+    uint32_t n_sign_planes;
+    struct resident_plane signs[CODING_MAX_PLANES];
+    /* Where codes are held for some rows or columns only: their numbers in the matrix, ascending.
+     * Tables are in the matrix's coordinates. */
+    const uint32_t *rows;
+    const uint32_t *columns;
 };
 
-/* Kept values of a bitmap mask: bit c of row r says that weight (r, c) is held; the values of row r
- * are elements [row_offsets[r], row_offsets[r + 1]) of `values`, a single row of n_kept codes. */
+/* Kept values, those of row r being elements [row_offsets[r], row_offsets[r + 1]) of `values`, a
+ * single row of n_kept codes whose tables are in the matrix's coordinates. Where they are: bit c of
+ * row r of the mask says that weight (r, c) is held; or, when `columns` is not NULL, columns[i] is
+ * the column of element i, ascending in a row, and there is no mask. */
 struct resident_sparse {
     struct resident_plane mask;  /* bits = 1, rows padded to 32-bit words */
     const uint32_t *row_offsets; /* n_rows + 1 */
+    const uint32_t *columns;
     struct resident_dense values;
 };
 
@@ -56,12 +80,14 @@ enum resident_kind { RESIDENT_DENSE, RESIDENT_SPARSE, RESIDENT_LOWRANK, N_RESIDE
 
 struct resident_part {
     enum resident_kind kind;
+    const float *row_factors;    /* n_rows factors of the part's rows; NULL: none */
+    const float *column_factors; /* n_cols of its columns; NULL: none */
     struct resident_dense dense;
     struct resident_sparse sparse;
     struct resident_lowrank lowrank;
 };
 
-enum { RESIDENT_MAX_PARTS = 8 };
+enum { RESIDENT_MAX_PARTS = 64 };
 
 /* A matrix as the sum of its parts. All pointers belong to whoever made it. */
 struct resident_matrix {
@@ -70,6 +96,11 @@ struct resident_matrix {
     uint32_t n_parts;
     struct resident_part parts[RESIDENT_MAX_PARTS];
 };
+
+/* Whether a matrix has only what every backend knows: scalar maps of integers and floats, flat
+ * tables over blocks, bitmaps, no factors of rows. If not, *why names the first thing that is more.
+ */
+bool resident_is_basic(const struct resident_matrix *matrix, const char **why);
 
 struct backend_options {
     uint32_t n_threads;    /* 0: one per core */
@@ -90,6 +121,8 @@ struct ingot_backend {
     /* Copies what it needs out of `matrix` (its pointers die after the call), unless
      * keeps_pointers: then they live until matrix_release. */
     bool keeps_pointers;
+    /* Takes only matrices of which resident_is_basic says so; nested tables reach it flattened. */
+    bool basic_only;
     ingot_status (*matrix_upload)(void *device, const struct resident_matrix *matrix,
                                   void **uploaded, uint64_t *resident_bytes, ingot_error *error);
     void (*matrix_release)(void *device, void *uploaded); /* takes NULL */

@@ -275,8 +275,11 @@ static bool is_affine(const struct resident_dense *dense, enum coding_map map, u
     if (coding->map != map || coding->bits != bits) return false;
     if (!slot_absent(dense, SLOT_BIAS) || !slot_absent(dense, SLOT_POST)) return false;
     if (zero->has_table) return false;
+    if (dense->rows != NULL || dense->columns != NULL) return false;
     if (!scale->has_table) return !scale->inverse_constant;
-    const uint64_t group_cols = dense->tables[SLOT_SCALE].group_cols;
+    const struct resident_table *table = &dense->tables[SLOT_SCALE];
+    if (table->data == NULL || table->run_cols != 0 || table->index != NULL) return false;
+    const uint64_t group_cols = table->group_cols;
     const bool by_eights = group_cols % 8 == 0 || group_cols >= dense->n_cols;
     return by_eights && !scale->inverse_table && !scale->has_constant;
 }

@@ -70,4 +70,10 @@ bool cpu_plain_supports(const struct resident_dense *dense, const char **why);
 /* The reference decoder: fits all that is supported. */
 extern const struct cpu_kernel cpu_plain_kernel;
 
+/* Kept values [first, first + n) of one row of the matrix, at these columns, by the reference. */
+void cpu_plain_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
+                           const uint32_t *cols, uint64_t n, float *dst);
+/* A table's entry for weight (row, col). */
+float cpu_plain_entry(const struct resident_table *table, uint64_t row, uint64_t col);
+
 #endif

@@ -27,6 +27,8 @@ struct cpu_part {
     const struct cpu_kernel *kernel;   /* dense, the values of sparse, B of lowrank */
     const struct cpu_kernel *kernel_a; /* lowrank */
     float *inner;                      /* lowrank: multiplier * A x for each row of x in a pass */
+    float *own_x; /* the columns that the part takes, times its factors; NULL: all as they are */
+    uint64_t n_own_x; /* floats of one row of it */
 };
 
 struct cpu_matrix {
@@ -34,7 +36,8 @@ struct cpu_matrix {
     struct cpu_part parts[RESIDENT_MAX_PARTS];
 };
 
-/* Rows [first_row, first_row + n_rows) of a product, n_rows <= TASK_ROWS. */
+/* Rows [first_row, first_row + n_rows) of a product, n_rows <= TASK_ROWS: y[j * y_stride + i] is
+ * row first_row + i of row j of the result. */
 struct slice {
     const struct cpu_level *level;
     uint64_t first_row;
@@ -78,7 +81,7 @@ static void add_block(const struct slice *s, const struct block *block)
         .x_stride = s->x_stride,
         .n_x = s->n_x,
         .n_cols = block->n_cols,
-        .y = s->y + block->first_row,
+        .y = s->y + (block->first_row - s->first_row),
         .y_stride = s->y_stride,
     };
     s->level->multiply(&product);
@@ -125,7 +128,7 @@ static void add_dots(const struct resident_dense *dense, const struct cpu_kernel
         const uint64_t row = s->first_row + i;
         const uint32_t n_rows = (uint32_t)min_u64(CPU_ROWS, s->n_rows - i);
         for (uint64_t j = 0; j < s->n_x; j++) {
-            kernel->dot(dense, row, n_rows, s->x + j * s->x_stride, s->y + j * s->y_stride + row);
+            kernel->dot(dense, row, n_rows, s->x + j * s->x_stride, s->y + j * s->y_stride + i);
         }
     }
 }
@@ -141,17 +144,27 @@ static void add_product(const struct resident_dense *dense, const struct cpu_ker
     }
 }
 
-static uint64_t dense_bytes(const struct resident_dense *dense)
+static uint64_t planes_bytes(const struct resident_plane *planes, uint32_t n, uint64_t n_rows)
 {
     uint64_t n_bytes = 0;
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        n_bytes += dense->n_rows * dense->planes[i].row_bytes;
+    for (uint32_t i = 0; i < n; i++) n_bytes += n_rows * planes[i].row_bytes;
+    return n_bytes;
+}
+
+static uint64_t dense_bytes(const struct resident_dense *dense)
+{
+    const struct ingot_coding *coding = dense->coding;
+    uint64_t n_bytes = planes_bytes(dense->planes, dense->n_planes, dense->n_rows) +
+                       planes_bytes(dense->signs, dense->n_sign_planes, dense->n_rows);
+    if (dense->codebook != NULL) {
+        n_bytes += sizeof(float) * coding->n_entries * max_u64(coding->vector_length, 1);
     }
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct resident_table *table = &dense->tables[i];
-        if (dense->coding->slots[i].has_table) {
-            n_bytes += table->n_rows * table->n_cols * ingot_dtype_bits(table->format) / 8;
-        }
+        if (!coding->slots[i].has_table) continue;
+        n_bytes += table->nested != NULL
+                       ? dense_bytes(table->nested)
+                       : table->n_rows * table->n_cols * ingot_dtype_bits(table->format) / 8;
     }
     return n_bytes;
 }
@@ -188,13 +201,10 @@ static ingot_status sparse_prepare(struct cpu_device *device, struct cpu_part *p
                                    uint64_t *resident_bytes, ingot_error *error)
 {
     const struct resident_sparse *sparse = &part->resident->sparse;
-    for (uint32_t i = 0; i < N_SLOTS; i++) {
-        if (!sparse->values.coding->slots[i].has_table) continue;
-        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
-                          "the CPU backend cannot multiply by sparse values with tables");
-    }
     assert(sparse->values.n_rows == 1);
-    *resident_bytes += sparse->mask.row_bytes * part->n_rows;
+    *resident_bytes += sparse->columns != NULL
+                           ? sparse->row_offsets[part->n_rows] * sizeof *sparse->columns
+                           : sparse->mask.row_bytes * part->n_rows;
     *resident_bytes += (part->n_rows + 1) * sizeof *sparse->row_offsets;
     return choose_kernel(device, &sparse->values, &part->kernel, resident_bytes, error);
 }
@@ -205,26 +215,78 @@ struct sparse_source {
     uint64_t first_row;
     uint64_t next_kept[TASK_ROWS]; /* the first kept value not yet unpacked, by row of the slice */
     float packed[CPU_COLS + 4 * CPU_VECTOR];
+    uint32_t cols[CPU_COLS];
 };
+
+/* Values of one row without tables, where a mask says. Returns how many. */
+static uint64_t expand_masked(struct sparse_source *source, const uint8_t *mask, uint64_t next,
+                              uint64_t n_cols, float *dst)
+{
+    const struct resident_sparse *sparse = &source->part->resident->sparse;
+    const uint64_t n_kept = bitmap_ones(mask, n_cols);
+    const uint64_t lead = next % CPU_VECTOR; /* decoders begin at whole groups */
+    if (n_kept > 0) {
+        source->part->kernel->decode(&sparse->values, 0, next - lead, lead + n_kept,
+                                     source->packed);
+    }
+    source->level->expand(mask, n_cols, source->packed + lead, dst);
+    return n_kept;
+}
+
+/* Columns [first_col, first_col + n_cols) of the kept values of a row, from `next` on. */
+static uint64_t listed_cols(const struct resident_sparse *sparse, uint64_t row, uint64_t next,
+                            uint64_t first_col, uint64_t n_cols, uint32_t *cols)
+{
+    uint64_t n = 0;
+    if (sparse->columns != NULL) {
+        const uint64_t end = sparse->row_offsets[row + 1];
+        for (; next + n < end && sparse->columns[next + n] < first_col + n_cols; n++) {
+            cols[n] = sparse->columns[next + n];
+        }
+        return n;
+    }
+    const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes;
+    for (uint64_t c = first_col; c < first_col + n_cols; c++) {
+        if (mask[c / 8] >> c % 8 & 1) cols[n++] = (uint32_t)c;
+    }
+    return n;
+}
+
+/* Values of one row at columns that are counted one by one. Returns how many. */
+static uint64_t expand_listed(struct sparse_source *source, uint64_t row, uint64_t next,
+                              uint64_t first_col, uint64_t n_cols, float *dst)
+{
+    const struct resident_sparse *sparse = &source->part->resident->sparse;
+    const uint64_t n = listed_cols(sparse, row, next, first_col, n_cols, source->cols);
+    memset(dst, 0, (size_t)n_cols * sizeof *dst);
+    cpu_plain_decode_kept(&sparse->values, next, row, source->cols, n, source->packed);
+    for (uint64_t i = 0; i < n; i++) dst[source->cols[i] - first_col] = source->packed[i];
+    return n;
+}
+
+static bool has_tables(const struct ingot_coding *coding)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < N_SLOTS; i++) any = any || coding->slots[i].has_table;
+    return any;
+}
 
 static void sparse_decode(void *context, struct block *block)
 {
     struct sparse_source *source = context;
     const struct resident_sparse *sparse = &source->part->resident->sparse;
+    const bool masked = sparse->columns == NULL && !has_tables(sparse->values.coding);
     for (uint32_t i = 0; i < block->n_rows; i++) {
         const uint64_t row = block->first_row + i;
-        const uint8_t *mask =
-            sparse->mask.data + row * sparse->mask.row_bytes + block->first_col / 8;
-        const uint64_t n_kept = bitmap_ones(mask, block->n_cols);
         uint64_t *next = &source->next_kept[row - source->first_row];
-        const uint64_t lead = *next % CPU_VECTOR; /* decoders begin at whole groups */
-        if (n_kept > 0) {
-            source->part->kernel->decode(&sparse->values, 0, *next - lead, lead + n_kept,
-                                         source->packed);
+        float *dst = block->w + i * CPU_STRIDE;
+        if (masked) {
+            const uint8_t *mask =
+                sparse->mask.data + row * sparse->mask.row_bytes + block->first_col / 8;
+            *next += expand_masked(source, mask, *next, block->n_cols, dst);
+        } else {
+            *next += expand_listed(source, row, *next, block->first_col, block->n_cols, dst);
         }
-        source->level->expand(mask, block->n_cols, source->packed + lead,
-                              block->w + i * CPU_STRIDE);
-        *next += n_kept;
     }
 }
 
@@ -257,7 +319,7 @@ static struct slice task_slice(const struct cpu_device *device, uint64_t n_rows,
 static void clear_slice(const struct slice *s)
 {
     for (uint64_t j = 0; j < s->n_x; j++) {
-        for (uint32_t i = 0; i < s->n_rows; i++) s->y[j * s->y_stride + s->first_row + i] = 0.0f;
+        for (uint32_t i = 0; i < s->n_rows; i++) s->y[j * s->y_stride + i] = 0.0f;
     }
 }
 
@@ -279,12 +341,12 @@ static void inner_task(void *context, uint64_t i)
     s.x = job->x;
     s.x_stride = job->x_stride;
     s.n_x = job->n_x;
-    s.y = job->part->inner;
+    s.y = job->part->inner + s.first_row;
     s.y_stride = lowrank->a.n_rows;
     clear_slice(&s);
     add_product(&lowrank->a, job->part->kernel_a, &s);
     for (uint64_t j = 0; j < s.n_x; j++) {
-        float *inner = s.y + j * s.y_stride + s.first_row;
+        float *inner = s.y + j * s.y_stride;
         for (uint32_t r = 0; r < s.n_rows; r++) inner[r] *= lowrank->multiplier;
     }
 }
@@ -320,6 +382,89 @@ static void lowrank_add(const struct cpu_part *part, const struct slice *slice)
     add_product(&part->resident->lowrank.b, part->kernel, &s);
 }
 
+/* ------------------------------------------------------------------ the rows and columns of a part
+ */
+
+/* Which column of x is column i of the part's, and its factor. */
+static float own_column(const struct cpu_part *part, uint64_t i, const float *x)
+{
+    const uint32_t *columns = part->resident->dense.columns;
+    const float *factors = part->resident->column_factors;
+    const uint64_t c = columns != NULL ? columns[i] : i;
+    return factors != NULL ? x[c] * factors[c] : x[c];
+}
+
+static void take_own_x(struct cpu_part *part, const float *x, uint64_t x_stride, uint64_t n_x)
+{
+    for (uint64_t j = 0; j < n_x; j++) {
+        float *own = part->own_x + j * part->n_own_x;
+        for (uint64_t i = 0; i < part->n_own_x; i++) own[i] = own_column(part, i, x + j * x_stride);
+    }
+}
+
+static ingot_status prepare_own_x(struct cpu_device *device, struct cpu_part *part,
+                                  uint64_t *resident_bytes, ingot_error *error)
+{
+    const struct resident_dense *dense = &part->resident->dense;
+    if (part->resident->column_factors == NULL && dense->columns == NULL) return INGOT_OK;
+    part->n_own_x = dense->columns != NULL ? dense->n_cols : part->n_cols;
+    const uint64_t n_bytes = part->n_own_x * BATCH * sizeof *part->own_x;
+    part->own_x = ingot_allocate(device->allocator, n_bytes);
+    if (part->own_x == NULL) return ingot_fail_memory(error, n_bytes, "columns of x");
+    *resident_bytes += n_bytes;
+    return INGOT_OK;
+}
+
+/* The first of n ascending numbers that is at least `limit`. */
+static uint64_t lower_bound(const uint32_t *numbers, uint64_t n, uint64_t limit)
+{
+    uint64_t low = 0;
+    while (n > 0) {
+        const uint64_t half = n / 2;
+        if (numbers[low + half] < limit) {
+            low += half + 1;
+            n -= half + 1;
+        } else {
+            n = half;
+        }
+    }
+    return low;
+}
+
+/* Adds a part to a slice: its rows, if it has only some, times its factors. */
+static void add_part(const struct cpu_part *part, const struct slice *slice)
+{
+    const uint32_t *rows = part->resident->dense.rows;
+    const float *factors = part->resident->row_factors;
+    struct slice s = *slice;
+    if (part->own_x != NULL) {
+        s.x = part->own_x;
+        s.x_stride = part->n_own_x;
+    }
+    if (rows == NULL && factors == NULL) {
+        part->kind->add(part, &s);
+        return;
+    }
+    float sums[TASK_ROWS * BATCH];
+    if (rows != NULL) {
+        const uint64_t n = part->resident->dense.n_rows;
+        s.first_row = lower_bound(rows, n, slice->first_row);
+        s.n_rows = (uint32_t)(lower_bound(rows, n, slice->first_row + slice->n_rows) - s.first_row);
+    }
+    s.y = sums;
+    s.y_stride = TASK_ROWS;
+    clear_slice(&s);
+    part->kind->add(part, &s);
+    for (uint64_t j = 0; j < s.n_x; j++) {
+        for (uint32_t i = 0; i < s.n_rows; i++) {
+            const uint64_t row = rows != NULL ? rows[s.first_row + i] : s.first_row + i;
+            const float sum = sums[j * TASK_ROWS + i];
+            slice->y[j * slice->y_stride + (row - slice->first_row)] +=
+                factors != NULL ? factors[row] * sum : sum;
+        }
+    }
+}
+
 /* ------------------------------------------------------------------ the matrix */
 
 static const struct part_kind part_kinds[N_RESIDENT_KINDS] = {
@@ -344,6 +489,7 @@ ingot_status cpu_matrix_upload(void *device_pointer, const struct resident_matri
         part->n_cols = resident->n_cols;
         part->kind = &part_kinds[part->resident->kind];
         status = part->kind->prepare(device, part, &n_bytes, error);
+        if (status == INGOT_OK) status = prepare_own_x(device, part, &n_bytes, error);
     }
     if (status != INGOT_OK) {
         cpu_matrix_release(device, matrix);
@@ -360,6 +506,7 @@ void cpu_matrix_release(void *device_pointer, void *uploaded)
     struct cpu_matrix *matrix = uploaded;
     if (matrix == NULL) return;
     for (uint32_t i = RESIDENT_MAX_PARTS; i-- > 0;) {
+        ingot_release(device->allocator, matrix->parts[i].own_x);
         ingot_release(device->allocator, matrix->parts[i].inner);
     }
     ingot_release(device->allocator, matrix);
@@ -381,12 +528,10 @@ static void product_task(void *context, uint64_t i)
     s.x = job->x;
     s.x_stride = matrix->resident.n_cols;
     s.n_x = job->n_x;
-    s.y = job->y;
+    s.y = job->y + s.first_row;
     s.y_stride = matrix->resident.n_rows;
     clear_slice(&s);
-    for (uint32_t k = 0; k < matrix->resident.n_parts; k++) {
-        matrix->parts[k].kind->add(&matrix->parts[k], &s);
-    }
+    for (uint32_t k = 0; k < matrix->resident.n_parts; k++) add_part(&matrix->parts[k], &s);
 }
 
 ingot_status cpu_matmul(void *device_pointer, void *uploaded, const float *x, uint64_t n, float *y,
@@ -402,7 +547,10 @@ ingot_status cpu_matmul(void *device_pointer, void *uploaded, const float *x, ui
         const float *x_pass = x + first * n_cols;
         for (uint32_t k = 0; k < matrix->resident.n_parts; k++) {
             struct cpu_part *part = &matrix->parts[k];
-            if (part->kind->begin) part->kind->begin(device, part, x_pass, n_cols, n_x);
+            const float *part_x = part->own_x != NULL ? part->own_x : x_pass;
+            const uint64_t stride = part->own_x != NULL ? part->n_own_x : n_cols;
+            if (part->own_x != NULL) take_own_x(part, x_pass, n_cols, n_x);
+            if (part->kind->begin) part->kind->begin(device, part, part_x, stride, n_x);
         }
         struct product_job job = {device, matrix, x_pass, n_x, y + first * n_rows};
         ingot_pool_run(device->pool, n_row_tasks(n_rows), product_task, &job);

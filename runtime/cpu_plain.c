@@ -4,79 +4,92 @@
 
 #include "format/bytes.h"
 #include "format/floats.h"
-
-/* ------------------------------------------------------------------ codes */
+#include "runtime/resident_codes.h"
 
 enum { SEGMENT = 128 }; /* columns decoded in one go */
 
-/* Element c of a plane of 8 bits or fewer:
- *
- *     bit      7 6 5 4 3 2 1 0     of byte c * bits / 8
- *     bits 2   3 3 2 2 1 1 0 0     c modulo 4
- */
-static void add_narrow(const uint8_t *row, uint8_t bits, uint64_t first, uint32_t n, uint32_t shift,
-                       uint32_t *codes)
-{
-    const uint32_t mask = (1u << bits) - 1;
-    for (uint32_t i = 0; i < n; i++) {
-        const uint64_t bit = (first + i) * bits;
-        codes[i] |= ((uint32_t)row[bit / 8] >> bit % 8 & mask) << shift;
-    }
-}
-
-static void add_u16(const uint8_t *row, uint8_t bits, uint64_t first, uint32_t n, uint32_t shift,
-                    uint32_t *codes)
-{
-    (void)bits;
-    for (uint32_t i = 0; i < n; i++) codes[i] |= (uint32_t)load_u16(row + (first + i) * 2) << shift;
-}
-
-static void add_u32(const uint8_t *row, uint8_t bits, uint64_t first, uint32_t n, uint32_t shift,
-                    uint32_t *codes)
-{
-    (void)bits;
-    (void)shift;
-    for (uint32_t i = 0; i < n; i++) codes[i] = load_u32(row + (first + i) * 4);
-}
-
-enum { MAX_CODE_BITS = 32 };
-
-/* By the width of the plane: puts its elements into the codes from bit `shift` on. */
-static void (*const add_plane[MAX_CODE_BITS + 1])(const uint8_t *row, uint8_t bits, uint64_t first,
-                                                  uint32_t n, uint32_t shift, uint32_t *codes) = {
-    [1] = add_narrow, [2] = add_narrow, [4] = add_narrow,
-    [8] = add_narrow, [16] = add_u16,   [32] = add_u32,
+/* Some weights of one row of the matrix and where their codes are: codes [first_code, + n) of a row
+ * of codes; columns cols[0 .. n), or from first_col on when cols is NULL. n <= SEGMENT. */
+struct place {
+    uint64_t code_row;
+    uint64_t first_code;
+    uint64_t row;
+    uint64_t first_col;
+    const uint32_t *cols;
+    uint32_t n;
 };
+
+static void decode_place(const struct resident_dense *dense, const struct place *p, float *dst);
 
 /* ------------------------------------------------------------------ maps */
 
-static void map_uint(const struct ingot_coding *coding, const uint32_t *codes, uint32_t n, float *v)
+static void place_codes(const struct resident_dense *dense, const struct place *p, uint32_t *codes)
 {
-    (void)coding;
-    for (uint32_t i = 0; i < n; i++) v[i] = (float)codes[i];
+    resident_codes(dense->planes, dense->n_planes, p->code_row, p->first_code, p->n, codes);
 }
 
-static void map_int(const struct ingot_coding *coding, const uint32_t *codes, uint32_t n, float *v)
+static void map_uint(const struct resident_dense *dense, const struct place *p, float *v)
+{
+    uint32_t codes[SEGMENT];
+    place_codes(dense, p, codes);
+    for (uint32_t i = 0; i < p->n; i++) v[i] = (float)codes[i];
+}
+
+static void map_int(const struct resident_dense *dense, const struct place *p, float *v)
 {
     /* Flipping the sign bit and subtracting it again extends it: 4 bits, 1101 -> 0101 - 1000 = -3.
      */
-    const int64_t sign = (int64_t)1 << (coding->bits - 1);
-    for (uint32_t i = 0; i < n; i++) v[i] = (float)(((int64_t)codes[i] ^ sign) - sign);
+    const int64_t sign = (int64_t)1 << (dense->coding->bits - 1);
+    uint32_t codes[SEGMENT];
+    place_codes(dense, p, codes);
+    for (uint32_t i = 0; i < p->n; i++) v[i] = (float)(((int64_t)codes[i] ^ sign) - sign);
 }
 
-static void map_float(const struct ingot_coding *coding, const uint32_t *codes, uint32_t n,
-                      float *v)
+static void map_float(const struct resident_dense *dense, const struct place *p, float *v)
 {
-    const ingot_dtype format = (ingot_dtype)coding->format;
-    for (uint32_t i = 0; i < n; i++) v[i] = ingot_float_decode(format, codes[i]);
+    const ingot_dtype format = (ingot_dtype)dense->coding->format;
+    uint32_t codes[SEGMENT];
+    place_codes(dense, p, codes);
+    for (uint32_t i = 0; i < p->n; i++) v[i] = ingot_float_decode(format, codes[i]);
+}
+
+static void map_codebook(const struct resident_dense *dense, const struct place *p, float *v)
+{
+    uint32_t codes[SEGMENT];
+    place_codes(dense, p, codes);
+    for (uint32_t i = 0; i < p->n; i++) v[i] = dense->codebook[codes[i]];
+}
+
+/* Whether the weight at `position` of eight is negated; of seven bits the eighth is the parity. */
+static bool is_negated(uint32_t code, uint8_t sign_bits, uint64_t position)
+{
+    if (position < sign_bits) return code >> position & 1;
+    code ^= code >> 4;
+    code ^= code >> 2;
+    code ^= code >> 1;
+    return code & 1;
+}
+
+static void map_vector(const struct resident_dense *dense, const struct place *p, float *v)
+{
+    const struct ingot_coding *coding = dense->coding;
+    const uint64_t length = coding->vector_length;
+    for (uint32_t i = 0; i < p->n; i++) {
+        const uint64_t col = p->first_code + i;
+        const uint32_t code =
+            resident_code(dense->planes, dense->n_planes, p->code_row, col / length);
+        v[i] = dense->codebook[code * length + col % length];
+        if (coding->signs == 0) continue;
+        const uint32_t signs =
+            resident_code(dense->signs, dense->n_sign_planes, p->code_row, col / 8);
+        if (is_negated(signs, coding->signs, col % 8)) v[i] = -v[i];
+    }
 }
 
 /* By enum coding_map. */
-static void (*const maps[])(const struct ingot_coding *coding, const uint32_t *codes, uint32_t n,
-                            float *v) = {
-    [MAP_UINT] = map_uint,
-    [MAP_INT] = map_int,
-    [MAP_FLOAT] = map_float,
+static void (*const maps[])(const struct resident_dense *dense, const struct place *p, float *v) = {
+    [MAP_UINT] = map_uint,         [MAP_INT] = map_int,       [MAP_FLOAT] = map_float,
+    [MAP_CODEBOOK] = map_codebook, [MAP_VECTOR] = map_vector,
 };
 enum { N_MAPS = sizeof maps / sizeof *maps };
 
@@ -110,41 +123,67 @@ static void (*const steps[N_SLOTS][2])(float *v, uint64_t n, float operand) = {
     [SLOT_POST] = {multiply_by, divide_by},
 };
 
-static float table_entry(const struct resident_table *table, uint64_t grid_row, uint64_t grid_col)
+static float grid_entry(const struct resident_table *table, uint64_t grid_row, uint64_t grid_col)
 {
-    const uint64_t i = grid_row * table->n_cols + grid_col;
     const uint8_t *data = table->data;
+    if (data == NULL) {
+        const struct place p = {grid_row, grid_col, grid_row, grid_col, NULL, 1};
+        float entry;
+        decode_place(table->nested, &p, &entry);
+        return entry;
+    }
+    const uint64_t i = grid_row * table->n_cols + grid_col;
     return table->format == INGOT_F16 ? f32_from_f16(load_u16(data + i * 2))
                                       : load_f32(data + i * 4);
 }
 
-static void apply_table(const struct resident_table *table,
-                        void (*step)(float *v, uint64_t n, float operand), uint64_t row,
-                        uint64_t first_col, uint64_t n, float *v)
+float cpu_plain_entry(const struct resident_table *table, uint64_t row, uint64_t col)
 {
-    uint64_t done = 0;
-    while (done < n) {
-        const uint64_t col = first_col + done;
-        const uint64_t n_left_in_group = table->group_cols - col % table->group_cols;
-        const uint64_t n_run = min_u64(n_left_in_group, n - done);
-        step(v + done, n_run, table_entry(table, row / table->group_rows, col / table->group_cols));
+    if (table->index != NULL) return grid_entry(table, row / table->group_rows, table->index[col]);
+    if (table->run_cols != 0) {
+        return grid_entry(table, 0, (row * table->run_cols + col) / table->group_cols);
+    }
+    return grid_entry(table, row / table->group_rows, col / table->group_cols);
+}
+
+/* How many columns from `col` on share its entry. */
+static uint64_t entry_cols(const struct resident_table *table, uint64_t row, uint64_t col)
+{
+    if (table->index != NULL) return 1;
+    return table->group_cols - (row * table->run_cols + col) % table->group_cols;
+}
+
+static void apply_table(const struct resident_table *table,
+                        void (*step)(float *v, uint64_t n, float operand), const struct place *p,
+                        float *v)
+{
+    for (uint64_t done = 0; done < p->n;) {
+        const uint64_t col = p->cols != NULL ? p->cols[done] : p->first_col + done;
+        const uint64_t n_same = p->cols != NULL ? 1 : entry_cols(table, p->row, col);
+        const uint64_t n_run = min_u64(n_same, p->n - done);
+        step(v + done, n_run, cpu_plain_entry(table, p->row, col));
         done += n_run;
     }
 }
 
-static void apply_slots(const struct resident_dense *dense, uint64_t row, uint64_t first_col,
-                        uint64_t n, float *v)
+static void apply_slots(const struct resident_dense *dense, const struct place *p, float *v)
 {
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &dense->coding->slots[i];
         if (slot->has_table) {
-            apply_table(&dense->tables[i], steps[i][slot->inverse_table], row, first_col, n, v);
+            apply_table(&dense->tables[i], steps[i][slot->inverse_table], p, v);
         }
-        if (slot->has_constant) steps[i][slot->inverse_constant](v, n, slot->constant);
+        if (slot->has_constant) steps[i][slot->inverse_constant](v, p->n, slot->constant);
     }
 }
 
 /* ------------------------------------------------------------------ decoding */
+
+static void decode_place(const struct resident_dense *dense, const struct place *p, float *dst)
+{
+    maps[dense->coding->map](dense, p, dst);
+    apply_slots(dense, p, dst);
+}
 
 bool cpu_plain_supports(const struct resident_dense *dense, const char **why)
 {
@@ -152,9 +191,10 @@ bool cpu_plain_supports(const struct resident_dense *dense, const char **why)
     *why = "its map";
     if (coding->map >= N_MAPS || maps[coding->map] == NULL) return false;
     *why = "codes of more than 32 bits";
-    if (coding->bits > MAX_CODE_BITS) return false;
-    *why = "a column index";
-    if (coding->index_bits != 0) return false;
+    if (coding->bits > RESIDENT_MAX_CODE_BITS) return false;
+    *why = "a codebook that is not there";
+    const bool is_codebook = coding->map == MAP_CODEBOOK || coding->map == MAP_VECTOR;
+    if (is_codebook && dense->codebook == NULL) return false;
     *why = NULL;
     return true;
 }
@@ -168,24 +208,35 @@ static bool supported(const struct resident_dense *dense)
 static void decode(const struct resident_dense *dense, uint64_t row, uint64_t first_col,
                    uint64_t n_cols, float *dst)
 {
-    const struct ingot_coding *coding = dense->coding;
     for (uint64_t done = 0; done < n_cols; done += SEGMENT) {
         const uint64_t first = first_col + done;
-        const uint32_t n = (uint32_t)min_u64(SEGMENT, n_cols - done);
-        uint32_t codes[SEGMENT] = {0};
-        uint32_t shift = 0;
-        for (uint32_t i = 0; i < dense->n_planes; i++) {
-            const struct resident_plane *plane = &dense->planes[i];
-            add_plane[plane->bits](plane->data + row * plane->row_bytes, plane->bits, first, n,
-                                   shift, codes);
-            shift += plane->bits;
-        }
-        maps[coding->map](coding, codes, n, dst + done);
-        apply_slots(dense, row, first, n, dst + done);
+        const struct place p = {
+            .code_row = row,
+            .first_code = first,
+            .row = dense->rows != NULL ? dense->rows[row] : row,
+            .first_col = first,
+            .cols = dense->columns != NULL ? dense->columns + first : NULL,
+            .n = (uint32_t)min_u64(SEGMENT, n_cols - done),
+        };
+        decode_place(dense, &p, dst + done);
     }
 }
 
 const struct cpu_kernel cpu_plain_kernel = {"plain", supported, decode, NULL};
+
+void cpu_plain_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
+                           const uint32_t *cols, uint64_t n, float *dst)
+{
+    for (uint64_t done = 0; done < n; done += SEGMENT) {
+        const struct place p = {
+            .first_code = first + done,
+            .row = row,
+            .cols = cols + done,
+            .n = (uint32_t)min_u64(SEGMENT, n - done),
+        };
+        decode_place(values, &p, dst + done);
+    }
+}
 
 /* ------------------------------------------------------------------ multiplying */
 

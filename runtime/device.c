@@ -5,6 +5,7 @@
 
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/log.h"
 #include "runtime/backends.h"
 
 /* Device `local` of a backend, which is number `index` in the list. */
@@ -106,6 +107,12 @@ ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *c
     if (is_cpu(&place) && cpu_level != NULL) {
         snprintf(made->info.driver, sizeof made->info.driver, "%s", cpu_level);
     }
+    if (pthread_mutex_init(&made->turn, NULL) != 0) {
+        place.backend->close(made->opened);
+        status = ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "device", "no mutex");
+        goto done;
+    }
+    ingot_log(allocator, INGOT_LOG_INFO, "device %s, %s", made->info.name, made->info.driver);
     *device = made;
     made = NULL;
 done:
@@ -117,7 +124,18 @@ void ingot_device_close(ingot_device *device)
 {
     if (device == NULL) return;
     device->backend->close(device->opened);
+    (void)pthread_mutex_destroy(&device->turn);
     ingot_release(device->allocator, device);
+}
+
+void device_lock(ingot_device *device)
+{
+    (void)pthread_mutex_lock(&device->turn);
+}
+
+void device_unlock(ingot_device *device)
+{
+    (void)pthread_mutex_unlock(&device->turn);
 }
 
 void ingot_device_describe(const ingot_device *device, ingot_device_info *info)

@@ -2,6 +2,8 @@
 #ifndef INGOT_DEVICE_H
 #define INGOT_DEVICE_H
 
+#include <pthread.h>
+
 #include "runtime/backend.h"
 
 struct ingot_device {
@@ -9,6 +11,10 @@ struct ingot_device {
     const struct ingot_backend *backend;
     void *opened; /* what the backend's open made */
     ingot_device_info info;
+    pthread_mutex_t turn; /* held by the thread whose call the backend runs */
 };
+
+void device_lock(ingot_device *device);
+void device_unlock(ingot_device *device);
 
 #endif

@@ -1,12 +1,24 @@
-/* Matrices on devices: the public calls. Leaves reading a tensor to resident.c and computing to the
- * device's backend. */
+/* Matrices on devices: the public calls. Owns which adapters of a matrix are on. Leaves reading a
+ * tensor to resident.c and computing to the device's backend. */
 #include <assert.h>
+#include <string.h>
 
 #include "format/alloc.h"
+#include "format/bytes.h"
 #include "format/fail.h"
+#include "format/floats.h"
+#include "format/log.h"
 #include "format/reader.h"
+#include "format/term.h"
 #include "runtime/device.h"
 #include "runtime/resident.h"
+
+/* An adapter that is kept apart: a matrix of its own, which is added to the product. */
+struct matrix_adapter {
+    char *name;
+    void *uploaded; /* NULL: the tensor has no term of it */
+    bool on;
+};
 
 struct ingot_matrix {
     ingot_device *device;
@@ -15,41 +27,182 @@ struct ingot_matrix {
     uint64_t n_rows;
     uint64_t n_cols;
     uint64_t resident_bytes;
+    uint32_t n_adapters;
+    struct matrix_adapter *adapters;
 };
 
-ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
-                               uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error)
+/* ------------------------------------------------------------------ opening */
+
+static ingot_status check_form(const ingot_device *device, const struct resident_matrix *resident,
+                               ingot_error *error)
+{
+    const char *why = NULL;
+    if (!device->backend->basic_only || resident_is_basic(resident, &why)) return INGOT_OK;
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
+                      "the %s backend does not compute %s", device->backend->name, why);
+}
+
+/* Which terms of which tensor are brought to the device. */
+struct source {
+    const ingot_file *file;
+    uint32_t tensor;
+    uint64_t matrix_index;
+    struct resident_options load;
+};
+
+static ingot_status upload(ingot_matrix *matrix, const struct resident_matrix *resident,
+                           void **uploaded, ingot_error *error)
+{
+    ingot_device *device = matrix->device;
+    uint64_t n_bytes = 0;
+    device_lock(device);
+    const ingot_status status =
+        device->backend->matrix_upload(device->opened, resident, uploaded, &n_bytes, error);
+    device_unlock(device);
+    if (status == INGOT_OK) matrix->resident_bytes += n_bytes;
+    return status;
+}
+
+/* *uploaded stays as it is when no term is loaded. */
+static ingot_status bring(ingot_matrix *matrix, const struct source *source, void **uploaded,
+                          ingot_error *error)
+{
+    ingot_device *device = matrix->device;
+    struct resident_matrix *resident =
+        ingot_allocate_zeroed(device->allocator, 1, sizeof *resident);
+    if (resident == NULL) return ingot_fail_memory(error, sizeof *resident, "matrix");
+    ingot_status status = resident_load(source->file, source->tensor, source->matrix_index,
+                                        &source->load, &matrix->store, resident, error);
+    if (status == INGOT_OK) status = check_form(device, resident, error);
+    if (status == INGOT_OK && resident->n_parts > 0) {
+        status = upload(matrix, resident, uploaded, error);
+    }
+    matrix->n_rows = resident->n_rows;
+    matrix->n_cols = resident->n_cols;
+    if (!device->backend->keeps_pointers) store_release(&matrix->store);
+    ingot_release(device->allocator, resident);
+    return status;
+}
+
+/* Adapters that are added one by one must do no more than add: to the terms before them, and under
+ * those after them. */
+static ingot_status check_switchable(const ingot_file *file, uint32_t tensor,
+                                     const ingot_matrix_options *options, ingot_error *error)
+{
+    ingot_tensor t;
+    bool begun = false;
+    ingot_file_tensor(file, tensor, &t);
+    for (uint32_t k = 0; k < t.n_terms; k++) {
+        struct file_term term;
+        ingot_file_term(file, tensor, k, &term);
+        if (!term_is_on(&term, options->adapters, options->n_adapters)) continue;
+        begun = begun || term.optional;
+        if (!begun || (term.combine == COMBINE_ADD && term.magnitude == NULL)) continue;
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "adapters",
+                          "term %u of tensor %.*s does more than add, so that they cannot be "
+                          "switched one by one",
+                          k, (int)min_u64(t.name_bytes, 80), t.name);
+    }
+    return INGOT_OK;
+}
+
+static struct matrix_adapter *find_adapter(const ingot_matrix *matrix, const char *name)
+{
+    for (uint32_t i = 0; i < matrix->n_adapters; i++) {
+        if (strcmp(matrix->adapters[i].name, name) == 0) return &matrix->adapters[i];
+    }
+    return NULL;
+}
+
+static ingot_status bring_adapter(ingot_matrix *matrix, const struct source *source,
+                                  const char *name, ingot_error *error)
+{
+    const size_t name_bytes = strlen(name) + 1;
+    struct source only = *source;
+    if (find_adapter(matrix, name)) return INGOT_OK;
+    struct matrix_adapter *adapter = &matrix->adapters[matrix->n_adapters];
+    adapter->name = ingot_allocate(matrix->device->allocator, name_bytes);
+    if (adapter->name == NULL) return ingot_fail_memory(error, name_bytes, "adapter");
+    memcpy(adapter->name, name, name_bytes);
+    adapter->on = true;
+    matrix->n_adapters++;
+    only.load.only_adapters = true;
+    only.load.adapters = &name;
+    only.load.n_adapters = 1;
+    return bring(matrix, &only, &adapter->uploaded, error);
+}
+
+static ingot_status bring_adapters(ingot_matrix *matrix, const struct source *source,
+                                   const ingot_matrix_options *options, ingot_error *error)
+{
+    ingot_status status = check_switchable(source->file, source->tensor, options, error);
+    if (status != INGOT_OK) return status;
+    matrix->adapters = ingot_allocate_zeroed(matrix->device->allocator, options->n_adapters,
+                                             sizeof *matrix->adapters);
+    if (matrix->adapters == NULL) return ingot_fail_memory(error, options->n_adapters, "adapters");
+    for (uint32_t i = 0; i < options->n_adapters && status == INGOT_OK; i++) {
+        status = bring_adapter(matrix, source, options->adapters[i], error);
+    }
+    return status;
+}
+
+ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                                    uint64_t matrix_index, const ingot_matrix_options *options,
+                                    ingot_matrix **matrix, ingot_error *error)
 {
     assert(tensor < ingot_file_n_tensors(file));
     assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
+    struct source source = {
+        file, tensor, matrix_index, {.flat_tables = device->backend->basic_only}};
     ingot_matrix *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
     if (made == NULL) return ingot_fail_memory(error, sizeof *made, "matrix");
     made->device = device;
     made->store.allocator = device->allocator;
-
-    struct resident_matrix resident;
-    ingot_status status = resident_load(file, tensor, matrix_index, &made->store, &resident, error);
-    if (status != INGOT_OK) goto done;
-    made->n_rows = resident.n_rows;
-    made->n_cols = resident.n_cols;
-    status = device->backend->matrix_upload(device->opened, &resident, &made->uploaded,
-                                            &made->resident_bytes, error);
-    if (status != INGOT_OK) goto done;
-    if (!device->backend->keeps_pointers) store_release(&made->store);
+    if (!options->switchable) {
+        source.load.adapters = options->adapters;
+        source.load.n_adapters = options->n_adapters;
+    }
+    ingot_status status = bring(made, &source, &made->uploaded, error);
+    if (status == INGOT_OK && options->switchable) {
+        status = bring_adapters(made, &source, options, error);
+    }
+    if (status != INGOT_OK) {
+        ingot_matrix_close(made);
+        return status;
+    }
+    ingot_log(device->allocator, INGOT_LOG_INFO,
+              "tensor %lu, matrix %llu: %llu x %llu, %llu bytes on %s", (unsigned long)tensor,
+              (unsigned long long)matrix_index, (unsigned long long)made->n_rows,
+              (unsigned long long)made->n_cols, (unsigned long long)made->resident_bytes,
+              device->info.name);
     *matrix = made;
-    made = NULL;
-done:
-    ingot_matrix_close(made);
-    return status;
+    return INGOT_OK;
+}
+
+ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
+                               uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error)
+{
+    const ingot_matrix_options options = {.adapters = NULL};
+    return ingot_matrix_open_with(device, file, tensor, matrix_index, &options, matrix, error);
 }
 
 void ingot_matrix_close(ingot_matrix *matrix)
 {
     if (matrix == NULL) return;
-    matrix->device->backend->matrix_release(matrix->device->opened, matrix->uploaded);
+    ingot_device *device = matrix->device;
+    device_lock(device);
+    for (uint32_t i = 0; i < matrix->n_adapters; i++) {
+        device->backend->matrix_release(device->opened, matrix->adapters[i].uploaded);
+        ingot_release(device->allocator, matrix->adapters[i].name);
+    }
+    device->backend->matrix_release(device->opened, matrix->uploaded);
+    device_unlock(device);
+    ingot_release(device->allocator, matrix->adapters);
     store_release(&matrix->store);
-    ingot_release(matrix->device->allocator, matrix);
+    ingot_release(device->allocator, matrix);
 }
+
+/* ------------------------------------------------------------------ what it is */
 
 uint64_t ingot_matrix_rows(const ingot_matrix *matrix)
 {
@@ -66,10 +219,82 @@ uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix)
     return matrix->resident_bytes;
 }
 
-ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
+ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool on,
+                                 ingot_error *error)
+{
+    struct matrix_adapter *found = find_adapter(matrix, adapter);
+    if (found == NULL) {
+        return ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "adapter",
+                          "the matrix was not opened to have \"%.80s\" switched", adapter);
+    }
+    device_lock(matrix->device);
+    found->on = on;
+    device_unlock(matrix->device);
+    return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ multiplying */
+
+static float *take_floats(const ingot_matrix *matrix, uint64_t n, uint64_t n_each,
                           ingot_error *error)
 {
+    uint64_t n_bytes = UINT64_MAX;
+    float *floats = NULL;
+    if (mul_u64(n, n_each, &n_bytes) && mul_u64(n_bytes, sizeof *floats, &n_bytes)) {
+        floats = ingot_allocate(matrix->device->allocator, n_bytes);
+    }
+    if (floats == NULL) ingot_fail_memory(error, n_bytes, "vectors");
+    return floats;
+}
+
+/* y = x W^T with the adapters that are on, each of which is added as a whole. */
+static ingot_status multiply(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
+                             ingot_error *error)
+{
+    const ingot_device *device = matrix->device;
+    const uint64_t n_y = n * matrix->n_rows;
+    float *added = NULL;
+    ingot_status status = device->backend->matmul(device->opened, matrix->uploaded, x, n, y, error);
+    for (uint32_t i = 0; i < matrix->n_adapters && status == INGOT_OK; i++) {
+        const struct matrix_adapter *adapter = &matrix->adapters[i];
+        if (!adapter->on || adapter->uploaded == NULL) continue;
+        if (added == NULL) added = take_floats(matrix, n, matrix->n_rows, error);
+        if (added == NULL) return INGOT_NO_MEMORY;
+        status = device->backend->matmul(device->opened, adapter->uploaded, x, n, added, error);
+        for (uint64_t k = 0; k < n_y && status == INGOT_OK; k++) y[k] = y[k] + added[k];
+    }
+    ingot_release(device->allocator, added);
+    return status;
+}
+
+static void widen(ingot_dtype dtype, const uint8_t *x, uint64_t n, float *dst)
+{
+    if (dtype == INGOT_F16) {
+        for (uint64_t i = 0; i < n; i++) dst[i] = f32_from_f16(load_u16(x + 2 * i));
+    } else {
+        for (uint64_t i = 0; i < n; i++) dst[i] = f32_from_bf16(load_u16(x + 2 * i));
+    }
+}
+
+ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void *x, uint64_t n,
+                          float *y, ingot_error *error)
+{
+    const float *values = x;
+    float *widened = NULL;
     if (n == 0) return INGOT_OK;
-    return matrix->device->backend->matmul(matrix->device->opened, matrix->uploaded, x, n, y,
-                                           error);
+    if (x_dtype != INGOT_F32 && x_dtype != INGOT_F16 && x_dtype != INGOT_BF16) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "x",
+                          "it is taken in f32, f16 or bf16, not in type %d", (int)x_dtype);
+    }
+    if (x_dtype != INGOT_F32) {
+        widened = take_floats(matrix, n, matrix->n_cols, error);
+        if (widened == NULL) return INGOT_NO_MEMORY;
+        widen(x_dtype, x, n * matrix->n_cols, widened);
+        values = widened;
+    }
+    device_lock(matrix->device);
+    const ingot_status status = multiply(matrix, values, n, y, error);
+    device_unlock(matrix->device);
+    ingot_release(matrix->device->allocator, widened);
+    return status;
 }

@@ -1,428 +1,401 @@
-/* Tensors of a file as resident matrices: which terms and codings have such a form, and where their
- * bytes go. Leaves bit positions to stream_rows.c and values of nested tables to the decoder. */
+/* Tensors of a file as resident matrices: the sum of terms as parts [7.2]. Leaves codings and masks
+ * to their own files. */
 #include "runtime/resident.h"
 
 #include <assert.h>
+#include <math.h>
 
 #include "format/bytes.h"
-#include "format/decode.h"
 #include "format/fail.h"
-#include "format/reader.h"
-#include "format/rules.h"
 #include "format/term.h"
-#include "runtime/bitmap.h"
-#include "runtime/stream_rows.h"
+#include "runtime/resident_load.h"
+#include "runtime/resident_rows.h"
 
-/* What is being loaded. */
-struct load {
-    const ingot_file *file;
-    struct store *store;
-    ingot_error *error;
-    ingot_tensor tensor;
-    struct stack_shape stack;
-    uint64_t matrix_index;
-};
-
-static ingot_status refuse(const struct load *load, const char *what)
+ingot_status load_refuse(const struct load *load, const char *what)
 {
     return ingot_fail(load->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
-                      "tensor \"%.*s\" has %s, which cannot be multiplied by yet",
+                      "tensor \"%.*s\" has %s, which cannot be multiplied by",
                       (int)min_u64(load->tensor.name_bytes, 120), load->tensor.name, what);
 }
 
-static ingot_status take(const struct load *load, uint64_t n_bytes, void **memory)
+ingot_status load_take(const struct load *load, uint64_t n_bytes, void **memory)
 {
     return store_take(load->store, n_bytes, "matrix", memory, load->error);
 }
 
-/* ------------------------------------------------------------------ tables */
+ingot_status load_take_array(const struct load *load, uint64_t n, uint64_t element_bytes,
+                             void **memory)
+{
+    return store_take_array(load->store, n, element_bytes, "matrix", memory, load->error);
+}
 
-/* Bytes of the file for the decoder of nested tables. */
-struct table_bytes {
-    const ingot_file *file;
-    struct store store;
+/* The parts of the tensor at hand are those from `first` on; before are those of a tensor that
+ * refers to it. */
+struct parts {
+    struct resident_matrix *matrix;
+    uint32_t first;
 };
 
-static ingot_status table_bytes_get(void *context, uint32_t stream, uint64_t offset,
-                                    uint64_t n_bytes, const uint8_t **data, ingot_error *error)
+static struct resident_part *first_part(const struct parts *parts)
 {
-    struct table_bytes *bytes = context;
+    return parts->matrix->parts + parts->first;
+}
+
+static uint32_t n_own_parts(const struct parts *parts)
+{
+    return parts->matrix->n_parts - parts->first;
+}
+
+static struct resident_part *last_part(const struct parts *parts)
+{
+    return &parts->matrix->parts[parts->matrix->n_parts - 1];
+}
+
+static ingot_status new_part(const struct load *load, const struct parts *parts)
+{
+    if (parts->matrix->n_parts == RESIDENT_MAX_PARTS)
+        return load_refuse(load, "more than 64 terms");
+    parts->matrix->parts[parts->matrix->n_parts++] = (struct resident_part){.row_factors = NULL};
+    return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ factors of rows */
+
+/* *product becomes the n factors that are there, if any, times others, which the store owns. */
+static ingot_status multiply_factors(const struct load *load, uint64_t n, const float *factors,
+                                     const float **product)
+{
+    const float *before = *product;
     void *memory;
-    ingot_status status = store_take(&bytes->store, n_bytes, "table", &memory, error);
+    if (before == NULL) {
+        *product = factors;
+        return INGOT_OK;
+    }
+    const ingot_status status = load_take_array(load, n, sizeof *factors, &memory);
     if (status != INGOT_OK) return status;
-    status = ingot_file_read_stream(bytes->file, stream, offset, n_bytes, memory, error);
-    if (status == INGOT_OK) *data = memory;
+    for (uint64_t i = 0; i < n; i++) ((float *)memory)[i] = before[i] * factors[i];
+    *product = memory;
+    return INGOT_OK;
+}
+
+/* Multiplies all rows of parts. */
+static ingot_status add_factors(const struct load *load, struct resident_part *parts, uint32_t n,
+                                const float *factors)
+{
+    ingot_status status = INGOT_OK;
+    for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
+        status = multiply_factors(load, load->stack.n_rows, factors, &parts[i].row_factors);
+    }
     return status;
 }
 
-static ingot_status table_bytes_codebook(void *context, const struct ingot_coding *coding,
-                                         const uint8_t **entries, ingot_error *error)
+/* One value a row of the matrix. */
+static ingot_status load_row_values(const struct load *load, const struct ingot_coding *coding,
+                                    uint32_t stream, float **values)
 {
-    const struct table_bytes *bytes = context;
-    const uint32_t stream = coding->codebook_stream;
-    return table_bytes_get(context, stream, 0, ingot_file_stream_bytes(bytes->file, stream),
-                           entries, error);
-}
-
-/* The rows of a slot's grid that belong to the matrix, as floats. */
-static ingot_status decode_table(const struct load *load, const struct coding_slot *slot,
-                                 struct stack_shape grid, uint64_t first_row, uint32_t stream,
-                                 struct resident_table *table)
-{
-    struct table_bytes bytes = {load->file, {.allocator = load->store->allocator}};
-    const struct stream_provider provider = {&bytes, table_bytes_get, table_bytes_codebook,
-                                             load->store->allocator};
-    const struct stack_part part = {first_row, grid.n_rows, 0, grid.n_cols};
-    void *floats;
-    ingot_status status = take(load, grid.n_rows * grid.n_cols * sizeof(float), &floats);
-    if (status != INGOT_OK) goto done;
-    status = coding_decode(slot->table, grid, stream, &provider, part, floats, load->error);
-    if (status != INGOT_OK) goto done;
-    table->data = floats;
-    table->format = INGOT_F32;
-done:
-    store_release(&bytes.store);
-    return status;
-}
-
-/* How a table's entries lie over a matrix. False when they do not form a grid of blocks. */
-static bool block_groups(const struct coding_slot *slot, struct stack_shape stack,
-                         struct resident_table *table)
-{
-    table->group_rows = slot->group_rows ? slot->group_rows : stack.n_rows;
-    table->group_cols = slot->group_cols ? slot->group_cols : stack.n_cols;
-    return true;
-}
-
-static bool tensor_groups(const struct coding_slot *slot, struct stack_shape stack,
-                          struct resident_table *table)
-{
-    (void)slot;
-    table->group_rows = stack.n_rows;
-    table->group_cols = stack.n_cols;
-    return true;
-}
-
-/* Runs that end where rows end are blocks. */
-static bool run_groups(const struct coding_slot *slot, struct stack_shape stack,
-                       struct resident_table *table)
-{
-    const uint64_t run = slot->group_cols;
-    const bool parts_of_rows = stack.n_cols % run == 0;
-    const bool whole_rows = stack.n_cols > 0 && run % stack.n_cols == 0;
-    table->group_rows = parts_of_rows ? 1 : run / max_u64(stack.n_cols, 1);
-    table->group_cols = parts_of_rows ? run : stack.n_cols;
-    return parts_of_rows || whole_rows;
-}
-
-/* By enum coding_group. */
-static bool (*const group_forms[])(const struct coding_slot *slot, struct stack_shape stack,
-                                   struct resident_table *table) = {
-    [GROUP_NONE] = NULL,      [GROUP_BLOCK] = block_groups, [GROUP_TENSOR] = tensor_groups,
-    [GROUP_RUN] = run_groups, [GROUP_COLUMN_INDEX] = NULL,
-};
-
-static bool is_flat(const struct ingot_coding *table)
-{
-    const bool held = table->format == INGOT_F16 || table->format == INGOT_F32;
-    return table->map == MAP_FLOAT && held && coding_is_raw(table);
-}
-
-static ingot_status load_table(const struct load *load, const struct coding_slot *slot,
-                               struct stack_shape stack, uint32_t stream,
-                               struct resident_table *table)
-{
-    struct stack_shape grid;
-    struct stream_shape shape;
-    if (group_forms[slot->group] == NULL || !group_forms[slot->group](slot, stack, table)) {
-        return refuse(load, "groups that are not blocks of rows and columns");
-    }
-    /* The streams of the file were proved, so their shapes fit. */
-    bool fits = slot_grid(slot, stack, &grid);
-    assert(fits);
-    table->group_rows = max_u64(table->group_rows, 1);
-    table->group_cols = max_u64(table->group_cols, 1);
-    table->n_rows = ceil_div(stack.n_rows, table->group_rows);
-    table->n_cols = ceil_div(stack.n_cols, table->group_cols);
-    const uint64_t first_row = grid.n_matrices == 1 ? 0 : load->matrix_index * grid.n_rows;
-    if (!is_flat(slot->table)) return decode_table(load, slot, grid, first_row, stream, table);
-
-    fits = plane_shape(slot->table->bits, grid, &shape);
-    assert(fits);
-    const uint8_t *data;
-    const ingot_status status = stream_rows_read(load->file, stream, &shape, first_row, grid.n_rows,
-                                                 load->store, &data, load->error);
-    if (status != INGOT_OK) return status;
-    table->data = data;
-    table->format = (ingot_dtype)slot->table->format;
-    return INGOT_OK;
-}
-
-/* ------------------------------------------------------------------ codings */
-
-/* What stands in the way of each map that has no resident form; by enum coding_map. */
-static const char *const map_obstacles[] = {
-    [MAP_UINT] = NULL,
-    [MAP_INT] = NULL,
-    [MAP_FLOAT] = NULL,
-    [MAP_CODEBOOK] = "a codebook",
-    [MAP_VECTOR] = "a codebook of vectors",
-    [MAP_OPAQUE] = "an opaque coding",
-};
-
-static ingot_status check_coding(const struct load *load, const struct ingot_coding *coding)
-{
-    if (map_obstacles[coding->map] != NULL) return refuse(load, map_obstacles[coding->map]);
-    if (coding->index_bits != 0) return refuse(load, "a column index");
-    return INGOT_OK;
-}
-
-/* The coding's parameters without what they point to, which is the file's. */
-static ingot_status copy_coding(const struct load *load, const struct ingot_coding *coding,
-                                const struct ingot_coding **copy)
-{
+    const struct stack_shape stack = {load->stack.n_matrices, load->stack.n_rows, 1};
+    const struct stack_part part = {load->matrix_index * stack.n_rows, stack.n_rows, 0, 1};
     void *memory;
-    const ingot_status status = take(load, sizeof *coding, &memory);
+    const ingot_status status = load_take_array(load, stack.n_rows, sizeof **values, &memory);
     if (status != INGOT_OK) return status;
-    struct ingot_coding *made = memory;
-    *made = *coding;
-    for (uint32_t i = 0; i < N_SLOTS; i++) made->slots[i].table = NULL;
-    *copy = made;
-    return INGOT_OK;
+    *values = memory;
+    return load_values(load, coding, stack, stream, part, memory);
 }
 
-static ingot_status load_tables(const struct load *load, const struct ingot_coding *coding,
-                                struct stack_shape stack, uint32_t stream,
-                                struct resident_dense *dense)
+/* DoRA: each row of the sum so far becomes magnitude * (row / norm). */
+static ingot_status load_magnitude(const struct load *load, const struct parts *parts,
+                                   const struct ingot_coding *coding, uint32_t stream)
 {
-    for (uint32_t i = 0; i < N_SLOTS; i++) {
-        const struct coding_slot *slot = &coding->slots[i];
-        if (!slot->has_table) continue;
-        const ingot_status status = load_table(load, slot, stack, stream, &dense->tables[i]);
-        if (status != INGOT_OK) return status;
-        struct stack_shape grid;
-        struct stream_shape shapes[CODING_MAX_STREAMS];
-        uint32_t n_streams = 0;
-        const bool fits =
-            slot_grid(slot, stack, &grid) && coding_streams(slot->table, grid, shapes, &n_streams);
-        assert(fits);
-        (void)fits;
-        stream += n_streams;
-    }
-    return INGOT_OK;
-}
-
-/* The matrix's part of a coding over a stack, whose streams begin with `stream`. */
-static ingot_status load_dense(const struct load *load, const struct ingot_coding *coding,
-                               struct stack_shape stack, uint32_t stream,
-                               struct resident_dense *dense)
-{
-    ingot_status status = check_coding(load, coding);
-    if (status != INGOT_OK) return status;
-    status = copy_coding(load, coding, &dense->coding);
-    if (status != INGOT_OK) return status;
-    dense->n_rows = stack.n_rows;
-    dense->n_cols = stack.n_cols;
-    uint8_t widths[CODING_MAX_PLANES];
-    dense->n_planes = plane_widths(coding->bits, widths);
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        struct resident_plane *plane = &dense->planes[i];
-        struct stream_shape shape;
-        const bool fits = plane_shape(widths[i], stack, &shape);
-        assert(fits);
-        (void)fits;
-        plane->bits = widths[i];
-        plane->row_bytes = stream_row_bytes(widths[i], stack.n_cols);
-        status = stream_rows_read(load->file, stream + i, &shape, load->matrix_index * stack.n_rows,
-                                  stack.n_rows, load->store, &plane->data, load->error);
-        if (status != INGOT_OK) return status;
-    }
-    return load_tables(load, coding, stack, stream + dense->n_planes, dense);
-}
-
-/* ------------------------------------------------------------------ terms */
-
-static ingot_status load_dense_term(const struct load *load, const struct file_term *term,
-                                    struct resident_part *part)
-{
-    part->kind = RESIDENT_DENSE;
-    return load_dense(load, term->coding, load->stack, term->first_stream, &part->dense);
-}
-
-static ingot_status load_lowrank_term(const struct load *load, const struct file_term *term,
-                                      struct resident_part *part)
-{
-    if (term->magnitude != NULL) return refuse(load, "a low-rank term with a magnitude");
-    const struct stack_shape a = {load->stack.n_matrices, term->rank, load->stack.n_cols};
-    const struct stack_shape b = {load->stack.n_matrices, load->stack.n_rows, term->rank};
-    uint32_t b_stream = 0;
-    const bool fits = term_b_stream(term, load->stack, &b_stream);
-    assert(fits);
-    (void)fits;
-    part->kind = RESIDENT_LOWRANK;
-    part->lowrank.multiplier = term->multiplier;
-    const ingot_status status =
-        load_dense(load, term->coding, a, term->first_stream, &part->lowrank.a);
-    if (status != INGOT_OK) return status;
-    return load_dense(load, term->coding_b, b, term->first_stream + b_stream, &part->lowrank.b);
-}
-
-/* Entry i of row offsets of 32 or 64 bits. */
-static uint64_t offset_entry(const uint8_t *entries, uint8_t bits, uint64_t i)
-{
-    return bits == 32 ? load_u32(entries + i * 4) : load_u64(entries + i * 8);
-}
-
-/* Turns row offsets of the stack into those of the matrix, counted from its own first kept value,
- * and checks them against the mask. */
-static ingot_status convert_offsets(const struct load *load, const struct file_term *term,
-                                    const struct resident_sparse *sparse, const uint8_t *entries,
-                                    uint32_t *offsets)
-{
-    const uint8_t bits = row_offset_bits(term);
-    const uint64_t first = offset_entry(entries, bits, 0);
-    uint64_t before = first;
-    offsets[0] = 0;
-    for (uint64_t r = 0; r < load->stack.n_rows; r++) {
-        const uint64_t at = offset_entry(entries, bits, r + 1);
-        if (at < before || at > term->n_kept) {
-            return ingot_fail_rule(load->error, R_512, INGOT_NO_OFFSET, "row offsets",
-                                   "row %llu of the matrix holds kept values %llu to %llu of %llu",
-                                   (unsigned long long)r, (unsigned long long)before,
-                                   (unsigned long long)at, (unsigned long long)term->n_kept);
-        }
-        const uint8_t *mask = sparse->mask.data + r * sparse->mask.row_bytes;
-        if (at - before != bitmap_ones(mask, load->stack.n_cols)) {
-            return ingot_fail_rule(load->error, R_511, INGOT_NO_OFFSET, "row offsets",
-                                   "row %llu of the matrix has %llu values and another mask",
-                                   (unsigned long long)r, (unsigned long long)(at - before));
-        }
-        if (at - first > UINT32_MAX) return refuse(load, "more than 2^32 kept values in a matrix");
-        offsets[r + 1] = (uint32_t)(at - first);
-        before = at;
-    }
-    return INGOT_OK;
-}
-
-/* *first_kept is the number of the matrix's first kept value in the stack. */
-static ingot_status load_offsets(const struct load *load, const struct file_term *term,
-                                 struct resident_sparse *sparse, uint64_t *first_kept)
-{
-    const uint64_t n_rows = load->stack.n_rows;
-    const uint8_t bits = row_offset_bits(term);
     struct store temporary = {.allocator = load->store->allocator};
-    const uint8_t *entries;
-    void *offsets;
-    ingot_status status = take(load, (n_rows + 1) * sizeof(uint32_t), &offsets);
+    struct resident_rows rows;
+    const uint64_t n_cols = load->stack.n_cols;
+    void *memory;
+    float *factors = NULL;
+    ingot_status status = load_row_values(load, coding, stream, &factors);
     if (status != INGOT_OK) goto done;
-    status =
-        stream_elements_read(load->file, term->first_stream + 1, bits, load->matrix_index * n_rows,
-                             n_rows + 1, &temporary, &entries, load->error);
+    status = resident_rows_begin(first_part(parts), n_own_parts(parts), n_cols, &temporary, &rows,
+                                 load->error);
     if (status != INGOT_OK) goto done;
-    status = convert_offsets(load, term, sparse, entries, offsets);
+    status = store_take_array(&temporary, n_cols, sizeof(float), "row", &memory, load->error);
     if (status != INGOT_OK) goto done;
-    sparse->row_offsets = offsets;
-    *first_kept = offset_entry(entries, bits, 0);
+    const float *row = memory;
+    for (uint64_t r = 0; r < load->stack.n_rows; r++) {
+        float sum = 0.0f;
+        resident_row(&rows, r, memory);
+        for (uint64_t c = 0; c < n_cols; c++) {
+            const float square = row[c] * row[c];
+            sum = sum + square;
+        }
+        factors[r] = factors[r] / sqrtf(sum);
+    }
+    status = add_factors(load, first_part(parts), n_own_parts(parts), factors);
 done:
     store_release(&temporary);
     return status;
 }
 
-static ingot_status load_values(const struct load *load, const struct file_term *term,
-                                uint64_t first_kept, uint64_t n_kept, struct resident_dense *values)
+/* ------------------------------------------------------------------ kinds of terms */
+
+static ingot_status load_dense_term(const struct load *load, const struct file_term *term,
+                                    const struct parts *parts)
 {
-    ingot_status status = copy_coding(load, term->coding, &values->coding);
+    const ingot_status status = new_part(load, parts);
     if (status != INGOT_OK) return status;
-    values->n_rows = 1;
-    values->n_cols = n_kept;
-    uint8_t widths[CODING_MAX_PLANES];
-    values->n_planes = plane_widths(term->coding->bits, widths);
-    const uint32_t stream = term->first_stream + term_values_stream(term);
-    for (uint32_t i = 0; i < values->n_planes; i++) {
-        struct resident_plane *plane = &values->planes[i];
-        plane->bits = widths[i];
-        plane->row_bytes = stream_row_bytes(widths[i], n_kept);
-        status = stream_elements_read(load->file, stream + i, widths[i], first_kept, n_kept,
-                                      load->store, &plane->data, load->error);
-        if (status != INGOT_OK) return status;
-    }
-    return INGOT_OK;
+    last_part(parts)->kind = RESIDENT_DENSE;
+    return load_dense(load, term->coding, load->stack, term->first_stream,
+                      &last_part(parts)->dense);
 }
 
 static ingot_status load_sparse_term(const struct load *load, const struct file_term *term,
-                                     struct resident_part *part)
+                                     const struct parts *parts)
 {
-    struct resident_sparse *sparse = &part->sparse;
-    struct stream_shape shape;
-    part->kind = RESIDENT_SPARSE;
-    if (term->mask != MASK_BITMAP) return refuse(load, "a sparse term whose mask is not a bitmap");
-    ingot_status status = check_coding(load, term->coding);
-    if (status != INGOT_OK) return status;
-    for (uint32_t i = 0; i < N_SLOTS; i++) {
-        if (term->coding->slots[i].has_table) return refuse(load, "sparse values with tables");
-    }
-    const bool fits = plane_shape(1, load->stack, &shape);
-    assert(fits);
-    (void)fits;
-    sparse->mask.bits = 1;
-    sparse->mask.row_bytes = stream_row_bytes(1, load->stack.n_cols);
-    status = stream_rows_read(load->file, term->first_stream, &shape,
-                              load->matrix_index * load->stack.n_rows, load->stack.n_rows,
-                              load->store, &sparse->mask.data, load->error);
-    if (status != INGOT_OK) return status;
-    uint64_t first_kept = 0;
-    status = load_offsets(load, term, sparse, &first_kept);
-    if (status != INGOT_OK) return status;
-    return load_values(load, term, first_kept, sparse->row_offsets[load->stack.n_rows],
-                       &sparse->values);
+    const ingot_status status = new_part(load, parts);
+    return status == INGOT_OK ? load_sparse(load, term, last_part(parts)) : status;
 }
 
-static ingot_status load_ref_term(const struct load *load, const struct file_term *term,
-                                  struct resident_part *part)
+static ingot_status load_lowrank_term(const struct load *load, const struct file_term *term,
+                                      const struct parts *parts)
 {
-    (void)term;
-    (void)part;
-    return refuse(load, "a reference to another file");
+    const struct stack_shape a = {load->stack.n_matrices, term->rank, load->stack.n_cols};
+    const struct stack_shape b = {load->stack.n_matrices, load->stack.n_rows, term->rank};
+    struct stream_shape shapes[CODING_MAX_STREAMS];
+    uint32_t n_a = 0, n_b = 0;
+    const bool fits = coding_streams(term->coding, a, shapes, &n_a) &&
+                      coding_streams(term->coding_b, b, shapes, &n_b);
+    assert(fits);
+    (void)fits;
+    ingot_status status = new_part(load, parts);
+    if (status != INGOT_OK) return status;
+    struct resident_part *part = last_part(parts);
+    part->kind = RESIDENT_LOWRANK;
+    part->lowrank.multiplier = term->multiplier;
+    status = load_dense(load, term->coding, a, term->first_stream, &part->lowrank.a);
+    if (status != INGOT_OK) return status;
+    status = load_dense(load, term->coding_b, b, term->first_stream + n_a, &part->lowrank.b);
+    if (status != INGOT_OK || term->magnitude == NULL) return status;
+    return load_magnitude(load, parts, term->magnitude, term->first_stream + n_a + n_b);
+}
+
+static ingot_status load_tensor(struct load *load, struct resident_matrix *matrix);
+
+static ingot_status load_ref_term(const struct load *load, const struct file_term *term,
+                                  const struct parts *parts)
+{
+    const struct resident_options options = {.flat_tables = load->options->flat_tables};
+    struct load of_base = *load;
+    of_base.options = &options; /* without optional terms */
+    const ingot_status status = ingot_file_follow(
+        load->file, load->tensor_index, term, &of_base.file, &of_base.tensor_index, load->error);
+    return status == INGOT_OK ? load_tensor(&of_base, parts->matrix) : status;
 }
 
 /* By enum term_kind. */
 static ingot_status (*const term_loaders[])(const struct load *load, const struct file_term *term,
-                                            struct resident_part *part) = {
+                                            const struct parts *parts) = {
     [TERM_DENSE] = load_dense_term,
     [TERM_SPARSE] = load_sparse_term,
     [TERM_LOWRANK] = load_lowrank_term,
     [TERM_REF] = load_ref_term,
 };
 
+/* ------------------------------------------------------------------ how terms combine */
+
+static ingot_status combine_add(const struct load *load, const struct file_term *term,
+                                const struct parts *parts)
+{
+    return term_loaders[term->kind](load, term, parts);
+}
+
+/* The kept values of the last part become what they exceed the parts before it by: raw f32. */
+static ingot_status subtract_earlier(const struct load *load, const struct parts *parts)
+{
+    struct store temporary = {.allocator = load->store->allocator};
+    struct resident_sparse *sparse = &last_part(parts)->sparse;
+    struct resident_dense *values = &sparse->values;
+    struct resident_rows earlier, own;
+    void *row, *kept, *deltas, *coding;
+    const uint64_t n_cols = load->stack.n_cols;
+    ingot_status status = load_take_array(load, values->n_cols, sizeof(float), &deltas);
+    if (status == INGOT_OK) status = load_take(load, sizeof(struct ingot_coding), &coding);
+    if (status != INGOT_OK) goto done;
+    status = resident_rows_begin(first_part(parts), n_own_parts(parts) - 1, n_cols, &temporary,
+                                 &earlier, load->error);
+    if (status != INGOT_OK) goto done;
+    status = resident_rows_begin(last_part(parts), 1, n_cols, &temporary, &own, load->error);
+    if (status != INGOT_OK) goto done;
+    status = store_take_array(&temporary, n_cols, sizeof(float), "row", &row, load->error);
+    if (status != INGOT_OK) goto done;
+    status = store_take_array(&temporary, n_cols, sizeof(float), "row", &kept, load->error);
+    if (status != INGOT_OK) goto done;
+    for (uint64_t r = 0; r < load->stack.n_rows; r++) {
+        const uint8_t *mask = sparse->mask.data + r * sparse->mask.row_bytes;
+        uint32_t at = sparse->row_offsets[r];
+        if (at == sparse->row_offsets[r + 1]) continue;
+        resident_row(&earlier, r, row);
+        resident_row(&own, r, kept);
+        for (uint32_t c = 0; at < sparse->row_offsets[r + 1]; c++) {
+            const bool listed = sparse->columns != NULL;
+            if (!listed && !(mask[c / 8] >> c % 8 & 1)) continue;
+            const uint32_t col = listed ? sparse->columns[at] : c;
+            const float delta = ((float *)kept)[col] - ((float *)row)[col];
+            if (!isfinite(delta)) {
+                status = load_refuse(load, "replaced values that are not finite");
+                goto done;
+            }
+            ((float *)deltas)[at++] = delta;
+        }
+    }
+    *(struct ingot_coding *)coding = (struct ingot_coding){
+        .map = MAP_FLOAT, .bits = 32, .format = INGOT_F32, .codebook_stream = INGOT_NONE};
+    const uint64_t n = values->n_cols;
+    *values = (struct resident_dense){.coding = coding, .n_rows = 1, .n_cols = n, .n_planes = 1};
+    values->planes[0] = (struct resident_plane){deltas, n * sizeof(float), 32};
+done:
+    store_release(&temporary);
+    return status;
+}
+
+/* n ones, but zeros where `zeros` says. */
+static ingot_status ones_but(const struct load *load, uint64_t n, const uint32_t *zeros,
+                             uint64_t n_zeros, const float **factors)
+{
+    void *memory;
+    const ingot_status status = load_take_array(load, n, sizeof(float), &memory);
+    if (status != INGOT_OK) return status;
+    float *made = memory;
+    for (uint64_t i = 0; i < n; i++) made[i] = 1.0f;
+    for (uint64_t i = 0; i < n_zeros; i++) made[zeros[i]] = 0.0f;
+    *factors = made;
+    return INGOT_OK;
+}
+
+/* Whole rows or columns that are replaced: the earlier parts have them no more. */
+static ingot_status clear_earlier(const struct load *load, const struct parts *parts)
+{
+    const struct resident_dense *dense = &last_part(parts)->dense;
+    struct resident_part *earlier = first_part(parts);
+    const uint32_t n_earlier = n_own_parts(parts) - 1;
+    const float *factors;
+    ingot_status status;
+    if (dense->rows != NULL) {
+        status = ones_but(load, load->stack.n_rows, dense->rows, dense->n_rows, &factors);
+        if (status != INGOT_OK) return status;
+        return add_factors(load, earlier, n_earlier, factors);
+    }
+    status = ones_but(load, load->stack.n_cols, dense->columns, dense->n_cols, &factors);
+    for (uint32_t i = 0; i < n_earlier && status == INGOT_OK; i++) {
+        status = multiply_factors(load, load->stack.n_cols, factors, &earlier[i].column_factors);
+    }
+    return status;
+}
+
+static ingot_status combine_set(const struct load *load, const struct file_term *term,
+                                const struct parts *parts)
+{
+    if (term->kind != TERM_SPARSE) { /* it holds every position */
+        parts->matrix->n_parts = parts->first;
+        return term_loaders[term->kind](load, term, parts);
+    }
+    const ingot_status status = load_sparse_term(load, term, parts);
+    if (status != INGOT_OK) return status;
+    if (last_part(parts)->kind == RESIDENT_SPARSE) return subtract_earlier(load, parts);
+    return clear_earlier(load, parts);
+}
+
+/* A patch: the tensor has exact bits, which are held raw. Narrow ones are not planes. */
+static ingot_status combine_xor(const struct load *load, const struct file_term *term,
+                                const struct parts *parts)
+{
+    const uint64_t n = load->stack.n_rows * load->stack.n_cols;
+    const uint64_t first = load->matrix_index * n;
+    const uint8_t bits = term->coding->bits;
+    void *coding, *codes;
+    parts->matrix->n_parts = parts->first;
+    ingot_status status = new_part(load, parts);
+    if (status == INGOT_OK) status = load_take(load, sizeof(struct ingot_coding), &coding);
+    if (status != INGOT_OK) return status;
+    struct resident_dense *dense = &last_part(parts)->dense;
+    struct ingot_coding *raw = coding;
+    *raw = *term->coding;
+    dense->coding = raw;
+    dense->n_rows = load->stack.n_rows;
+    dense->n_cols = load->stack.n_cols;
+    dense->n_planes = 1;
+    const bool as_bits = bits >= 8 && bits <= 32;
+    if (!as_bits) *raw = (struct ingot_coding){.map = MAP_FLOAT, .bits = 32, .format = INGOT_F32};
+    raw->codebook_stream = INGOT_NONE;
+    status = load_take_array(load, n, raw->bits / 8, &codes);
+    if (status != INGOT_OK) return status;
+    dense->planes[0] =
+        (struct resident_plane){codes, load->stack.n_cols * (raw->bits / 8), raw->bits};
+    if (as_bits) {
+        return ingot_file_read_raw(load->file, load->tensor_index, first * (bits / 8),
+                                   n * (bits / 8), codes, load->error);
+    }
+    return ingot_file_decode_f32(load->file, load->tensor_index,
+                                 load->matrix_index * load->stack.n_rows, load->stack.n_rows, codes,
+                                 load->error);
+}
+
+/* By enum term_combine. */
+static ingot_status (*const combiners[])(const struct load *load, const struct file_term *term,
+                                         const struct parts *parts) = {
+    [COMBINE_FIRST] = combine_add,
+    [COMBINE_ADD] = combine_add,
+    [COMBINE_SET] = combine_set,
+    [COMBINE_XOR] = combine_xor,
+};
+
+/* ------------------------------------------------------------------ tensors */
+
+static bool is_on(const struct load *load, const struct file_term *term)
+{
+    if (load->options->only_adapters && !term->optional) return false;
+    return term_is_on(term, load->options->adapters, load->options->n_adapters);
+}
+
+/* Adds the parts of the load's tensor to the matrix. */
+static ingot_status load_tensor(struct load *load, struct resident_matrix *matrix)
+{
+    const struct parts parts = {matrix, matrix->n_parts};
+    uint32_t n_magnitudes = 0;
+    load->stack = ingot_file_layout(load->file, load->tensor_index).shape;
+    ingot_file_tensor(load->file, load->tensor_index, &load->tensor);
+    if (load->tensor.dtype == INGOT_C64) return load_refuse(load, "complex values");
+    for (uint32_t i = 0; i < load->tensor.n_terms; i++) {
+        struct file_term term;
+        ingot_file_term(load->file, load->tensor_index, i, &term);
+        if (!is_on(load, &term)) continue;
+        n_magnitudes += term.magnitude != NULL;
+        if (n_magnitudes > 1) return load_refuse(load, "two magnitudes that are on");
+        const ingot_status status = combiners[term.combine](load, &term, &parts);
+        if (status != INGOT_OK) return status;
+    }
+    uint32_t stream;
+    float *factors;
+    const struct ingot_coding *rescale =
+        ingot_file_rescale(load->file, load->tensor_index, &stream);
+    if (rescale == NULL) return INGOT_OK;
+    const ingot_status status = load_row_values(load, rescale, stream, &factors);
+    if (status != INGOT_OK) return status;
+    return add_factors(load, first_part(&parts), n_own_parts(&parts), factors);
+}
+
 ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t matrix_index,
-                           struct store *store, struct resident_matrix *matrix, ingot_error *error)
+                           const struct resident_options *options, struct store *store,
+                           struct resident_matrix *matrix, ingot_error *error)
 {
     struct load load = {
         .file = file,
+        .tensor_index = tensor,
         .store = store,
         .error = error,
-        .stack = ingot_file_layout(file, tensor).shape,
+        .options = options,
         .matrix_index = matrix_index,
     };
-    ingot_file_tensor(file, tensor, &load.tensor);
-    uint32_t rescale_stream;
-    if (ingot_file_rescale(file, tensor, &rescale_stream)) {
-        return refuse(&load, "a factor per row");
-    }
-    struct resident_matrix made = {.n_rows = load.stack.n_rows, .n_cols = load.stack.n_cols};
-    for (uint32_t i = 0; i < load.tensor.n_terms; i++) {
-        struct file_term term;
-        ingot_file_term(file, tensor, i, &term);
-        if (term.optional) continue;
-        if (term.combine != COMBINE_FIRST && term.combine != COMBINE_ADD) {
-            return refuse(&load, "a term that does not add");
-        }
-        if (made.n_parts == RESIDENT_MAX_PARTS) return refuse(&load, "more than 8 terms");
-        const ingot_status status =
-            term_loaders[term.kind](&load, &term, &made.parts[made.n_parts]);
-        if (status != INGOT_OK) return status;
-        made.n_parts++;
-    }
-    *matrix = made;
-    return INGOT_OK;
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+    matrix->n_rows = stack.n_rows;
+    matrix->n_cols = stack.n_cols;
+    matrix->n_parts = 0;
+    return load_tensor(&load, matrix);
 }

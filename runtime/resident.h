@@ -5,10 +5,20 @@
 #include "runtime/backend.h"
 #include "runtime/store.h"
 
+struct resident_options {
+    bool flat_tables; /* nested tables are worked out: f32 entries */
+    /* Optional terms whose name is among these are on, all others off. */
+    const char *const *adapters;
+    uint32_t n_adapters;
+    bool only_adapters; /* terms that are not optional are left out */
+};
+
 /* Reads matrix `matrix_index` of a tensor's stack, checking every byte. What *matrix points to
- * belongs to the store, and nothing of it to the file. Terms that are off by default are left out.
- * INGOT_UNSUPPORTED for tensors that have no such form yet. On failure the store may have grown. */
+ * belongs to the store, and nothing of it to the file. INGOT_UNSUPPORTED for tensors that have no
+ * such form, by name; INGOT_NOT_FOUND when a file that the tensor refers to is not at hand. On
+ * failure the store may have grown. */
 ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t matrix_index,
-                           struct store *store, struct resident_matrix *matrix, ingot_error *error);
+                           const struct resident_options *options, struct store *store,
+                           struct resident_matrix *matrix, ingot_error *error);
 
 #endif

@@ -29,6 +29,14 @@ ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what,
     return INGOT_OK;
 }
 
+ingot_status store_take_array(struct store *store, uint64_t n, uint64_t element_bytes,
+                              const char *what, void **memory, ingot_error *error)
+{
+    uint64_t n_bytes;
+    if (!mul_u64(n, element_bytes, &n_bytes)) return ingot_fail_memory(error, UINT64_MAX, what);
+    return store_take(store, n_bytes, what, memory, error);
+}
+
 void store_release(struct store *store)
 {
     while (store->blocks != NULL) {

@@ -16,6 +16,9 @@ struct store {
  * They live until the store is released. `what` names them in a failure. */
 ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what, void **memory,
                         ingot_error *error);
+/* The same for n elements of element_bytes. */
+ingot_status store_take_array(struct store *store, uint64_t n, uint64_t element_bytes,
+                              const char *what, void **memory, ingot_error *error);
 /* Releases all blocks; the store is empty then and can be used again. */
 void store_release(struct store *store);
 

@@ -3,7 +3,7 @@
 set -u
 
 files() {
-    find format convert runtime vulkan cli tests -name '*.[ch]' | sort
+    find format convert runtime vulkan cli examples tests -name '*.[ch]' | sort
 }
 if [ "${1:-}" = --files ]; then
     files

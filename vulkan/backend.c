@@ -103,6 +103,7 @@ const struct ingot_backend ingot_backend_vulkan = {
     .open = backend_open,
     .close = backend_close,
     .keeps_pointers = false,
+    .basic_only = true,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,
     .matmul = backend_matmul,

@@ -28,7 +28,8 @@ static inline void meter_release(void *context, void *memory)
 
 static inline ingot_allocator meter_allocator(struct meter *meter)
 {
-    return (ingot_allocator){meter_allocate, meter_release, meter};
+    return (ingot_allocator){
+        .allocate = meter_allocate, .release = meter_release, .context = meter};
 }
 
 #endif

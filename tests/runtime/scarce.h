@@ -28,7 +28,8 @@ static inline void scarce_release(void *context, void *memory)
 
 static inline ingot_allocator scarce_allocator(struct scarce *scarce)
 {
-    return (ingot_allocator){scarce_allocate, scarce_release, scarce};
+    return (ingot_allocator){
+        .allocate = scarce_allocate, .release = scarce_release, .context = scarce};
 }
 
 #endif

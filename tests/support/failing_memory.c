@@ -36,7 +36,7 @@ static void release(void *context, void *memory)
 
 ingot_allocator failing_allocator(struct failing_memory *memory)
 {
-    return (ingot_allocator){allocate, release, memory};
+    return (ingot_allocator){.allocate = allocate, .release = release, .context = memory};
 }
 
 uint64_t fail_every_allocation(ingot_status (*attempt)(void *context,

@@ -325,7 +325,8 @@ static void test_memory_runs_out(void **state)
     uint64_t n = 0;
     for (; status == INGOT_NO_MEMORY && n < 100; n++) {
         struct failing_memory memory = {.n_left = n};
-        const ingot_allocator allocator = {failing_allocate, failing_release, &memory};
+        const ingot_allocator allocator = {
+            .allocate = failing_allocate, .release = failing_release, .context = &memory};
         ingot_error error = {0};
         status = open_and_multiply(&allocator, &made.matrix, &error);
         assert_int_equal(memory.n_held, 0);

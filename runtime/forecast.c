@@ -1,0 +1,239 @@
+/* How much memory a matrix will take on a device, from the index of its file alone. Every amount is
+ * at least what loading takes; the tests hold both ends. */
+#include <assert.h>
+
+#include "format/bytes.h"
+#include "format/fail.h"
+#include "format/reader.h"
+#include "format/term.h"
+#include "runtime/device.h"
+#include "runtime/resident_codes.h"
+#include "runtime/stream_rows.h"
+
+enum {
+    ROW_ALIGN = 16,   /* rows of codes are filled up to at most this */
+    PART_BYTES = 256, /* what a part may take besides its arrays */
+    BATCH_ROWS = 128  /* of x, for which a backend in host memory keeps room */
+};
+
+struct forecast {
+    const struct ingot_backend *backend;
+    const ingot_matrix_options *options;
+    ingot_error *error;
+    uint64_t n_parts;
+    uint64_t n_bytes; /* UINT64_MAX: more than can be counted */
+};
+
+static uint64_t product(uint64_t a, uint64_t b)
+{
+    uint64_t n;
+    return mul_u64(a, b, &n) ? n : UINT64_MAX;
+}
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    uint64_t n;
+    return add_u64(a, b, &n) ? n : UINT64_MAX;
+}
+
+static void add(struct forecast *f, uint64_t n_bytes)
+{
+    f->n_bytes = sum(f->n_bytes, n_bytes);
+}
+
+/* Room for BATCH_ROWS vectors. */
+static void add_vectors(struct forecast *f, uint64_t n)
+{
+    if (f->backend->keeps_pointers) add(f, product(n, BATCH_ROWS * sizeof(float)));
+}
+
+/* ------------------------------------------------------------------ codings */
+
+static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols)
+{
+    uint8_t widths[CODING_MAX_PLANES];
+    const uint32_t n = plane_widths(bits, widths);
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t row_bytes = stream_row_bytes(widths[i], n_cols);
+        n_bytes = sum(n_bytes, product(n_rows, ceil_div(row_bytes, ROW_ALIGN) * ROW_ALIGN));
+    }
+    return n_bytes;
+}
+
+static uint64_t codes_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols)
+{
+    const uint64_t vector = max_u64(coding->vector_length, 1);
+    uint64_t n_bytes;
+    if (coding->bits > RESIDENT_MAX_CODE_BITS) return planes_bytes(32, n_rows, n_cols);
+    n_bytes = planes_bytes(coding->bits, n_rows, ceil_div(n_cols, vector));
+    if (coding->signs) {
+        n_bytes = sum(n_bytes, planes_bytes(coding->signs, n_rows, ceil_div(n_cols, 8)));
+    }
+    return n_bytes;
+}
+
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack);
+
+/* A coding of n_rows x n_cols codes of one matrix of the stack. */
+static uint64_t coding_resident_bytes(const struct ingot_coding *coding, uint64_t n_rows,
+                                      uint64_t n_cols, struct stack_shape stack)
+{
+    const uint64_t entries = product(coding->n_entries, max_u64(coding->vector_length, 1));
+    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols);
+    n_bytes = sum(n_bytes, product(entries, sizeof(float)));
+    if (coding->index_bits) n_bytes = sum(n_bytes, product(stack.n_cols, sizeof(uint32_t)));
+    return sum(n_bytes, tables_bytes(coding, stack));
+}
+
+/* Tables as they are, or as floats: whichever is more. */
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack)
+{
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        const struct coding_slot *slot = &coding->slots[i];
+        struct stack_shape grid;
+        if (!slot->has_table || !slot_grid(slot, stack, &grid)) continue;
+        const bool halves = coding_is_raw(slot->table) && slot->table->format == INGOT_F16;
+        const uint64_t flat =
+            product(product(grid.n_rows, grid.n_cols), halves ? 2 : sizeof(float));
+        const uint64_t nested = coding_resident_bytes(slot->table, grid.n_rows, grid.n_cols, grid);
+        n_bytes = sum(n_bytes, halves ? flat : max_u64(flat, nested));
+        n_bytes = sum(n_bytes, ROW_ALIGN);
+    }
+    return n_bytes;
+}
+
+/* ------------------------------------------------------------------ terms */
+
+static void add_dense(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+{
+    f->n_parts++;
+    add(f, coding_resident_bytes(term->coding, stack.n_rows, stack.n_cols, stack));
+}
+
+/* A list of rows or columns; or where rows begin, and columns or a bitmap with, on some devices,
+ * counts of what is held before each word. */
+static uint64_t positions_bytes(const struct file_term *term, struct stack_shape stack,
+                                uint64_t n_kept)
+{
+    const uint64_t offsets = product(sum(stack.n_rows, 1), sizeof(uint32_t));
+    const uint64_t bitmap = product(stack.n_rows, stream_row_bytes(1, stack.n_cols));
+    if (term->mask == MASK_ROWS) return product(stack.n_rows, sizeof(uint32_t));
+    if (term->mask == MASK_COLUMNS) return product(stack.n_cols, sizeof(uint32_t));
+    if (term->mask == MASK_LIST) return sum(offsets, product(n_kept, sizeof(uint32_t)));
+    return sum(offsets, product(bitmap, 2));
+}
+
+static void add_sparse(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+{
+    const uint64_t n_weights = product(stack.n_rows, stack.n_cols);
+    const uint64_t n_kept = min_u64(term->n_kept, n_weights);
+    uint64_t rows = 1, cols = n_kept;
+    if (term->mask == MASK_ROWS) {
+        rows = n_kept / max_u64(stack.n_cols, 1);
+        cols = stack.n_cols;
+    } else if (term->mask == MASK_COLUMNS) {
+        rows = stack.n_rows;
+        cols = min_u64(term->n_kept / max_u64(product(stack.n_matrices, stack.n_rows), 1),
+                       stack.n_cols);
+        add_vectors(f, cols);
+        /* Columns that are replaced are taken out of x, for each part before them. */
+        if (term->combine == COMBINE_SET) add_vectors(f, product(f->n_parts, stack.n_cols));
+    }
+    f->n_parts++;
+    add(f, coding_resident_bytes(term->coding, rows, cols, stack));
+    if (term->combine == COMBINE_SET) add(f, product(n_kept, sizeof(float)));
+    add(f, positions_bytes(term, stack, n_kept));
+}
+
+static void add_lowrank(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+{
+    const struct stack_shape a = {stack.n_matrices, term->rank, stack.n_cols};
+    const struct stack_shape b = {stack.n_matrices, stack.n_rows, term->rank};
+    f->n_parts++;
+    add(f, coding_resident_bytes(term->coding, a.n_rows, a.n_cols, a));
+    add(f, coding_resident_bytes(term->coding_b, b.n_rows, b.n_cols, b));
+    add_vectors(f, term->rank);
+}
+
+static void (*const adders[])(struct forecast *f, const struct file_term *term,
+                              struct stack_shape stack) = {
+    [TERM_DENSE] = add_dense,
+    [TERM_SPARSE] = add_sparse,
+    [TERM_LOWRANK] = add_lowrank,
+};
+
+/* ------------------------------------------------------------------ tensors */
+
+static ingot_status add_tensor(struct forecast *f, const ingot_file *file, uint32_t tensor,
+                               const ingot_matrix_options *options);
+
+static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_t tensor,
+                             const struct file_term *term, struct stack_shape stack)
+{
+    static const ingot_matrix_options no_adapters = {.adapters = NULL};
+    const ingot_file *base;
+    uint32_t target;
+    if (term->coding != NULL && term->coding->map == MAP_OPAQUE) {
+        return ingot_fail(f->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
+                          "foreign codes (%s) cannot be multiplied by", term->coding->name);
+    }
+    add(f, PART_BYTES);
+    if (term->combine == COMBINE_XOR) {
+        f->n_parts++;
+        const uint64_t n = product(stack.n_rows, stack.n_cols);
+        add(f, product(n, sizeof(float)));
+        return INGOT_OK;
+    }
+    if (term->kind != TERM_REF) {
+        adders[term->kind](f, term, stack);
+        return INGOT_OK;
+    }
+    const ingot_status status = ingot_file_follow(file, tensor, term, &base, &target, f->error);
+    return status == INGOT_OK ? add_tensor(f, base, target, &no_adapters) : status;
+}
+
+static ingot_status add_tensor(struct forecast *f, const ingot_file *file, uint32_t tensor,
+                               const ingot_matrix_options *options)
+{
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+    const uint64_t before = f->n_bytes;
+    ingot_tensor t;
+    ingot_file_tensor(file, tensor, &t);
+    if (t.dtype == INGOT_C64) {
+        return ingot_fail(f->error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
+                          "complex values cannot be multiplied by");
+    }
+    for (uint32_t k = 0; k < t.n_terms; k++) {
+        struct file_term term;
+        ingot_file_term(file, tensor, k, &term);
+        if (!term_is_on(&term, options->adapters, options->n_adapters)) continue;
+        const bool replaces_all = term.combine == COMBINE_XOR ||
+                                  (term.combine == COMBINE_SET && term.kind != TERM_SPARSE);
+        if (replaces_all) f->n_bytes = before;
+        const ingot_status status = add_term(f, file, tensor, &term, stack);
+        if (status != INGOT_OK) return status;
+    }
+    return INGOT_OK;
+}
+
+ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file *file,
+                                   uint32_t tensor, uint64_t matrix_index,
+                                   const ingot_matrix_options *options, uint64_t *n_bytes,
+                                   ingot_error *error)
+{
+    struct forecast f = {.backend = device->backend, .error = error};
+    assert(tensor < ingot_file_n_tensors(file));
+    assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
+    (void)matrix_index; /* the matrices of a stack may differ, but not in the bound */
+    const ingot_status status = add_tensor(&f, file, tensor, options);
+    if (status != INGOT_OK) return status;
+    /* A backend that keeps pointers keeps their table. */
+    const uint64_t n_tables = options->switchable ? 1 + (uint64_t)options->n_adapters : 1;
+    if (f.backend->keeps_pointers) {
+        add(&f, n_tables * (sizeof(struct resident_matrix) + RESIDENT_MAX_PARTS * PART_BYTES));
+    }
+    *n_bytes = f.n_bytes;
+    return INGOT_OK;
+}

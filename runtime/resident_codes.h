@@ -1,0 +1,22 @@
+/* Codes out of resident planes. Knows nothing of what they mean. */
+#ifndef INGOT_RESIDENT_CODES_H
+#define INGOT_RESIDENT_CODES_H
+
+#include "runtime/backend.h"
+
+enum { RESIDENT_MAX_CODE_BITS = 32 };
+
+/* The codes of columns [first_col, first_col + n) of a row, of planes of at most 32 bits in all. */
+void resident_codes(const struct resident_plane *planes, uint32_t n_planes, uint64_t row,
+                    uint64_t first_col, uint32_t n, uint32_t *codes);
+
+/* The same for one code. */
+static inline uint32_t resident_code(const struct resident_plane *planes, uint32_t n_planes,
+                                     uint64_t row, uint64_t col)
+{
+    uint32_t code;
+    resident_codes(planes, n_planes, row, col, 1, &code);
+    return code;
+}
+
+#endif
