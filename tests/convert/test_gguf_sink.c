@@ -190,7 +190,7 @@ static void test_cast_vectors(void **state)
 /* Blocks go through a container as they are: the file comes back. */
 static void test_blocks(void **state)
 {
-    static const char wanted[] = "it is held as ggml:Q4_0";
+    static const char wanted[] = "it is held as Q4_0";
     struct byte_buffer file = {0};
     char *source = scratch_path(state, "q.gguf");
     char *middle = scratch_path(state, "q.ingot");
