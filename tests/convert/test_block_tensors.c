@@ -73,7 +73,7 @@ static void test_restored(void **state)
     size_t n_bytes;
     write_model(path, &m);
     ingot_file *file = open_valid(path);
-    assert_ok(restore_model(file, back, true, NULL, &result, &error), &error);
+    assert_ok(restore_model(file, back, true, 0, NULL, &result, &error), &error);
     uint8_t *bytes = file_read(back, &n_bytes);
     size_t at = 0;
     for (uint32_t i = 0; i < m.n; i++) {
