@@ -346,7 +346,7 @@ static int judge_hostile(const char *path, const char *kept, const char *back)
                    : 1;
     }
     if (ingot_file_open(kept, NULL, &container, &error) != INGOT_OK) return 2;
-    const ingot_status status = restore_model(container, back, true, NULL, &restored, &error);
+    const ingot_status status = restore_model(container, back, true, 0, NULL, &restored, &error);
     ingot_file_close(container);
     return status == INGOT_OK ? 0 : 2;
 }
