@@ -1096,6 +1096,10 @@ class Storage(ReaderTest):
                 w.blob(4, raw, b"a", filtered=(number, given))
                 self.assertEqual(self.opened(w).attachments(), {b"a": raw}, number)
             self.assertEqual(unfilter(number, given, len(raw), 0), raw, number)
+        self.assertEqual(unfilter(7, b"\x1c\3\7", 2, 0), b"\xb9\7")
+        for given in (b"\x5c\3\7", b"\x1c\3\x17"):
+            with self.assertRaisesRegex(RuleError, "R-314"):
+                unfilter(7, given, 2, 0)
         raw, given = floats[:4] * 50, b"\x7f" * 100 + b"\0\3" * 50
         w = Writer()
         w.blob(4, raw, b"a", zstd=True, filtered=(4, given))
@@ -1457,7 +1461,7 @@ class BadFiles(ReaderTest):
         self.spoil("R-211", long_name)
 
     def test_chunks(self):
-        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 7}), ("R-306", {"flags": 2}),
+        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 8}), ("R-306", {"flags": 2}),
                              ("R-301", {"offset": 0}), ("R-301", {"offset": 1 << 63}),
                              ("R-305", {"flags": 1})):
             self.spoil(rule, lambda w: w.chunks[1].update(fields))
