@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli/report.h"
@@ -61,11 +62,18 @@ static void remove_unfinished(void)
     }
 }
 
-/* The handler is gone when it runs (SA_RESETHAND), so that the signal now does what it always does:
- * the caller sees what ended us. */
+/* Outputs are opened by the first thread alone, so that nothing new appears while it looks for
+ * them. A library's own threads block no signals and may be asked in its place: they pass it on.
+ * Afterwards the signal does what it always does: the caller sees what ended us. */
 static void end(int number)
 {
+    const pid_t process = getpid();
+    if (syscall(SYS_gettid) != process) {
+        (void)syscall(SYS_tgkill, process, process, number);
+        return;
+    }
     remove_unfinished();
+    (void)signal(number, SIG_DFL);
     (void)raise(number);
 }
 
@@ -134,7 +142,7 @@ static void end_unreadable(int number, siginfo_t *info, void *context)
 void signals_prepare(void)
 {
     static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    struct sigaction action = {.sa_handler = end, .sa_flags = (int)(SA_RESETHAND | SA_RESTART)};
+    struct sigaction action = {.sa_handler = end, .sa_flags = (int)SA_RESTART};
     struct sigaction before;
     (void)sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof ending / sizeof *ending; i++) {

@@ -166,6 +166,73 @@ static bool trits_decode(const struct filter_kernels *kernels, const uint8_t *sr
     return fits;
 }
 
+/* ---- fp8 ----
+ *
+ * Of each byte s eeeemm m, whatever the split of its middle: the six bits between the sign and the
+ * lowest make a code of their own; the outer two, four bytes' of them in a byte, are noise. */
+
+enum { FP8_STEP = 4 };
+
+static uint64_t fp8_pairs_bytes(uint64_t raw_bytes)
+{
+    return ceil_div(raw_bytes, FP8_STEP);
+}
+
+static void fp8_encode_step(uint32_t v, uint8_t *codes, uint8_t *pairs)
+{
+    const uint32_t outer = (v & 0x01010101) | (v >> 6 & 0x02020202);
+    store_u32(codes, v >> 1 & 0x3f3f3f3f);
+    *pairs = (uint8_t)(outer | outer >> 6 | outer >> 12 | outer >> 18);
+}
+
+static uint32_t fp8_decode_step(uint32_t codes, uint32_t pairs)
+{
+    const uint32_t outer = (pairs | pairs << 6 | pairs << 12 | pairs << 18) & 0x03030303;
+    return codes << 1 | (outer & 0x01010101) | (outer & 0x02020202) << 6;
+}
+
+static bool fp8_encode(const struct filter_kernels *kernels, const uint8_t *raw, uint64_t raw_bytes,
+                       uint8_t *dst)
+{
+    const uint64_t n = raw_bytes / FP8_STEP * FP8_STEP, tail = raw_bytes - n;
+    uint8_t *pairs = dst + raw_bytes;
+    (void)kernels;
+    for (uint64_t i = 0; i < n; i += FP8_STEP) {
+        fp8_encode_step(load_u32(raw + i), dst + i, pairs + i / FP8_STEP);
+    }
+    if (tail) {
+        uint8_t last[FP8_STEP] = {0}, codes[FP8_STEP];
+        memcpy(last, raw + n, (size_t)tail);
+        fp8_encode_step(load_u32(last), codes, pairs + n / FP8_STEP);
+        memcpy(dst + n, codes, (size_t)tail);
+    }
+    return true;
+}
+
+static bool fp8_decode(const struct filter_kernels *kernels, const uint8_t *src, uint64_t raw_bytes,
+                       uint8_t *dst)
+{
+    const uint64_t n = raw_bytes / FP8_STEP * FP8_STEP, tail = raw_bytes - n;
+    const uint8_t *pairs = src + raw_bytes;
+    uint32_t all = 0; /* the bits of all codes: none may have the upper two */
+    (void)kernels;
+    for (uint64_t i = 0; i < n; i += FP8_STEP) {
+        const uint32_t codes = load_u32(src + i);
+        all |= codes;
+        store_u32(dst + i, fp8_decode_step(codes, pairs[i / FP8_STEP]));
+    }
+    if (tail) {
+        uint8_t last[FP8_STEP] = {0};
+        memcpy(last, src + n, (size_t)tail);
+        const uint32_t codes = load_u32(last), pair = pairs[n / FP8_STEP];
+        all |= codes;
+        store_u32(last, fp8_decode_step(codes, pair));
+        memcpy(dst + n, last, (size_t)tail);
+        if (pair >> 2 * tail) return false;
+    }
+    return (all & 0xc0c0c0c0) == 0;
+}
+
 /* ---- the table ---- */
 
 struct filter {
@@ -175,7 +242,8 @@ struct filter {
                    uint8_t *dst);
     bool (*decode)(const struct filter_kernels *kernels, const uint8_t *src, uint64_t raw_bytes,
                    uint8_t *dst);
-    uint64_t (*output_bytes)(uint64_t raw_bytes);
+    uint64_t (*output_bytes)(uint64_t raw_bytes); /* NULL: raw_bytes */
+    uint64_t (*second_bytes)(uint64_t raw_bytes); /* of a plane after one of raw_bytes */
 };
 
 static bool copy(const struct filter_kernels *kernels, const uint8_t *src, uint64_t n_bytes,
@@ -184,6 +252,11 @@ static bool copy(const struct filter_kernels *kernels, const uint8_t *src, uint6
     (void)kernels;
     memcpy(dst, src, (size_t)n_bytes);
     return true;
+}
+
+static uint64_t fp8_output_bytes(uint64_t raw_bytes)
+{
+    return raw_bytes + fp8_pairs_bytes(raw_bytes);
 }
 
 static uint64_t trits_output_bytes(uint64_t raw_bytes)
@@ -201,7 +274,16 @@ static const struct filter filters[N_FILTERS] = {
     [FILTER_TRITS] = {.encode = trits_encode,
                       .decode = trits_decode,
                       .output_bytes = trits_output_bytes},
+    [FILTER_FP8] = {.encode = fp8_encode,
+                    .decode = fp8_decode,
+                    .output_bytes = fp8_output_bytes,
+                    .second_bytes = fp8_pairs_bytes},
 };
+
+uint64_t filter_bound(uint64_t raw_bytes)
+{
+    return fp8_output_bytes(raw_bytes);
+}
 
 uint64_t filter_output_bytes(uint8_t filter, uint64_t raw_bytes)
 {
@@ -212,8 +294,14 @@ uint64_t filter_output_bytes(uint8_t filter, uint64_t raw_bytes)
 struct filter_layout filter_layout(uint8_t filter, uint64_t raw_bytes)
 {
     const uint32_t w = filters[filter].element_bytes;
-    if (w == 0) return (struct filter_layout){1, filter_output_bytes(filter, raw_bytes), 0};
-    return (struct filter_layout){w, raw_bytes / w, raw_bytes % w};
+    if (filters[filter].second_bytes) {
+        return (struct filter_layout){2, {raw_bytes, filters[filter].second_bytes(raw_bytes)}};
+    }
+    if (w == 0) return (struct filter_layout){1, {filter_output_bytes(filter, raw_bytes)}};
+    struct filter_layout layout = {.n_planes = w};
+    for (uint32_t k = 0; k < w; k++) layout.n_bytes[k] = raw_bytes / w;
+    layout.n_bytes[w - 1] += raw_bytes % w;
+    return layout;
 }
 
 bool filter_encode(uint8_t filter, const struct filter_kernels *kernels, const uint8_t *raw,

@@ -16,16 +16,15 @@ enum chunk_filter {
     FILTER_FLOAT_2 = 4,
     FILTER_FLOAT_4 = 5,
     FILTER_TRITS = 6,
+    FILTER_FP8 = 7,
     N_FILTERS
 };
 enum { FILTER_MAX_PLANES = 8 };
 
-/* How the planes of a split lie: n_planes planes of n_elements bytes one after another, then
- * tail_bytes bytes as they are. A filter that is no split has one plane of all its output. */
+/* The planes of a filter's output, one after another; what is left over goes with the last. */
 struct filter_layout {
     uint32_t n_planes;
-    uint64_t n_elements;
-    uint64_t tail_bytes;
+    uint64_t n_bytes[FILTER_MAX_PLANES];
 };
 
 /* Splitting n elements of 2, 4 or 8 bytes into planes and joining them again: plane k, at k * n,
@@ -50,8 +49,9 @@ void filter_join_rest(uint32_t element_bytes, bool rotate, const uint8_t *planes
 /* The fastest that this CPU has. */
 const struct filter_kernels *filter_kernels_best(void);
 
-/* Bytes that raw_bytes become; at most raw_bytes. filter < N_FILTERS, here and below. */
+/* Bytes that raw_bytes become; at most filter_bound. filter < N_FILTERS, here and below. */
 uint64_t filter_output_bytes(uint8_t filter, uint64_t raw_bytes);
+uint64_t filter_bound(uint64_t raw_bytes);
 struct filter_layout filter_layout(uint8_t filter, uint64_t raw_bytes);
 /* Writes filter_output_bytes to dst, which does not overlap raw. False when the filter cannot hold
  * these bytes (trits: a 2-bit code of 3). */

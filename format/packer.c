@@ -44,17 +44,19 @@ struct packer {
 /* Filters worth trying by the width of an element. */
 struct candidates {
     uint8_t element_bits;
+    bool by_coding; /* their estimates are too close for entropies */
     uint8_t n;
     uint8_t filters[5];
 };
 static const struct candidates candidates[] = {
-    {0, 5, {FILTER_NONE, FILTER_BYTES_2, FILTER_FLOAT_2, FILTER_BYTES_4, FILTER_FLOAT_4}},
-    {2, 2, {FILTER_NONE, FILTER_TRITS}},
-    {16, 3, {FILTER_FLOAT_2, FILTER_BYTES_2, FILTER_NONE}},
-    {32, 3, {FILTER_FLOAT_4, FILTER_BYTES_4, FILTER_NONE}},
-    {64, 3, {FILTER_BYTES_8, FILTER_FLOAT_4, FILTER_NONE}}, /* a c64 is two f32 */
+    {0, false, 5, {FILTER_NONE, FILTER_BYTES_2, FILTER_FLOAT_2, FILTER_BYTES_4, FILTER_FLOAT_4}},
+    {2, false, 2, {FILTER_NONE, FILTER_TRITS}},
+    {8, true, 2, {FILTER_NONE, FILTER_FP8}},
+    {16, false, 3, {FILTER_FLOAT_2, FILTER_BYTES_2, FILTER_NONE}},
+    {32, false, 3, {FILTER_FLOAT_4, FILTER_BYTES_4, FILTER_NONE}},
+    {64, false, 3, {FILTER_BYTES_8, FILTER_FLOAT_4, FILTER_NONE}}, /* a c64 is two f32 */
 };
-static const struct candidates plain_bytes = {8, 1, {FILTER_NONE}};
+static const struct candidates plain_bytes = {0, false, 1, {FILTER_NONE}};
 
 static const struct candidates *candidates_of(uint8_t element_bits)
 {
@@ -135,8 +137,8 @@ static uint64_t raw_frame_bytes(uint64_t n_bytes)
 
 uint64_t packer_bound(uint64_t n_bytes)
 {
-    return ZSTD_compressBound((size_t)n_bytes) + FILTER_MAX_PLANES * ZSTD_compressBound(0) +
-           raw_frame_bytes(0);
+    return ZSTD_compressBound((size_t)filter_bound(n_bytes)) +
+           FILTER_MAX_PLANES * ZSTD_compressBound(0) + raw_frame_bytes(0);
 }
 
 static ingot_status make_room(struct packer *p, uint64_t n_bytes, ingot_error *error)
@@ -144,7 +146,7 @@ static ingot_status make_room(struct packer *p, uint64_t n_bytes, ingot_error *e
     const uint64_t bound = packer_bound(n_bytes);
     if (n_bytes <= p->capacity) return INGOT_OK;
     release_room(p);
-    p->planes = ingot_allocate(p->allocator, n_bytes);
+    p->planes = ingot_allocate(p->allocator, filter_bound(n_bytes));
     p->matched = ingot_allocate(p->allocator, bound);
     p->trial = ingot_allocate(p->allocator, efforts[p->compression].exhaustive ? bound : 0);
     if (p->planes == NULL || p->matched == NULL || p->trial == NULL) {
@@ -275,10 +277,8 @@ static ingot_status look_at_planes(struct packer *p, const uint8_t *filtered,
     bool any = false;
     *n_planes = 0;
     for (uint32_t k = 0; k < layout->n_planes; k++) {
-        /* What is left over goes with the last plane. */
-        const bool last = k + 1 == layout->n_planes;
-        struct plane plane = {.bytes = filtered + k * layout->n_elements,
-                              .n_bytes = layout->n_elements + (last ? layout->tail_bytes : 0)};
+        struct plane plane = {.bytes = filtered, .n_bytes = layout->n_bytes[k]};
+        filtered += plane.n_bytes;
         if (plane.n_bytes == 0) continue;
         plane.entropy = plane_entropy(p, plane.bytes, plane.n_bytes);
         const ingot_status status = find_order(p, &plane, error);
@@ -330,18 +330,30 @@ static ingot_status pack_with(struct packer *p, uint8_t filter, const uint8_t *r
 
 enum { ESTIMATE_BYTES = 16 << 10 };
 
-/* What a filter leaves of a sample of the chunk, if single bytes were coded perfectly. */
-static uint64_t estimate(struct packer *p, uint8_t filter, const uint8_t *sample, uint64_t n_bytes)
+/* What a filter leaves of a sample of the chunk, if single bytes were coded perfectly; or, where
+ * the limits of Huffman codes tell, as they are coded. */
+static ingot_status estimate(struct packer *p, uint8_t filter, bool by_coding,
+                             const uint8_t *sample, uint64_t n_bytes, uint64_t *cost,
+                             ingot_error *error)
 {
     const struct filter_layout layout = filter_layout(filter, n_bytes);
-    uint64_t n = layout.tail_bytes;
-    if (!filter_encode(filter, p->kernels, sample, n_bytes, p->planes)) return UINT64_MAX;
-    for (uint32_t k = 0; k < layout.n_planes; k++) {
-        struct byte_counts counts = {0};
-        byte_counts_add(p->planes + k * layout.n_elements, layout.n_elements, &counts);
-        n += entropy_bytes(&counts);
+    const uint8_t *plane = p->planes;
+    ingot_status status = INGOT_OK;
+    *cost = UINT64_MAX;
+    if (!filter_encode(filter, p->kernels, sample, n_bytes, p->planes)) return INGOT_OK;
+    uint64_t n = 0;
+    for (uint32_t k = 0; k < layout.n_planes && status == INGOT_OK; k++) {
+        uint64_t n_plane;
+        if (by_coding) {
+            status = code(p, CODER_HUFFMAN, plane, layout.n_bytes[k], p->matched, &n_plane, error);
+        } else {
+            n_plane = plane_entropy(p, plane, layout.n_bytes[k]);
+        }
+        n += n_plane;
+        plane += layout.n_bytes[k];
     }
-    return n;
+    *cost = n;
+    return status;
 }
 
 static ingot_status choose_filter(struct packer *p, const struct candidates *c, const uint8_t *raw,
@@ -349,10 +361,12 @@ static ingot_status choose_filter(struct packer *p, const struct candidates *c, 
 {
     const uint64_t n = min_u64(ESTIMATE_BYTES, n_bytes);
     const uint8_t *sample = raw + (n_bytes - n) / 2 / 8 * 8;
-    uint64_t least = UINT64_MAX, n_matched;
+    uint64_t least = UINT64_MAX, cost, n_matched;
     *filter = c->filters[0];
     for (uint32_t i = 0; i < c->n && c->n > 1; i++) {
-        const uint64_t cost = estimate(p, c->filters[i], sample, n);
+        const ingot_status estimated =
+            estimate(p, c->filters[i], c->by_coding, sample, n, &cost, error);
+        if (estimated != INGOT_OK) return estimated;
         if (cost >= least) continue;
         least = cost;
         *filter = c->filters[i];

@@ -83,11 +83,14 @@ static void *worker(void *argument)
     return NULL;
 }
 
-/* Starts the workers with all signals blocked: those are for the caller's threads. */
+/* Starts the workers with all signals blocked, which are for the caller's threads, but for those
+ * that tell of what a thread itself did: a mapped file that became shorter may be read here. */
 static ingot_status start_workers(struct ingot_pool *pool, ingot_error *error)
 {
     sigset_t all, before;
+    static const int own[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT};
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = 0;
     while (pool->n_started + 1 < pool->n_threads && failure == 0) {

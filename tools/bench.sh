@@ -2,7 +2,7 @@
 # Measures the container: converting beside cp, memory, opening, validating, reading one row range.
 # Each figure is printed with its command; paired commands take turns (A B A B ...), and ratios are
 # of neighbours in time. Needs some disk: 3 x 2.2 GB in BENCH_DIR, and 2 x 20 GB more with LARGE=1.
-# Usage: bench.sh [SECTION...]      sections: convert memory open validate rows compress quantize (default: all)
+# Usage: bench.sh [SECTION...]      sections: convert memory open validate rows compress cores quantize (default: all)
 # Real weights are measured where SHARED (../shared/data) has them.
 # quantize also measures llama-quantize where PEERS names a script that runs it (see bench_quantize).
 set -eu
@@ -261,6 +261,10 @@ bench_compress() {
     else
         echo "real files: not there ($shared)"
     fi
+}
+
+bench_cores() {
+    make_model
     n=$(wc -c <"$model")
     for threads in 1 2; do
         printf '\n## ingot convert --compress fast --threads %s, %s GB bf16 from the page cache, on %s core(s)\n' \
@@ -268,7 +272,7 @@ bench_compress() {
         : >"$work/a"
         for _ in $(seq "$runs"); do
             warm "$model"
-            seconds taskset -c "0-$((threads - 1))" "$0" --convert-fast "$threads" >>"$work/a"
+            seconds taskset -c "0-$((threads - 1))" sh "$0" --convert-fast "$threads" >>"$work/a"
         done
         printf 's: %s\n' "$(spread <"$work/a")"
         printf 'GB/s of input: %s\n' "$(awk -v n="$n" '{ print n / $1 / 1e9 }' "$work/a" | spread)"
@@ -281,9 +285,9 @@ bench_compress() {
     : >"$work/b"
     for _ in $(seq "$runs"); do
         drop "$work/model.ingot"
-        seconds "$programs_at/read_all" "$work/model.ingot" >>"$work/a"
+        seconds "$programs/read_all" "$work/model.ingot" >>"$work/a"
         drop "$work/fast.ingot"
-        seconds "$programs_at/read_all" "$work/fast.ingot" >>"$work/b"
+        seconds "$programs/read_all" "$work/fast.ingot" >>"$work/b"
     done
     printf 'raw, s:             %s\n' "$(spread <"$work/a")"
     printf 'compressed, s:      %s\n' "$(spread <"$work/b")"
@@ -295,6 +299,6 @@ if [ "${1:-}" = --convert-fast ]; then
     exit
 fi
 machine
-for section in ${*:-convert memory open validate rows compress quantize}; do
+for section in ${*:-convert memory open validate rows compress cores quantize}; do
     "bench_$section"
 done

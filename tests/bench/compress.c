@@ -142,9 +142,9 @@ static double entropy_share(const struct subject *s)
     printf("  order-0 entropy of each plane:");
     for (uint32_t k = 0; k < layout.n_planes; k++) {
         struct byte_counts counts = {0};
-        byte_counts_add(planes + k * layout.n_elements, layout.n_elements, &counts);
+        byte_counts_add(planes + k * layout.n_bytes[0], layout.n_bytes[k], &counts);
         const uint64_t n = entropy_bytes(&counts);
-        printf(" %.4f", (double)n / (double)layout.n_elements);
+        printf(" %.4f", (double)n / (double)layout.n_bytes[k]);
         total += n;
     }
     printf("\n");

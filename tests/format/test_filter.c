@@ -79,15 +79,18 @@ static void test_single_bits(void **state)
 {
     (void)state;
     enum { N_BYTES = 1056 };
-    uint8_t raw[N_BYTES] = {0}, filtered[N_BYTES], back[N_BYTES];
+    uint8_t raw[N_BYTES] = {0}, filtered[N_BYTES * 5 / 4], back[N_BYTES];
     for (size_t k = 0; k < N_KERNELS; k++) {
         if (!all_kernels[k]->available()) continue;
         for (uint32_t bit = 0; bit < N_BYTES * 8; bit++) {
             raw[bit / 8] = (uint8_t)(1 << bit % 8);
-            for (uint8_t filter = 1; filter < FILTER_TRITS; filter++) {
+            for (uint8_t filter = 1; filter < N_FILTERS; filter++) {
+                if (filter == FILTER_TRITS) continue; /* not every bit is a code of it */
                 uint32_t n_set = 0;
                 assert_true(filter_encode(filter, all_kernels[k], raw, N_BYTES, filtered));
-                for (uint32_t i = 0; i < N_BYTES; i++) n_set += filtered[i] != 0;
+                for (uint64_t i = 0; i < filter_output_bytes(filter, N_BYTES); i++) {
+                    n_set += filtered[i] != 0;
+                }
                 assert_int_equal(n_set, 1);
                 assert_true(filter_decode(filter, all_kernels[k], filtered, N_BYTES, back));
                 assert_memory_equal(back, raw, N_BYTES);
@@ -122,12 +125,30 @@ static void test_trits_refused(void **state)
     }
 }
 
+/* Bits that no raw byte gives: the upper two of a code, and pairs after the end. */
+static void test_fp8_refused(void **state)
+{
+    (void)state;
+    enum { N_BYTES = 11, N_FILTERED = 14 };
+    uint8_t filtered[N_FILTERED] = {0}, back[N_BYTES];
+    for (uint32_t i = 0; i < N_FILTERED; i++) {
+        for (uint32_t bit = 0; bit < 8; bit++) {
+            const bool good = i < N_BYTES ? bit < 6 : i < N_FILTERED - 1 || bit < 6;
+            filtered[i] = (uint8_t)(1 << bit);
+            assert_int_equal(
+                filter_decode(FILTER_FP8, &filter_kernels_plain, filtered, N_BYTES, back), good);
+        }
+        filtered[i] = 0;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lengths),
         cmocka_unit_test(test_single_bits),
         cmocka_unit_test(test_trits_refused),
+        cmocka_unit_test(test_fp8_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,9 +107,9 @@ FLOATS = {3: (1, 5, 10, 15, "ieee"), 4: (1, 8, 7, 127, "ieee"), 5: (1, 5, 2, 15,
           12: (1, 5, 2, 16, (0x80,))}
 
 
-# Filters that split elements (4.4): width in bytes, whether they are rotated. Then the other one.
+# Filters that split elements (4.4): width in bytes, whether they are rotated. Then the others.
 FILTERS = {1: (2, False), 2: (4, False), 3: (8, False), 4: (2, True), 5: (4, True)}
-TRITS = 6
+TRITS, FP8 = 6, 7
 
 
 # ---------------------------------------------------------------------------------------------
@@ -117,6 +117,8 @@ TRITS = 6
 
 
 def filtered_bytes(number, n_bytes):
+    if number == FP8:
+        return n_bytes + ceil_div(n_bytes, 4)
     return n_bytes // 5 * 4 + n_bytes % 5 if number == TRITS else n_bytes
 
 
@@ -292,7 +294,7 @@ class Index:
         self.gaps = []
         for i, chunk in enumerate(self.chunks):
             at = self._at(CHUNKS, i)
-            need(chunk.codec <= 1 and chunk.filter <= TRITS, "R-303", at, "unknown codec or filter")
+            need(chunk.codec <= 1 and chunk.filter <= FP8, "R-303", at, "unknown codec or filter")
             need(chunk.flags <= 1, "R-306", at, "an undefined flag of a chunk is set")
             if chunk.flags & 1:
                 need(chunk._replace(flags=0) in seen, "R-305", at, "this repeats no earlier chunk")

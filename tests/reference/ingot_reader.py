@@ -35,7 +35,7 @@ import zstandard
 
 from ingot_index import (
     ADD, ATTACHMENT, BITMAP, BLOCKS, C64, CODEBOOK, COLUMN_INDEX, COLUMNS, DENSE, DTYPES, FILES,
-    FILTERS, FLOAT, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE,
+    FILTERS, FLOAT, FP8, FLOATS, INT, METADATA, NONE, OPAQUE, RECEIPT, REF, ROWS, RUN, SLOTS, SOURCE,
     SPARSE, STREAMS, TERMS, TRITS, TWO_OF_FOUR, VECTOR, WHOLE, XOR, Index, RuleError, SourceFile,
     ceil_div, filtered_bytes, grid, group_sizes, need, plane_widths, row_bits, safe_path, xxh64,
     xxh128)
@@ -728,6 +728,8 @@ def unfilter(number, data, n_bytes, where):
         return data
     if number == TRITS:
         return from_trits(data, n_bytes, where)
+    if number == FP8:
+        return from_fp8(data, n_bytes, where)
     w, rotated = FILTERS[number]
     n = n_bytes // w
     planes = np.frombuffer(data, np.uint8, n * w).reshape(w, n)
@@ -748,6 +750,15 @@ def from_trits(data, n_bytes, where):
     raw = np.packbits(bits.reshape(-1), bitorder="little").tobytes()
     need(not any(raw[n_bytes:]), "R-314", where, "a digit after the end is set")
     return raw[:n_bytes]
+
+
+def from_fp8(data, n_bytes, where):
+    codes = np.frombuffer(data, np.uint8, n_bytes)
+    bits = np.unpackbits(np.frombuffer(data, np.uint8, offset=n_bytes), bitorder="little")
+    need((codes < 64).all() and not bits[2 * n_bytes:].any(), "R-314", where,
+         "a code has more than six bits, or there is a pair after the last")
+    low, high = bits[:2 * n_bytes].reshape(n_bytes, 2).T
+    return (codes << np.uint8(1) | low | high << np.uint8(7)).tobytes()
 
 
 def frame_bytes(data, has_checksum):

@@ -173,7 +173,7 @@ class BadFiles(ReaderTest):
         self.spoil("R-211", long_name)
 
     def test_chunks(self):
-        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 7}), ("R-306", {"flags": 2}),
+        for rule, fields in (("R-303", {"codec": 2}), ("R-303", {"filter": 8}), ("R-306", {"flags": 2}),
                              ("R-301", {"offset": 0}), ("R-301", {"offset": 1 << 63}),
                              ("R-305", {"flags": 1})):
             self.spoil(rule, lambda w: w.chunks[1].update(fields))

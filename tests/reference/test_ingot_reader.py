@@ -359,6 +359,10 @@ class Storage(ReaderTest):
                 w.blob(4, raw, b"a", filtered=(number, given))
                 self.assertEqual(self.opened(w).attachments(), {b"a": raw}, number)
             self.assertEqual(unfilter(number, given, len(raw), 0), raw, number)
+        self.assertEqual(unfilter(7, b"\x1c\3\7", 2, 0), b"\xb9\7")
+        for given in (b"\x5c\3\7", b"\x1c\3\x17"):
+            with self.assertRaisesRegex(RuleError, "R-314"):
+                unfilter(7, given, 2, 0)
         raw, given = floats[:4] * 50, b"\x7f" * 100 + b"\0\3" * 50
         w = Writer()
         w.blob(4, raw, b"a", zstd=True, filtered=(4, given))

@@ -45,11 +45,25 @@ static void naive_trits(const uint8_t *raw, uint64_t n_bytes, struct byte_buffer
     }
 }
 
+static void naive_fp8(const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out)
+{
+    for (uint64_t i = 0; i < n_bytes; i++) buffer_u8(out, (raw[i] & 127) / 2);
+    for (uint64_t i = 0; i < n_bytes; i += 4) {
+        uint32_t pairs = 0;
+        for (uint64_t k = i; k < i + 4 && k < n_bytes; k++) {
+            pairs += (raw[k] % 2u + (raw[k] / 128) * 2u) << 2 * (k - i);
+        }
+        buffer_u8(out, (uint8_t)pairs);
+    }
+}
+
 void naive_filter(uint8_t filter, const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out)
 {
     static const uint32_t widths[] = {0, 2, 4, 8, 2, 4};
     if (filter == 6) {
         naive_trits(raw, n_bytes, out);
+    } else if (filter == 7) {
+        naive_fp8(raw, n_bytes, out);
     } else {
         naive_split(widths[filter], filter >= 4, raw, n_bytes, out);
     }

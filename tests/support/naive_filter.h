@@ -5,7 +5,7 @@
 
 #include "format/buffer.h"
 
-/* Appends what filter 1 to 6 makes of n_bytes raw bytes. For filter 6 no 2-bit code may be 3. */
+/* Appends what filter 1 to 7 makes of n_bytes raw bytes. For filter 6 no 2-bit code may be 3. */
 void naive_filter(uint8_t filter, const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out);
 
 #endif

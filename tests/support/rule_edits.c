@@ -88,13 +88,14 @@ const struct rule_edit rule_edits[] = {
     {301, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, UINT32_MAX},
     {303, DRAFT_CHUNKS, 0, 12, 1, 2},
     {303, DRAFT_CHUNKS, 0, 12, 1, 255},
-    {303, DRAFT_CHUNKS, 0, 13, 1, 7},
+    {303, DRAFT_CHUNKS, 0, 13, 1, 8},
     {303, DRAFT_CHUNKS, 0, 13, 1, 255},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, 143},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 8, 4, 0},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 12, 1, 1},
     {304, DRAFT_CHUNKS, CHUNK_INT4, 13, 1, 1}, /* a split that nothing compressed */
     {304, DRAFT_CHUNKS, CHUNK_INT4, 13, 1, 6},
+    {304, DRAFT_CHUNKS, CHUNK_INT4, 13, 1, 7},
     {304, DRAFT_CHUNKS, CHUNK_TRITS, 8, 4, 322}, /* 403 bytes are 323 */
     {305, DRAFT_CHUNKS, CHUNK_INT4, 14, 2, 1},
     {305, DRAFT_CHUNKS, CHUNK_REPEATED, 0, 8, 64},

@@ -269,6 +269,33 @@ static void trit_after_the_end(struct draft *d)
     attach_trits(d, 7, trits, sizeof trits);
 }
 
+/* A code of seven bits, and a pair after the end, under zstd. */
+static void attach_fp8(struct draft *d, const uint8_t *filtered)
+{
+    static const uint8_t raw[90];
+    uint8_t packed[200];
+    specimen_begin(d);
+    const size_t n = ZSTD_compress(packed, sizeof packed, filtered, 113, 1);
+    assert(!ZSTD_isError(n) && n < sizeof raw);
+    draft_blob(d, INGOT_BLOB_ATTACHMENT, "fp8",
+               draft_filtered_stream(d, raw, sizeof raw, 1, 7, packed, (uint32_t)n));
+    draft_seal(d);
+}
+
+static void no_fp8_code(struct draft *d)
+{
+    uint8_t filtered[113] = {0};
+    filtered[40] = 64;
+    attach_fp8(d, filtered);
+}
+
+static void fp8_after_the_end(struct draft *d)
+{
+    uint8_t filtered[113] = {0};
+    filtered[112] = 16; /* 90 bytes: its last two pairs are none */
+    attach_fp8(d, filtered);
+}
+
 /* Two compressed chunks, at the distance that the stride promises of stored ones. */
 static void stride_of_compressed(struct draft *d)
 {
@@ -336,6 +363,8 @@ const struct rule_file rule_files[] = {
     {314, no_trit},
     {314, no_trit_in_the_tail},
     {314, trit_after_the_end},
+    {314, no_fp8_code},
+    {314, fp8_after_the_end},
     {321, stride_of_compressed},
     {312, chunk_of_nobody},
     {323, stream_of_nobody},

@@ -340,8 +340,14 @@ static void add_filtered(struct draft *d)
     for (uint32_t i = 0; i < FILTERED; i++) raw[i] = i % 50 ? 0x10 : 0x82;
     filtered.n_bytes = 0;
     naive_filter(6, raw, FILTERED, &filtered);
-    const uint32_t n = pack_parts(&filtered, 1, packed, sizeof packed);
+    uint32_t n = pack_parts(&filtered, 1, packed, sizeof packed);
     add_filtered_tensor(d, STREAM_PACKED_TRITS, raw, 1, 6, packed, n);
+    for (uint32_t i = 0; i < FILTERED; i++)
+        raw[i] = (uint8_t)(0x55 + random_bits(&random) % 2 * 0x81);
+    filtered.n_bytes = 0;
+    naive_filter(7, raw, FILTERED, &filtered);
+    n = pack_parts(&filtered, 1, packed, sizeof packed);
+    add_filtered_tensor(d, STREAM_FP8, raw, 1, 7, packed, n);
     buffer_release(&filtered);
 }
 

@@ -73,6 +73,7 @@ enum specimen_stream {
     STREAM_FILTERED, /* one frame a plane, filters 1 to 5, then the last as it is */
     STREAM_TRITS = STREAM_FILTERED + 5,
     STREAM_PACKED_TRITS, /* the same filter under zstd */
+    STREAM_FP8,
     STREAM_METADATA,
     STREAM_SOURCE,
     STREAM_RECEIPT,
@@ -101,7 +102,7 @@ enum specimen_tensor {
     TENSOR_EMPTY,
     TENSOR_PACKED,
     TENSOR_FILTERED,
-    TENSOR_LAST_FILTERED = TENSOR_FILTERED + 6,
+    TENSOR_LAST_FILTERED = TENSOR_FILTERED + 7,
     N_SPECIMEN_TENSORS
 };
 enum specimen_term {
@@ -128,7 +129,7 @@ enum specimen_term {
     TERM_AT_EMPTY,
     TERM_AT_PACKED,
     TERM_AT_FILTERED,
-    TERM_AT_LAST_FILTERED = TERM_AT_FILTERED + 6,
+    TERM_AT_LAST_FILTERED = TERM_AT_FILTERED + 7,
     N_SPECIMEN_TERMS
 };
 enum specimen_blob {
