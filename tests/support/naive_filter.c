@@ -32,7 +32,7 @@ static void naive_split(uint32_t w, bool rotate, const uint8_t *raw, uint64_t n_
 
 static uint8_t trit(const uint8_t *raw, uint64_t n_bytes, uint64_t i)
 {
-    return i / 4 < n_bytes ? raw[i / 4] >> i % 4 * 2 & 3 : 0;
+    return i / 4 < n_bytes ? (uint8_t)(raw[i / 4] >> i % 4 * 2 & 3) : 0;
 }
 
 static void naive_trits(const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out)
