@@ -315,8 +315,10 @@ static ingot_status write_all(struct ingot_sink *s)
     const struct convert_options *options = s->c->options;
     uint64_t raw_bytes;
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
-                                              options->allocator, &s->writer, s->error);
-    if (status == INGOT_OK) status = ingot_writer_use_pool(s->writer, s->pool, s->error);
+                                              NULL, &s->writer, s->error);
+    if (status != INGOT_OK) return status;
+    ingot_writer_keep_tables(s->writer, options->allocator);
+    status = ingot_writer_use_pool(s->writer, s->pool, s->error);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
     if (status == INGOT_OK) {
         status = blocks_held_begin(&s->blocks, s->writer, model_n_tensors(s->c->model), s->error);

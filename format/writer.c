@@ -2,6 +2,7 @@
  * in writer_records.c, the index in index_writer.c. */
 #include "format/writer.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "format/alloc.h"
@@ -247,6 +248,19 @@ ingot_status ingot_writer_over(struct output *output, ingot_compression compress
     }
     *writer = w;
     return INGOT_OK;
+}
+
+void ingot_writer_keep_tables(ingot_writer *writer, const ingot_allocator *allocator)
+{
+    assert(writer->chunks.n_chunks == 0);
+    tables_release(&writer->tables);
+    tables_begin(&writer->tables, allocator);
+    writer->coding_numbers.allocator = allocator;
+    writer->codebooks.allocator = allocator;
+    writer->tensor_names.allocator = allocator;
+    writer->chunks.chunks.allocator = allocator;
+    writer->chunks.streams.allocator = allocator;
+    writer->chunks.seen.allocator = allocator;
 }
 
 ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool,

@@ -120,6 +120,9 @@ struct ingot_pool;
 ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool,
                                    ingot_error *error);
 
+/* Of a new writer: from now on what grows with the number of tensors (records, names, hashes) takes
+ * its memory there; the allocator must outlive the writer. */
+void ingot_writer_keep_tables(ingot_writer *writer, const ingot_allocator *allocator);
 /* The threads that encode, as ingot_writer_set_threads says. */
 ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error);
 
