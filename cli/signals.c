@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -128,8 +129,11 @@ static void say_mapped_file(uintptr_t address)
 /* A file became shorter while it was mapped, or its disk failed. */
 static void end_unreadable(int number, siginfo_t *info, void *context)
 {
+    static atomic_flag taken = ATOMIC_FLAG_INIT;
     (void)number;
     (void)context;
+    /* Several threads may meet the end of the file at once: one tells. */
+    while (atomic_flag_test_and_set(&taken)) (void)pause();
     remove_unfinished();
     say("ingot: ");
     say_mapped_file((uintptr_t)info->si_addr);
@@ -150,8 +154,7 @@ void signals_prepare(void)
         const bool known = sigaction(ending[i], NULL, &before) == 0;
         if (known && before.sa_handler != SIG_IGN) (void)sigaction(ending[i], &action, NULL);
     }
-    struct sigaction unreadable = {.sa_sigaction = end_unreadable,
-                                   .sa_flags = (int)(SA_RESETHAND | SA_SIGINFO)};
+    struct sigaction unreadable = {.sa_sigaction = end_unreadable, .sa_flags = (int)SA_SIGINFO};
     (void)sigfillset(&unreadable.sa_mask);
     (void)sigaction(SIGBUS, &unreadable, NULL);
     (void)signal(SIGPIPE, SIG_IGN);

@@ -2,6 +2,8 @@
 #include "tests/convert/conversions.h"
 
 #include <jansson.h>
+#include <string.h>
+#include <zstd.h>
 
 static void test_targets(void **state)
 {
@@ -144,6 +146,7 @@ static void test_receipt(void **state)
         json_t *root = json_loadb(text, blob.n_bytes, 0, NULL);
         assert_non_null(root);
         assert_string_equal(json_string_value(json_object_get(root, "ingot")), INGOT_VERSION);
+        assert_string_equal(json_string_value(json_object_get(root, "zstd")), ZSTD_versionString());
         const json_t *recipe = json_object_get(root, i ? "earlier_recipe" : "recipe");
         assert_string_equal(json_string_value(json_object_get(recipe, "encode")), "int4");
         const json_t *tensor = json_array_get(json_object_get(root, "tensors"), 0);
