@@ -244,9 +244,10 @@ fuzz: ## runs each fuzzer of tests/fuzz for FUZZ_SECONDS (1200)
 	@$(MAKE) $(PARALLEL) config=fuzz fuzz-programs
 	@for fuzzer in $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)); do \
 	    mkdir -p build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer && \
+	    golden=; [ $$fuzzer != ingot ] || golden=fixtures/golden; \
 	    dict=; [ -f tests/fuzz/$$fuzzer.dict ] && dict=-dict=tests/fuzz/$$fuzzer.dict; \
 	    build/fuzz/tests/fuzz/fuzz_$$fuzzer -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/ $$dict \
-	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer || exit 1; done
+	        build/fuzz/corpus/$$fuzzer tests/fuzz/corpus/$$fuzzer $$golden || exit 1; done
 
 fuzz-programs: $(FUZZ_PROGRAMS)
 
