@@ -5,6 +5,7 @@
 
 #include "format/compiler.h"
 #include "runtime/backend.h"
+#include "runtime/panels.h"
 
 enum {
     CPU_ROWS = 4,    /* most rows of one call of a dot, or decoded at once */
@@ -51,11 +52,15 @@ struct cpu_level {
     /* dst[c] = the next of `packed` where bit c of mask is set, else +0. packed is readable 8
      * floats past its last value; dst has room for n_cols rounded up to 8. */
     void (*expand)(const uint8_t *mask, uint64_t n_cols, const float *packed, float *dst);
+    const struct panel_ops *panels; /* NULL: dense codings stay as they are */
 };
 
 extern const struct cpu_level cpu_level_plain;
 #ifdef INGOT_X86_64
 extern const struct cpu_level cpu_level_avx2;
+extern const struct cpu_level cpu_level_avx512; /* that of avx2, and panels */
+extern const struct panel_ops cpu_avx512_panels;
+bool cpu_avx512_available(void);
 #endif
 
 /* The level of that name (NULL: the best) if this CPU has it, else NULL. */

@@ -10,7 +10,7 @@
 
 struct ingot_matrix {
     ingot_device *device;
-    struct store store; /* empty when the backend keeps no pointers */
+    struct store store; /* what the backend keeps pointers to */
     void *uploaded;
     uint64_t n_rows;
     uint64_t n_cols;
@@ -49,14 +49,18 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     made->store.allocator = device->allocator;
 
     status = resident_load(file, tensor, matrix_index, &load, &made->store, resident, error);
+    resident->activations = options->activations;
     if (status == INGOT_OK) status = check_form(device, resident, error);
     if (status != INGOT_OK) goto done;
     made->n_rows = resident->n_rows;
     made->n_cols = resident->n_cols;
+    uint64_t kept;
     status = device->backend->matrix_upload(device->opened, resident, &made->uploaded,
-                                            &made->resident_bytes, error);
+                                            &made->resident_bytes, &kept, error);
     if (status != INGOT_OK) goto done;
-    if (!device->backend->keeps_pointers) store_release(&made->store);
+    for (uint32_t i = 0; i < resident->n_parts; i++) {
+        if (!(kept >> i & 1)) store_release_group(&made->store, i);
+    }
     *matrix = made;
     made = NULL;
 done:

@@ -11,7 +11,7 @@
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
 
-static const char *const level_names[] = {"plain", "avx2"};
+static const char *const level_names[] = {"plain", "avx2", "avx512"};
 enum { N_LEVELS = sizeof level_names / sizeof *level_names };
 
 /* False, and a note, when this CPU lacks the level. */
@@ -35,10 +35,10 @@ static float *multiply(void *device, const struct resident_matrix *matrix, const
                        uint64_t n)
 {
     void *uploaded = NULL;
-    uint64_t resident_bytes = 0;
+    uint64_t resident_bytes = 0, kept = 0;
     ingot_error error = {.what = ""};
     const ingot_status status =
-        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
     if (status != INGOT_OK) fail_msg("%s", error.what);
     assert_true(resident_bytes > 0);
     float *y = malloc((size_t)(n * matrix->n_rows) * sizeof *y);
@@ -303,10 +303,10 @@ static void expect_refusal(const struct resident_matrix *matrix, ingot_status ex
 {
     void *device = open_device(NULL, 1);
     void *uploaded = NULL;
-    uint64_t resident_bytes = 77;
+    uint64_t resident_bytes = 77, kept = 0;
     ingot_error error = {.what = ""};
     const ingot_status status =
-        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
     assert_int_equal(status, expected);
     if (strstr(error.what, word) == NULL) fail_msg("\"%s\" does not say %s", error.what, word);
     assert_null(uploaded);
@@ -348,10 +348,10 @@ static ingot_status open_and_upload(const struct resident_matrix *matrix,
 {
     const struct backend_options options = {.n_threads = 2};
     void *device = NULL, *uploaded = NULL;
-    uint64_t resident_bytes;
+    uint64_t resident_bytes, kept;
     ingot_status status = backend->open(0, &options, allocator, &device, NULL);
     if (status == INGOT_OK) {
-        status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, NULL);
+        status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, NULL);
         backend->matrix_release(device, uploaded);
     }
     backend->close(device);

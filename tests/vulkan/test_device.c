@@ -91,7 +91,7 @@ static void test_table(void **state)
     for (size_t i = 0; i < 64; i++) x[i] = 1.0f;
     make_matrix(&made, 3, 16, 64, &part, 1);
     assert_int_equal(backend->open(0, &options, NULL, &device, NULL), INGOT_OK);
-    assert_int_equal(backend->matrix_upload(device, &made.matrix, &uploaded, &n_bytes, NULL),
+    assert_int_equal(backend->matrix_upload(device, &made.matrix, &uploaded, &n_bytes, &kept, NULL),
                      INGOT_OK);
     assert_int_equal(n_bytes, 16 * 64);
     assert_int_equal(backend->matmul(device, uploaded, x, 1, y, NULL), INGOT_OK);
