@@ -1,5 +1,5 @@
 /* Panels times many rows of x with AVX-512: some columns of two panels are decoded into the first
- * cache, and multiplied by all rows of x, six at a time. One form for f32, one for bf16, one for
+ * cache, and multiplied by all rows of x, a few at a time. One form for f32, one for bf16, one for
  * 8-bit integers. */
 #include "runtime/cpu_avx512.h"
 
@@ -7,7 +7,8 @@
 
 enum {
     PAIR = 2,         /* panels multiplied at a time */
-    TILE_X = 6,       /* rows of x multiplied at a time: with two panels, twelve sums */
+    TILE_X = 8,       /* rows of x multiplied at a time: with two panels, sixteen sums */
+    BYTE_TILE_X = 6,  /* the same for bytes, whose integer sums are apart from those of y */
     FLOAT_BLOCKS = 4, /* decoded at a time: 16 KiB for two panels in each form */
     BF16_BLOCKS = 8,
     BYTE_BLOCKS = 16
@@ -141,7 +142,7 @@ static void (*const decoders[N_PANEL_KINDS])(const struct part *part, column *ds
 
 /* ------------------------------------------------------------------ tiles of y */
 
-/* y of two panels and up to six rows of x, in registers while some columns pass by. */
+/* y of two panels and some rows of x, in registers while some columns pass by. */
 struct tile {
     __m512 y[TILE_X][PAIR];
 };
@@ -150,15 +151,22 @@ struct place {
     float *y;
     uint64_t y_stride;
     __mmask16 lanes[PAIR];
+    uint64_t n_x; /* rows that there are, from y on; those of x past them are zeros */
 };
+
+/* The lanes of row j: none past the last one. */
+INGOT_TEMPLATE __mmask16 lanes_of(const struct place *at, const int j, const int panel)
+{
+    return (uint64_t)j < at->n_x ? at->lanes[panel] : (__mmask16)0;
+}
 
 INGOT_TEMPLATE AVX512 void tile_load(struct tile *t, const struct place *at, const int n_x)
 {
     INGOT_UNROLL
     for (int j = 0; j < n_x; j++) {
         const float *y = at->y + (uint64_t)j * at->y_stride;
-        t->y[j][0] = _mm512_maskz_loadu_ps(at->lanes[0], y);
-        t->y[j][1] = _mm512_maskz_loadu_ps(at->lanes[1], y + PANEL_ROWS);
+        t->y[j][0] = _mm512_maskz_loadu_ps(lanes_of(at, j, 0), y);
+        t->y[j][1] = _mm512_maskz_loadu_ps(lanes_of(at, j, 1), y + PANEL_ROWS);
     }
 }
 
@@ -167,56 +175,56 @@ INGOT_TEMPLATE AVX512 void tile_store(const struct tile *t, const struct place *
     INGOT_UNROLL
     for (int j = 0; j < n_x; j++) {
         float *y = at->y + (uint64_t)j * at->y_stride;
-        _mm512_mask_storeu_ps(y, at->lanes[0], t->y[j][0]);
-        _mm512_mask_storeu_ps(y + PANEL_ROWS, at->lanes[1], t->y[j][1]);
+        _mm512_mask_storeu_ps(y, lanes_of(at, j, 0), t->y[j][0]);
+        _mm512_mask_storeu_ps(y + PANEL_ROWS, lanes_of(at, j, 1), t->y[j][1]);
     }
 }
 
-/* n_x x and n columns of both panels, from row to row of x x_bytes apart. */
+/* n columns of both panels; rows of x are x_bytes apart. */
 INGOT_TEMPLATE AVX512 void float_tile(const struct place *at, const column *const w[PAIR],
-                                      uint64_t n, const uint8_t *x, uint64_t x_bytes, const int n_x)
+                                      uint64_t n, const uint8_t *x, uint64_t x_bytes)
 {
     struct tile t;
-    tile_load(&t, at, n_x);
+    tile_load(&t, at, TILE_X);
     for (uint64_t c = 0; c < n; c++) {
         const __m512 w0 = _mm512_loadu_ps(w[0][c]), w1 = _mm512_loadu_ps(w[1][c]);
         INGOT_UNROLL
-        for (int j = 0; j < n_x; j++) {
+        for (int j = 0; j < TILE_X; j++) {
             const __m512 v = _mm512_set1_ps(load_f32(x + (uint64_t)j * x_bytes + 4 * c));
             t.y[j][0] = _mm512_fmadd_ps(w0, v, t.y[j][0]);
             t.y[j][1] = _mm512_fmadd_ps(w1, v, t.y[j][1]);
         }
     }
-    tile_store(&t, at, n_x);
+    tile_store(&t, at, TILE_X);
 }
 
 /* The same for n pairs of columns; the products are summed before they are multiplied by the
  * factors of x. */
 INGOT_TEMPLATE AVX512 void bf16_tile(const struct place *at, const column *const w[PAIR],
                                      uint64_t n, const uint8_t *x, uint64_t x_bytes,
-                                     const float *const factors[TILE_X], const int n_x)
+                                     const uint8_t *factors)
 {
     struct tile t;
     INGOT_UNROLL
-    for (int j = 0; j < n_x; j++) t.y[j][0] = t.y[j][1] = _mm512_setzero_ps();
+    for (int j = 0; j < TILE_X; j++) t.y[j][0] = t.y[j][1] = _mm512_setzero_ps();
     for (uint64_t c = 0; c < n; c++) {
         const __m512i w0 = load_512(w[0][c]), w1 = load_512(w[1][c]);
         INGOT_UNROLL
-        for (int j = 0; j < n_x; j++) {
+        for (int j = 0; j < TILE_X; j++) {
             const __m512i v = _mm512_set1_epi32((int)load_u32(x + (uint64_t)j * x_bytes + 4 * c));
             t.y[j][0] = bf16_product(t.y[j][0], w0, v);
             t.y[j][1] = bf16_product(t.y[j][1], w1, v);
         }
     }
     struct tile before;
-    tile_load(&before, at, n_x);
+    tile_load(&before, at, TILE_X);
     INGOT_UNROLL
-    for (int j = 0; j < n_x; j++) {
-        const __m512 factor = _mm512_set1_ps(*factors[j]);
+    for (int j = 0; j < TILE_X; j++) {
+        const __m512 factor = _mm512_set1_ps(load_f32(factors + (uint64_t)j * x_bytes));
         t.y[j][0] = _mm512_fmadd_ps(t.y[j][0], factor, before.y[j][0]);
         t.y[j][1] = _mm512_fmadd_ps(t.y[j][1], factor, before.y[j][1]);
     }
-    tile_store(&t, at, n_x);
+    tile_store(&t, at, TILE_X);
 }
 
 /* ------------------------------------------------------------------ the walk over a job */
@@ -264,6 +272,7 @@ static struct place place_of(const struct walk *walk, uint64_t j)
 {
     struct place at = walk->at;
     at.y += j * at.y_stride;
+    at.n_x = walk->job->n_x - j;
     return at;
 }
 
@@ -275,16 +284,11 @@ AVX512 static void multiply_floats(const struct walk *walk)
     const struct part *part = &walk->parts[0];
     const uint64_t n = part->n_blocks * PANEL_BLOCK, x_bytes = job->row.n_bytes;
     for (int i = 0; i < PAIR; i++) decoders[job->panels->kind](&walk->parts[i], w[i]);
-    uint64_t j = 0;
     const uint8_t *x = ready_part(job->ready, &job->row, 0, job->row.floats);
     x += part->first_block * PANEL_BLOCK * 4;
-    for (; job->n_x - j >= TILE_X; j += TILE_X) {
+    for (uint64_t j = 0; j < job->n_x; j += TILE_X) {
         const struct place at = place_of(walk, j);
-        float_tile(&at, both, n, x + j * x_bytes, x_bytes, TILE_X);
-    }
-    for (; j < job->n_x; j++) {
-        const struct place at = place_of(walk, j);
-        float_tile(&at, both, n, x + j * x_bytes, x_bytes, 1);
+        float_tile(&at, both, n, x + j * x_bytes, x_bytes);
     }
 }
 
@@ -319,19 +323,9 @@ AVX512 static void multiply_bf16(const struct walk *walk)
     }
     const uint8_t *x = ready_part(job->ready, &job->row, 0, job->row.high);
     x += part->first_block * BLOCK_PAIRS * 4;
-    for (uint64_t j = 0; j < job->n_x;) {
+    for (uint64_t j = 0; j < job->n_x; j += TILE_X) {
         const struct place at = place_of(walk, j);
-        const float *factors[TILE_X];
-        const bool full = job->n_x - j >= TILE_X;
-        for (uint64_t k = 0; k < (full ? TILE_X : 1); k++) {
-            factors[k] = ready_part(job->ready, &job->row, j + k, 0);
-        }
-        if (full) {
-            bf16_tile(&at, both, n, x + j * x_bytes, x_bytes, factors, TILE_X);
-        } else {
-            bf16_tile(&at, both, n, x + j * x_bytes, x_bytes, factors, 1);
-        }
-        j += full ? TILE_X : 1;
+        bf16_tile(&at, both, n, x + j * x_bytes, x_bytes, ready_part(job->ready, &job->row, j, 0));
     }
 }
 
@@ -388,11 +382,11 @@ struct byte_work {
 
 /* Steps [first, first + n) of block b: t += scale of x * scale of w * products. */
 INGOT_TEMPLATE AVX512 void byte_steps(struct tile *t, const struct byte_work *k, uint64_t b,
-                                      uint64_t group, const int first, const int n, const int n_x)
+                                      uint64_t group, const int first, const int n)
 {
-    __m512i sums[TILE_X][PAIR];
+    __m512i sums[BYTE_TILE_X][PAIR];
     INGOT_UNROLL
-    for (int j = 0; j < n_x; j++) {
+    for (int j = 0; j < BYTE_TILE_X; j++) {
         const uint8_t *counts = k->counts + (uint64_t)j * k->x_bytes + 8 * b;
         int32_t count = first == 0 ? (int32_t)load_u32(counts) : 0;
         if (first + n == STEPS) count += (int32_t)load_u32(counts + 4);
@@ -403,7 +397,7 @@ INGOT_TEMPLATE AVX512 void byte_steps(struct tile *t, const struct byte_work *k,
         const __m512i w0 = load_512(k->w[0][b * STEPS + (uint64_t)s]);
         const __m512i w1 = load_512(k->w[1][b * STEPS + (uint64_t)s]);
         INGOT_UNROLL
-        for (int j = 0; j < n_x; j++) {
+        for (int j = 0; j < BYTE_TILE_X; j++) {
             const uint8_t *x = k->x + (uint64_t)j * k->x_bytes + PANEL_BLOCK * b + 4 * (uint64_t)s;
             const __m512i v = _mm512_set1_epi32((int)load_u32(x));
             sums[j][0] = _mm512_dpbusd_epi32(sums[j][0], w0, v);
@@ -413,7 +407,7 @@ INGOT_TEMPLATE AVX512 void byte_steps(struct tile *t, const struct byte_work *k,
     const __m512 scale0 = _mm512_loadu_ps(k->entries[0]->scale[group]);
     const __m512 scale1 = _mm512_loadu_ps(k->entries[1]->scale[group]);
     INGOT_UNROLL
-    for (int j = 0; j < n_x; j++) {
+    for (int j = 0; j < BYTE_TILE_X; j++) {
         const __m512 v = _mm512_set1_ps(load_f32(k->scales + (uint64_t)j * k->x_bytes + 4 * b));
         const __m512 f0 = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[j][0]), scale0);
         const __m512 f1 = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[j][1]), scale1);
@@ -423,12 +417,12 @@ INGOT_TEMPLATE AVX512 void byte_steps(struct tile *t, const struct byte_work *k,
 }
 
 INGOT_TEMPLATE AVX512 void byte_offsets(struct tile *t, const struct byte_work *k, uint64_t group,
-                                        uint64_t first_group, const int n_x)
+                                        uint64_t first_group)
 {
     const __m512 offset0 = _mm512_loadu_ps(k->entries[0]->offset[group - first_group]);
     const __m512 offset1 = _mm512_loadu_ps(k->entries[1]->offset[group - first_group]);
     INGOT_UNROLL
-    for (int j = 0; j < n_x; j++) {
+    for (int j = 0; j < BYTE_TILE_X; j++) {
         const __m512 v = _mm512_set1_ps(load_f32(k->sums + (uint64_t)j * k->x_bytes + 4 * group));
         t->y[j][0] = _mm512_fmadd_ps(offset0, v, t->y[j][0]);
         t->y[j][1] = _mm512_fmadd_ps(offset1, v, t->y[j][1]);
@@ -436,27 +430,27 @@ INGOT_TEMPLATE AVX512 void byte_offsets(struct tile *t, const struct byte_work *
 }
 
 INGOT_TEMPLATE AVX512 void byte_tile(const struct place *at, const struct byte_work *k,
-                                     const bool half, const int n_x)
+                                     const bool half)
 {
     const struct part *part = k->part;
     const bool offset = avx512_has_offset(part->panels);
     const uint64_t first_group = group_of(part, 0, 0);
     struct tile t;
-    tile_load(&t, at, n_x);
+    tile_load(&t, at, BYTE_TILE_X);
     for (uint64_t b = 0; b < part->n_blocks; b++) {
         const uint64_t group = group_of(part, b, 0);
         if (half) {
-            byte_steps(&t, k, b, group - first_group, 0, STEPS / 2, n_x);
-            byte_steps(&t, k, b, group + 1 - first_group, STEPS / 2, STEPS / 2, n_x);
+            byte_steps(&t, k, b, group - first_group, 0, STEPS / 2);
+            byte_steps(&t, k, b, group + 1 - first_group, STEPS / 2, STEPS / 2);
         } else {
-            byte_steps(&t, k, b, group - first_group, 0, STEPS, n_x);
+            byte_steps(&t, k, b, group - first_group, 0, STEPS);
         }
         if (!offset) continue;
-        if (half) byte_offsets(&t, k, group, first_group, n_x);
+        if (half) byte_offsets(&t, k, group, first_group);
         const bool ends = 2 * (part->first_block + b + 1) % part->panels->halves == 0;
-        if (ends) byte_offsets(&t, k, group_of(part, b, 1), first_group, n_x);
+        if (ends) byte_offsets(&t, k, group_of(part, b, 1), first_group);
     }
-    tile_store(&t, at, n_x);
+    tile_store(&t, at, BYTE_TILE_X);
 }
 
 AVX512 static void multiply_bytes(const struct walk *walk)
@@ -476,7 +470,7 @@ AVX512 static void multiply_bytes(const struct walk *walk)
             for (int r = 0; r < PANEL_ROWS; r++) entries[i].scale[g][r] *= p->integers.unit;
         }
     }
-    for (uint64_t j = 0; j < job->n_x;) {
+    for (uint64_t j = 0; j < job->n_x; j += BYTE_TILE_X) {
         const struct place at = place_of(walk, j);
         const uint8_t *row = ready_part(job->ready, &job->row, j, 0);
         const struct byte_work k = {
@@ -490,11 +484,8 @@ AVX512 static void multiply_bytes(const struct walk *walk)
             .x_bytes = job->row.n_bytes,
             .zero = p->integers.zero,
         };
-        const bool full = job->n_x - j >= TILE_X;
-        if (full && half) byte_tile(&at, &k, true, TILE_X);
-        if (full && !half) byte_tile(&at, &k, false, TILE_X);
-        if (!full) byte_tile(&at, &k, half, 1);
-        j += full ? TILE_X : 1;
+        if (half) byte_tile(&at, &k, true);
+        if (!half) byte_tile(&at, &k, false);
     }
 }
 

@@ -162,7 +162,7 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
 
 uint64_t avx512_x_bytes(const struct panels *p, enum panel_mode mode, uint64_t n_x)
 {
-    return avx512_ready_row(p, mode, n_x).n_bytes * n_x;
+    return avx512_ready_row(p, mode, n_x).n_bytes * (n_x + (n_x > DOT_X ? X_PADDING : 0));
 }
 
 /* ------------------------------------------------------------------ making it ready */
@@ -301,6 +301,8 @@ void avx512_x_prepare(const struct panels *p, enum panel_mode mode, const float 
         if (row.bytes != INGOT_NONE) make_bytes(p, &row, own, floats);
         store_f32(own, factor);
     }
+    if (n_x <= DOT_X || first + n < n_x) return;
+    memset((uint8_t *)ready + n_x * row.n_bytes, 0, (size_t)(X_PADDING * row.n_bytes));
 }
 
 #endif

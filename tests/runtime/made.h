@@ -12,7 +12,7 @@
 #include "runtime/backend.h"
 #include "tests/support/random.h"
 
-enum { MADE_MAX_BUFFERS = 64, MADE_MAX_CODINGS = 16 };
+enum { MADE_MAX_BUFFERS = 96, MADE_MAX_CODINGS = 48 };
 
 struct made {
     struct resident_matrix matrix;
@@ -56,6 +56,7 @@ static inline void made_release(struct made *m)
 static inline uint32_t made_code(struct made *m, const struct ingot_coding *coding)
 {
     const uint64_t all = coding->bits == 32 ? UINT32_MAX : (UINT64_C(1) << coding->bits) - 1;
+    if (coding->map == MAP_CODEBOOK) return (uint32_t)(made_random(m) % coding->n_entries);
     if (coding->map != MAP_FLOAT) return (uint32_t)(made_random(m) & all);
     const float v = made_unit(m);
     if (coding->format == INGOT_F32) return f32_bits(v);
@@ -85,15 +86,12 @@ static inline void made_put(const struct resident_dense *dense, uint64_t row, ui
     }
 }
 
-/* The table of a slot whose group is GROUP_BLOCK and whose table is raw f16 or f32. */
-static inline void made_table(struct made *m, const struct coding_slot *slot,
-                              struct resident_dense *dense, struct resident_table *table)
+static inline void made_dense(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
+                              uint64_t n_cols, struct resident_dense *dense);
+
+/* Entries as they are: f16 or f32. */
+static inline void made_flat(struct made *m, struct resident_table *table)
 {
-    table->format = (ingot_dtype)slot->table->format;
-    table->group_rows = slot->group_rows ? slot->group_rows : max_u64(dense->n_rows, 1);
-    table->group_cols = slot->group_cols ? slot->group_cols : max_u64(dense->n_cols, 1);
-    table->n_rows = ceil_div(dense->n_rows, table->group_rows);
-    table->n_cols = ceil_div(dense->n_cols, table->group_cols);
     const uint64_t n = table->n_rows * table->n_cols;
     const uint64_t entry_bytes = table->format == INGOT_F16 ? 2 : 4;
     /* No slack: tables have none. */
@@ -111,6 +109,43 @@ static inline void made_table(struct made *m, const struct coding_slot *slot,
     table->data = data;
 }
 
+/* Which group each column is in: uneven ones, in no order. */
+static inline const uint32_t *made_index(struct made *m, uint64_t n_cols, uint64_t n_groups)
+{
+    uint32_t *index = made_buffer(m, n_cols * sizeof *index);
+    for (uint64_t c = 0; c < n_cols; c++) index[c] = (uint32_t)(made_random(m) % n_groups);
+    return index;
+}
+
+static inline void made_table(struct made *m, const struct coding_slot *slot,
+                              struct resident_dense *dense, struct resident_table *table)
+{
+    const struct ingot_coding *coding = slot->table;
+    table->format = (ingot_dtype)coding->format;
+    table->group_rows = slot->group_rows ? slot->group_rows : max_u64(dense->n_rows, 1);
+    table->group_cols = slot->group_cols ? slot->group_cols : max_u64(dense->n_cols, 1);
+    table->n_rows = ceil_div(dense->n_rows, table->group_rows);
+    table->n_cols = ceil_div(dense->n_cols, table->group_cols);
+    if (slot->group == GROUP_RUN) {
+        table->run_cols = dense->n_cols;
+        table->n_rows = 1;
+        table->n_cols = ceil_div(dense->n_rows * dense->n_cols, table->group_cols);
+    }
+    if (slot->group == GROUP_COLUMN_INDEX) {
+        table->n_cols = slot->group_cols;
+        table->index = dense->tables[SLOT_ZERO].index; /* all slots share it */
+        if (table->index == NULL) table->index = made_index(m, dense->n_cols, slot->group_cols);
+        table->group_cols = 1;
+    }
+    if (coding_is_raw(coding)) {
+        made_flat(m, table);
+        return;
+    }
+    struct resident_dense *nested = made_buffer(m, sizeof *nested);
+    made_dense(m, coding, table->n_rows, table->n_cols, nested);
+    table->nested = nested;
+}
+
 static inline void made_dense(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
                               uint64_t n_cols, struct resident_dense *dense)
 {
@@ -118,6 +153,11 @@ static inline void made_dense(struct made *m, const struct ingot_coding *coding,
     struct ingot_coding *copy = &m->codings[m->n_codings++];
     *copy = *coding;
     *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
+    if (coding->map == MAP_CODEBOOK) {
+        float *codebook = made_buffer(m, coding->n_entries * sizeof *codebook);
+        for (uint32_t i = 0; i < coding->n_entries; i++) codebook[i] = made_unit(m);
+        dense->codebook = codebook;
+    }
     uint8_t widths[CODING_MAX_PLANES];
     dense->n_planes = plane_widths(coding->bits, widths);
     for (uint32_t i = 0; i < dense->n_planes; i++) {
@@ -179,6 +219,23 @@ static inline float made_step(uint32_t slot, bool inverse, float v, float operan
     return result;
 }
 
+static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col);
+
+static inline float made_entry(const struct resident_table *table, uint64_t row, uint64_t col)
+{
+    uint64_t r = row / table->group_rows, c = col / table->group_cols;
+    if (table->index != NULL) c = table->index[col];
+    if (table->run_cols != 0) {
+        r = 0;
+        c = (row * table->run_cols + col) / table->group_cols;
+    }
+    if (table->nested != NULL) return made_weight(table->nested, r, c);
+    const uint64_t at = r * table->n_cols + c;
+    const uint8_t *data = table->data;
+    return table->format == INGOT_F16 ? f32_from_f16(load_u16(data + 2 * at))
+                                      : load_f32(data + 4 * at);
+}
+
 static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
 {
     const struct ingot_coding *coding = dense->coding;
@@ -191,15 +248,11 @@ static inline float made_weight(const struct resident_dense *dense, uint64_t row
             code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank;
         }
     }
-    float v = made_map(coding, code);
+    float v = coding->map == MAP_CODEBOOK ? dense->codebook[code] : made_map(coding, code);
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
-        const struct resident_table *table = &dense->tables[i];
         if (slot->has_table) {
-            const uint64_t at = row / table->group_rows * table->n_cols + col / table->group_cols;
-            const uint8_t *data = table->data;
-            const float entry = table->format == INGOT_F16 ? f32_from_f16(load_u16(data + 2 * at))
-                                                           : load_f32(data + 4 * at);
+            const float entry = made_entry(&dense->tables[i], row, col);
             v = made_step(i, slot->inverse_table, v, entry);
         }
         if (slot->has_constant) v = made_step(i, slot->inverse_constant, v, slot->constant);
