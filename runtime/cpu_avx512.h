@@ -151,8 +151,8 @@ INGOT_TEMPLATE AVX512 __m512 bf16_product(__m512 sum, __m512i w, __m512i x)
  * all slots stay the same: scale[i] times the sum of the products, plus offset[i] times the sum of
  * x. */
 struct chunk_entries {
-    float scale[CHUNK][PANEL_ROWS];
-    float offset[CHUNK][PANEL_ROWS];
+    float scale[CHUNK + 4][PANEL_ROWS]; /* four may be worked out at a time */
+    float offset[CHUNK + 4][PANEL_ROWS];
 };
 void avx512_entries(const struct panels *panels, uint64_t panel, uint64_t first, uint64_t n,
                     struct chunk_entries *entries);

@@ -7,85 +7,110 @@
 
 /* ------------------------------------------------------------------ entries of slots */
 
-/* 16 codes of each of four groups through a table of bf16. */
-AVX512 static void four_groups(const struct lookup *l, const uint8_t *codes, __m512 v[4])
+typedef float entry_rows[PANEL_ROWS];
+
+/* What entry i is multiplied by, before the constants. */
+INGOT_TEMPLATE AVX512 __m512 super_of(const struct panel_table *t, uint64_t panel, uint64_t i)
 {
-    const __m512i c = load_512(codes);
-    const __mmask64 upper = _mm512_movepi8_mask(c);
-    const __m512i low = _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(l->t[0], c, l->t[1]),
-                                               _mm512_permutex2var_epi8(l->t[2], c, l->t[3]));
-    const __m512i high =
-        _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(l->t[4], c, l->t[5]),
-                               _mm512_permutex2var_epi8(l->t[6], c, l->t[7]));
-    __m128i lows[4], highs[4];
-    _mm512_storeu_si512(lows, low);
-    _mm512_storeu_si512(highs, high);
+    const uint64_t at = (panel * t->n_supers + i / t->super_groups) * PANEL_ROWS;
+    const uint8_t *supers = t->supers;
+    if (!t->supers_are_f16) return _mm512_loadu_ps((const float *)(const void *)(supers + 4 * at));
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(supers + 2 * at)));
+}
+
+INGOT_TEMPLATE AVX512 __m512i lookup_byte(const __m512i *t, __mmask64 upper, __m512i codes)
+{
+    return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(t[0], codes, t[1]),
+                                  _mm512_permutex2var_epi8(t[2], codes, t[3]));
+}
+
+INGOT_TEMPLATE AVX512 __m512 float_of(__m128i low, __m128i high)
+{
+    const __m512i wide_low = _mm512_slli_epi32(_mm512_cvtepu8_epi32(low), 16);
+    const __m512i wide_high = _mm512_slli_epi32(_mm512_cvtepu8_epi32(high), 24);
+    return _mm512_castsi512_ps(_mm512_or_si512(wide_low, wide_high));
+}
+
+/* Codes through a table of bf16, four groups at a time; may write three more than n. */
+AVX512 static void two_level_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                     uint64_t n, entry_rows *dst)
+{
+    const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
+    const __m512 add = _mm512_set1_ps(t->add * t->factor), factor = _mm512_set1_ps(t->factor);
+    __m512i low[4], high[4];
     INGOT_UNROLL
     for (int i = 0; i < 4; i++) {
-        v[i] = _mm512_castsi512_ps(
-            _mm512_or_si512(_mm512_slli_epi32(_mm512_cvtepu8_epi32(highs[i]), 24),
-                            _mm512_slli_epi32(_mm512_cvtepu8_epi32(lows[i]), 16)));
+        low[i] = load_512(t->lut_low + 64 * i);
+        high[i] = load_512(t->lut_high + 64 * i);
+    }
+    for (uint64_t i = 0; i < n; i += 4) { /* codes are followed by slack */
+        const __m512i c = load_512(codes + i * PANEL_ROWS);
+        const __mmask64 upper = _mm512_movepi8_mask(c);
+        const __m512i l = lookup_byte(low, upper, c), h = lookup_byte(high, upper, c);
+        const __m128i lows[4] = {_mm512_extracti32x4_epi32(l, 0), _mm512_extracti32x4_epi32(l, 1),
+                                 _mm512_extracti32x4_epi32(l, 2), _mm512_extracti32x4_epi32(l, 3)};
+        const __m128i highs[4] = {_mm512_extracti32x4_epi32(h, 0), _mm512_extracti32x4_epi32(h, 1),
+                                  _mm512_extracti32x4_epi32(h, 2), _mm512_extracti32x4_epi32(h, 3)};
+        INGOT_UNROLL
+        for (int k = 0; k < 4; k++) {
+            const uint64_t group = min_u64(first + i + (uint64_t)k, t->n_groups - 1);
+            const __m512 super = _mm512_mul_ps(super_of(t, panel, group), factor);
+            const __m512 v = _mm512_fmadd_ps(float_of(lows[k], highs[k]), super, add);
+            _mm512_storeu_ps(dst[i + (uint64_t)k], v);
+        }
     }
 }
 
-typedef float entry_rows[PANEL_ROWS];
+/* The same through a table of any f32. */
+AVX512 static void looked_up_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                     uint64_t n, entry_rows *dst)
+{
+    const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
+    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    for (uint64_t i = 0; i < n; i++) {
+        const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(codes + i * PANEL_ROWS));
+        const __m512 v = _mm512_i32gather_ps(_mm512_cvtepu8_epi32(c), t->lut, 4);
+        const __m512 sum = _mm512_fmadd_ps(v, super_of(t, panel, first + i), add);
+        _mm512_storeu_ps(dst[i], _mm512_mul_ps(sum, factor));
+    }
+}
 
-/* Entries [first, first + n) of a panel before supers and constants. May write three more. */
-AVX512 static void raw_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
-                               uint64_t n, entry_rows *dst)
+AVX512 static void flat_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                uint64_t n, entry_rows *dst)
 {
     const uint64_t at = (panel * t->n_groups + first) * PANEL_ROWS;
-    if (t->kind == ENTRIES_F32) {
-        memcpy(dst, (const uint8_t *)t->entries + 4 * at, (size_t)n * sizeof *dst);
-        return;
-    }
-    if (t->kind == ENTRIES_F16) {
-        const uint8_t *halves = (const uint8_t *)t->entries + 2 * at;
-        for (uint64_t i = 0; i < n; i++) {
-            const __m256i h = _mm256_loadu_si256((const __m256i *)(const void *)(halves + 32 * i));
-            _mm512_storeu_ps(dst[i], _mm512_cvtph_ps(h));
+    const uint8_t *entries = t->entries;
+    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t k = at + i * PANEL_ROWS;
+        __m512 v;
+        if (t->kind == ENTRIES_F32) {
+            v = _mm512_loadu_ps((const float *)(const void *)(entries + 4 * k));
+        } else {
+            v = _mm512_cvtph_ps(
+                _mm256_loadu_si256((const __m256i *)(const void *)(entries + 2 * k)));
         }
-        return;
-    }
-    const uint8_t *codes = (const uint8_t *)t->entries + at;
-    if (!t->lut_is_bf16) {
-        for (uint64_t i = 0; i < n * PANEL_ROWS; i++) {
-            dst[i / PANEL_ROWS][i % PANEL_ROWS] = t->lut[codes[i]];
-        }
-        return;
-    }
-    const struct lookup l = lookup_make(t->lut_bf16, 8);
-    for (uint64_t i = 0; i < n; i += 4) { /* codes are followed by slack */
-        __m512 v[4];
-        four_groups(&l, codes + i * PANEL_ROWS, v);
-        INGOT_UNROLL
-        for (int k = 0; k < 4; k++) _mm512_storeu_ps(dst[i + (uint64_t)k], v[k]);
+        _mm512_storeu_ps(dst[i], _mm512_mul_ps(_mm512_add_ps(v, add), factor));
     }
 }
 
 /* Entries of main groups [first, first + n). */
-AVX512 static void table_entries(const struct panels *p, const struct panel_table *t,
-                                 uint64_t panel, uint64_t first, uint64_t n, entry_rows *dst)
+static void table_entries(const struct panels *p, const struct panel_table *t, uint64_t panel,
+                          uint64_t first, uint64_t n, entry_rows *dst)
 {
     const uint64_t ratio = t->halves / p->halves; /* main groups of an entry */
-    const uint64_t begin = first / ratio, end = (first + n - 1) / ratio + 1;
-    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    const uint64_t begin = first / ratio, n_own = (first + n - 1) / ratio + 1 - begin;
     entry_rows own[CHUNK + 4];
-    entry_rows *raw = ratio == 1 ? dst : own;
-    raw_entries(t, panel, begin, end - begin, raw);
-    const bool as_it_is = t->kind != ENTRIES_CODES && t->add == 0.0f && t->factor == 1.0f;
-    for (uint64_t i = begin; i < end && !as_it_is; i++) {
-        __m512 v = _mm512_loadu_ps(raw[i - begin]);
-        if (t->kind == ENTRIES_CODES) {
-            const uint64_t super = panel * t->n_supers + i / t->super_groups;
-            v = _mm512_fmadd_ps(v, _mm512_loadu_ps(t->supers + super * PANEL_ROWS), add);
-        } else {
-            v = _mm512_add_ps(v, add);
-        }
-        _mm512_storeu_ps(raw[i - begin], _mm512_mul_ps(v, factor));
+    entry_rows *entries = ratio == 1 ? dst : own;
+    if (t->kind != ENTRIES_CODES) {
+        flat_entries(t, panel, begin, n_own, entries);
+    } else if (t->lut_is_bf16) {
+        two_level_entries(t, panel, begin, n_own, entries);
+    } else {
+        looked_up_entries(t, panel, begin, n_own, entries);
     }
     for (uint64_t i = 0; ratio > 1 && i < n; i++) {
-        memcpy(dst[i], raw[(first + i) / ratio - begin], sizeof *dst);
+        memcpy(dst[i], own[(first + i) / ratio - begin], sizeof *dst);
     }
 }
 

@@ -282,7 +282,16 @@ static float super_value(const struct resident_table *table, uint64_t row, uint6
     return v;
 }
 
-static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *dst, float *supers)
+static void put_super(const struct panel_table *out, uint64_t at, float v, uint8_t *supers)
+{
+    if (out->supers_are_f16) {
+        store_u16(supers + 2 * at, f16_from_f32(v));
+    } else {
+        store_f32(supers + 4 * at, v);
+    }
+}
+
+static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *dst, uint8_t *supers)
 {
     const struct panels *p = m->p;
     const struct panel_table *out = e->out;
@@ -298,7 +307,7 @@ static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *
             dst[(panel * out->n_groups + g) * PANEL_ROWS + lane] = (uint8_t)code;
             if (g % out->super_groups != 0) continue;
             const uint64_t super = panel * out->n_supers + g / out->super_groups;
-            supers[super * PANEL_ROWS + lane] = super_value(e->table, row, col);
+            put_super(out, super * PANEL_ROWS + lane, super_value(e->table, row, col), supers);
         }
     }
 }
@@ -314,13 +323,18 @@ static void make_two_level(struct maker *m, const struct entries *e)
     out->n_supers = ceil_div(out->n_groups, out->super_groups);
     float *lut = take(m, 256 * sizeof *lut);
     uint8_t *codes = take(m, n * out->n_groups);
-    float *supers = take(m, n * out->n_supers * sizeof *supers);
+    const struct coding_slot *scale = &nested->coding->slots[SLOT_SCALE];
+    const struct resident_table *flat = &nested->tables[SLOT_SCALE];
+    out->supers_are_f16 = scale->has_table && !scale->has_constant && !scale->inverse_table &&
+                          flat->data != NULL && flat->format == INGOT_F16;
+    uint8_t *supers = take(m, n * out->n_supers * (out->supers_are_f16 ? 2 : 4));
     if (m->status != INGOT_OK) return;
     out->lut_is_bf16 = true;
     for (uint32_t i = 0; i < 256; i++) {
         lut[i] = i < 1u << nested->coding->bits ? code_value(nested, i) : 0.0f;
         out->lut_is_bf16 = out->lut_is_bf16 && is_bf16(lut[i]);
-        out->lut_bf16[i] = bf16_from_f32(lut[i]);
+        out->lut_low[i] = (uint8_t)bf16_from_f32(lut[i]);
+        out->lut_high[i] = (uint8_t)(bf16_from_f32(lut[i]) >> 8);
     }
     fill_codes(m, e, codes, supers);
     if (bias->has_constant) out->add = bias->inverse_constant ? -bias->constant : bias->constant;

@@ -41,9 +41,11 @@ struct panel_table {
     uint64_t n_groups;
     uint64_t halves; /* columns of a group / PANEL_HALF */
     const float *lut;
-    bool lut_is_bf16; /* every entry is a bf16 */
-    uint16_t lut_bf16[256];
-    const float *supers;
+    bool lut_is_bf16; /* every entry is a bf16, whose bytes are these */
+    uint8_t lut_low[256];
+    uint8_t lut_high[256];
+    const void *supers;
+    bool supers_are_f16; /* else f32 */
     uint64_t n_supers; /* of a row */
     uint64_t super_groups;
     float add;
