@@ -207,6 +207,8 @@ void ingot_writer_close(ingot_writer *writer);
 
 /* ------------------------------------------------------------------ computing */
 
+/* A device and its matrices may be used by any number of threads; what runs on a device waits for
+ * what is running there. */
 typedef struct ingot_device ingot_device;
 typedef struct ingot_matrix ingot_matrix;
 
@@ -228,7 +230,7 @@ ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, ui
                                ingot_error *error);
 
 /* Opens a device. n_threads is for the CPU: 0 takes one per available core. cpu_level forces a
- * kernel level by name ("plain", "avx2"); NULL takes the best this CPU has. */
+ * kernel level by name ("plain", "avx2", "avx512"); NULL takes the best this CPU has. */
 ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
                                const ingot_allocator *allocator, ingot_device **device,
                                ingot_error *error);
@@ -269,7 +271,8 @@ uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix);
 /* y = x * W^T: x is n x cols, y is n x rows, both row-major f32 in host memory and the caller's.
  * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights; for a
  * tensor of several terms the sum is over the weights of every term.
- * Results do not depend on the number of threads. One device runs one matmul at a time. */
+ * A coding with a table of zeros or with offsets counts as two terms: code * scale, and offset.
+ * Results do not depend on the number of threads. */
 ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
                           ingot_error *error);
 

@@ -19,7 +19,7 @@ enum {
     STEPS = 8,        /* of four columns, in a block */
     BLOCK_PAIRS = 16, /* pairs of columns in a block: those of step s are 2 s and 2 s + 1, columns
                          4 s and 4 s + 2, and 4 s + 1 and 4 s + 3 */
-    X_PADDING = 8,     /* rows of zeros may follow those of x that are made ready */
+    X_PADDING = 8,    /* rows of zeros may follow those of x that are made ready */
     CHUNK = 32        /* groups whose entries are at hand at a time */
 };
 

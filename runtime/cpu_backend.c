@@ -75,7 +75,6 @@ static void cpu_close(void *device_pointer)
     struct cpu_device *device = device_pointer;
     if (device == NULL) return;
     ingot_pool_close(device->pool);
-    pthread_mutex_destroy(&device->mutex);
     ingot_release(device->allocator, device->scratch);
     ingot_release(device->allocator, device);
 }
@@ -107,7 +106,6 @@ static ingot_status cpu_open(uint32_t index, const struct backend_options *optio
     if (made == NULL) return ingot_fail_memory(error, sizeof *made, "CPU device");
     made->allocator = allocator;
     made->level = level;
-    pthread_mutex_init(&made->mutex, NULL);
     ingot_status status = ingot_pool_create(options->n_threads, allocator, &made->pool, error);
     if (status != INGOT_OK) goto done;
     *device = made;

@@ -19,7 +19,7 @@ struct part_kind;
 /* One summand, ready to be used. */
 struct cpu_part {
     const struct part_kind *kind;
-    const struct resident_part *resident;
+    struct resident_part resident;
     uint64_t n_rows; /* of the matrix */
     uint64_t n_cols;
     struct cpu_dense dense;   /* or B of lowrank */
@@ -28,9 +28,11 @@ struct cpu_part {
 };
 
 struct cpu_matrix {
-    struct resident_matrix resident;
+    uint64_t n_rows;
+    uint64_t n_cols;
     enum panel_mode mode;
-    struct cpu_part parts[RESIDENT_MAX_PARTS];
+    uint32_t n_parts;
+    struct cpu_part parts[];
 };
 
 /* What a part needs for one pass over up to BATCH rows of x; memory of the device's scratch. */
@@ -89,7 +91,7 @@ static void clear_slice(const struct slice *s)
 static ingot_status dense_make(const struct cpu_device *device, struct cpu_part *part,
                                uint64_t *resident_bytes, ingot_error *error)
 {
-    return cpu_dense_make(device->level, &part->resident->dense, device->pool, device->allocator,
+    return cpu_dense_make(device->level, &part->resident.dense, device->pool, device->allocator,
                           &part->dense, resident_bytes, error);
 }
 
@@ -114,7 +116,7 @@ static bool dense_keeps(const struct cpu_part *part)
 static ingot_status sparse_make(const struct cpu_device *device, struct cpu_part *part,
                                 uint64_t *resident_bytes, ingot_error *error)
 {
-    return cpu_sparse_make(device->level, &part->resident->sparse, part->n_rows, part->n_cols,
+    return cpu_sparse_make(device->level, &part->resident.sparse, part->n_rows, part->n_cols,
                            &part->sparse, resident_bytes, error);
 }
 
@@ -134,7 +136,7 @@ static bool keeps_all(const struct cpu_part *part)
 static ingot_status lowrank_make(const struct cpu_device *device, struct cpu_part *part,
                                  uint64_t *resident_bytes, ingot_error *error)
 {
-    const struct resident_lowrank *lowrank = &part->resident->lowrank;
+    const struct resident_lowrank *lowrank = &part->resident.lowrank;
     const ingot_status status =
         cpu_dense_make(device->level, &lowrank->a, device->pool, device->allocator, &part->dense_a,
                        resident_bytes, error);
@@ -146,7 +148,7 @@ static ingot_status lowrank_make(const struct cpu_device *device, struct cpu_par
 static void inner_task(void *context, uint64_t i)
 {
     const struct pass *pass = context;
-    const struct resident_lowrank *lowrank = &pass->part->resident->lowrank;
+    const struct resident_lowrank *lowrank = &pass->part->resident.lowrank;
     struct slice s = task_slice(pass->device, lowrank->a.n_rows, pass->n_x, i);
     s.x = pass->x;
     s.x_stride = pass->x_stride;
@@ -164,7 +166,7 @@ static void inner_task(void *context, uint64_t i)
 static void lowrank_begin(struct pass *pass)
 {
     const struct cpu_device *device = pass->device;
-    const uint64_t rank = pass->part->resident->lowrank.a.n_rows;
+    const uint64_t rank = pass->part->resident.lowrank.a.n_rows;
     cpu_dense_x_prepare(&pass->part->dense_a, device->level, device->pool, PANEL_MODE_F32, pass->x,
                         pass->x_stride, pass->n_x, pass->ready_a);
     ingot_pool_run(device->pool, ceil_div(rank, task_rows(pass->n_x)), inner_task, pass);
@@ -176,7 +178,7 @@ static void lowrank_add(const struct pass *pass, const struct slice *slice)
 {
     struct slice s = *slice;
     s.x = pass->inner;
-    s.x_stride = pass->part->resident->lowrank.a.n_rows;
+    s.x_stride = pass->part->resident.lowrank.a.n_rows;
     cpu_dense_add(&pass->part->dense, PANEL_MODE_F32, pass->ready, &s);
 }
 
@@ -197,14 +199,14 @@ static const struct part_kind part_kinds[N_RESIDENT_KINDS] = {
 /* How many columns of its own a part takes; 0: x as it is. */
 static uint64_t n_own_cols(const struct cpu_part *part)
 {
-    if (part->resident->dense.columns != NULL) return part->resident->dense.n_cols;
-    return part->resident->column_factors != NULL ? part->n_cols : 0;
+    if (part->resident.dense.columns != NULL) return part->resident.dense.n_cols;
+    return part->resident.column_factors != NULL ? part->n_cols : 0;
 }
 
 static void take_own_x(struct pass *pass, uint64_t n_own)
 {
-    const uint32_t *columns = pass->part->resident->dense.columns;
-    const float *factors = pass->part->resident->column_factors;
+    const uint32_t *columns = pass->part->resident.dense.columns;
+    const float *factors = pass->part->resident.column_factors;
     for (uint64_t j = 0; j < pass->n_x; j++) {
         const float *x = pass->x + j * pass->x_stride;
         float *own = pass->own_x + j * n_own;
@@ -237,8 +239,8 @@ static uint64_t lower_bound(const uint32_t *numbers, uint64_t n, uint64_t limit)
 static void add_part(const struct pass *pass, const struct slice *slice)
 {
     const struct cpu_part *part = pass->part;
-    const uint32_t *rows = part->resident->dense.rows;
-    const float *factors = part->resident->row_factors;
+    const uint32_t *rows = part->resident.dense.rows;
+    const float *factors = part->resident.row_factors;
     struct slice s = *slice;
     s.x = pass->x;
     s.x_stride = pass->x_stride;
@@ -248,7 +250,7 @@ static void add_part(const struct pass *pass, const struct slice *slice)
     }
     float sums[TASK_MAX_ROWS * BATCH];
     if (rows != NULL) {
-        const uint64_t n = part->resident->dense.n_rows;
+        const uint64_t n = part->resident.dense.n_rows;
         s.first_row = lower_bound(rows, n, slice->first_row);
         s.n_rows = (uint32_t)(lower_bound(rows, n, slice->first_row + slice->n_rows) - s.first_row);
     }
@@ -280,23 +282,24 @@ ingot_status cpu_matrix_upload(void *device_pointer, const struct resident_matri
                                ingot_error *error)
 {
     struct cpu_device *device = device_pointer;
-    struct cpu_matrix *matrix = ingot_allocate_zeroed(device->allocator, 1, sizeof *matrix);
-    if (matrix == NULL) return ingot_fail_memory(error, sizeof *matrix, "matrix");
-    matrix->resident = *resident;
+    uint64_t n_bytes = sizeof(struct cpu_matrix) + resident->n_parts * sizeof(struct cpu_part);
+    uint64_t kept = 0;
+    struct cpu_matrix *matrix = ingot_allocate_zeroed(device->allocator, 1, n_bytes);
+    if (matrix == NULL) return ingot_fail_memory(error, n_bytes, "matrix");
+    matrix->n_rows = resident->n_rows;
+    matrix->n_cols = resident->n_cols;
     matrix->mode = modes[resident->activations];
-    uint64_t n_bytes = sizeof *matrix, kept = 0;
+    matrix->n_parts = resident->n_parts;
     ingot_status status = INGOT_OK;
-    pthread_mutex_lock(&device->mutex);
     for (uint32_t i = 0; i < resident->n_parts && status == INGOT_OK; i++) {
         struct cpu_part *part = &matrix->parts[i];
-        part->resident = &matrix->resident.parts[i];
+        part->resident = resident->parts[i];
         part->n_rows = resident->n_rows;
         part->n_cols = resident->n_cols;
-        part->kind = &part_kinds[part->resident->kind];
+        part->kind = &part_kinds[part->resident.kind];
         status = part->kind->make(device, part, &n_bytes, error);
         if (status == INGOT_OK && part->kind->keeps(part)) kept |= UINT64_C(1) << i;
     }
-    pthread_mutex_unlock(&device->mutex);
     if (status != INGOT_OK) {
         cpu_matrix_release(device, matrix);
         return status;
@@ -312,7 +315,7 @@ void cpu_matrix_release(void *device_pointer, void *uploaded)
     const struct cpu_device *device = device_pointer;
     struct cpu_matrix *matrix = uploaded;
     if (matrix == NULL) return;
-    for (uint32_t i = RESIDENT_MAX_PARTS; i-- > 0;) {
+    for (uint32_t i = matrix->n_parts; i-- > 0;) {
         cpu_dense_release(&matrix->parts[i].dense_a, device->allocator);
         cpu_dense_release(&matrix->parts[i].dense, device->allocator);
     }
@@ -338,13 +341,13 @@ static void lay_pass(struct pass *pass, struct layout *layout)
 {
     const struct cpu_part *part = pass->part;
     const struct cpu_level *level = pass->device->level;
-    const bool is_lowrank = part->resident->kind == RESIDENT_LOWRANK;
+    const bool is_lowrank = part->resident.kind == RESIDENT_LOWRANK;
     const enum panel_mode mode = is_lowrank ? PANEL_MODE_F32 : pass->mode;
     pass->own_x = lay(layout, n_own_cols(part) * pass->n_x * sizeof(float));
     pass->ready = lay(layout, cpu_dense_x_bytes(&part->dense, level, mode, pass->n_x));
     if (!is_lowrank) return;
     pass->ready_a = lay(layout, cpu_dense_x_bytes(&part->dense_a, level, mode, pass->n_x));
-    pass->inner = lay(layout, part->resident->lowrank.a.n_rows * pass->n_x * sizeof(float));
+    pass->inner = lay(layout, part->resident.lowrank.a.n_rows * pass->n_x * sizeof(float));
 }
 
 struct product {
@@ -359,12 +362,12 @@ struct product {
 static void lay_product(struct product *product, const float *x, struct layout *layout)
 {
     const struct cpu_matrix *matrix = product->matrix;
-    for (uint32_t k = 0; k < matrix->resident.n_parts; k++) {
+    for (uint32_t k = 0; k < matrix->n_parts; k++) {
         product->passes[k] = (struct pass){.device = product->device,
                                            .part = &matrix->parts[k],
                                            .mode = matrix->mode,
                                            .x = x,
-                                           .x_stride = matrix->resident.n_cols,
+                                           .x_stride = matrix->n_cols,
                                            .n_x = product->n_x};
         lay_pass(&product->passes[k], layout);
     }
@@ -373,12 +376,12 @@ static void lay_product(struct product *product, const float *x, struct layout *
 static void product_task(void *context, uint64_t i)
 {
     const struct product *product = context;
-    const uint64_t n_rows = product->matrix->resident.n_rows;
+    const uint64_t n_rows = product->matrix->n_rows;
     struct slice s = task_slice(product->device, n_rows, product->n_x, i);
     s.y = product->y + s.first_row;
     s.y_stride = n_rows;
     clear_slice(&s);
-    for (uint32_t k = 0; k < product->matrix->resident.n_parts; k++) {
+    for (uint32_t k = 0; k < product->matrix->n_parts; k++) {
         add_part(&product->passes[k], &s);
     }
 }
@@ -393,13 +396,13 @@ static ingot_status multiply_batch(struct product *product, const float *x, ingo
     }
     layout = (struct layout){device->scratch_aligned, 0};
     lay_product(product, x, &layout);
-    const struct resident_matrix *resident = &product->matrix->resident;
-    for (uint32_t k = 0; k < resident->n_parts; k++) {
+    const struct cpu_matrix *matrix = product->matrix;
+    for (uint32_t k = 0; k < matrix->n_parts; k++) {
         struct pass *pass = &product->passes[k];
         if (pass->own_x != NULL) take_own_x(pass, n_own_cols(pass->part));
         if (pass->part->kind->begin != NULL) pass->part->kind->begin(pass);
     }
-    const uint64_t n_tasks = ceil_div(resident->n_rows, task_rows(product->n_x));
+    const uint64_t n_tasks = ceil_div(matrix->n_rows, task_rows(product->n_x));
     ingot_pool_run(device->pool, n_tasks, product_task, product);
     return INGOT_OK;
 }
@@ -410,16 +413,14 @@ ingot_status cpu_matmul(void *device_pointer, void *uploaded, const float *x, ui
     struct cpu_device *device = device_pointer;
     const struct cpu_matrix *matrix = uploaded;
     ingot_status status = INGOT_OK;
-    pthread_mutex_lock(&device->mutex);
     for (uint64_t first = 0; first < n && status == INGOT_OK; first += BATCH) {
         struct product product = {
             .device = device,
             .matrix = matrix,
             .n_x = min_u64(BATCH, n - first),
-            .y = y + first * matrix->resident.n_rows,
+            .y = y + first * matrix->n_rows,
         };
-        status = multiply_batch(&product, x + first * matrix->resident.n_cols, error);
+        status = multiply_batch(&product, x + first * matrix->n_cols, error);
     }
-    pthread_mutex_unlock(&device->mutex);
     return status;
 }

@@ -2,15 +2,12 @@
 #ifndef INGOT_CPU_MATRIX_H
 #define INGOT_CPU_MATRIX_H
 
-#include <pthread.h>
-
 #include "format/pool.h"
 #include "runtime/cpu_level.h"
 
 struct cpu_device {
     const ingot_allocator *allocator;
     const struct cpu_level *level;
-    pthread_mutex_t mutex; /* held while the pool or the scratch is in use */
     struct ingot_pool *pool;
     void *scratch;
     uint8_t *scratch_aligned; /* to 64 bytes */

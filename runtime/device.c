@@ -103,6 +103,7 @@ ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *c
     const struct backend_options options = {.n_threads = n_threads, .cpu_level = cpu_level};
     status = place.backend->open(place.local, &options, allocator, &made->opened, error);
     if (status != INGOT_OK) goto done;
+    pthread_mutex_init(&made->mutex, NULL);
     if (is_cpu(&place) && cpu_level != NULL) {
         snprintf(made->info.driver, sizeof made->info.driver, "%s", cpu_level);
     }
@@ -117,6 +118,7 @@ void ingot_device_close(ingot_device *device)
 {
     if (device == NULL) return;
     device->backend->close(device->opened);
+    pthread_mutex_destroy(&device->mutex);
     ingot_release(device->allocator, device);
 }
 

@@ -55,8 +55,10 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     made->n_rows = resident->n_rows;
     made->n_cols = resident->n_cols;
     uint64_t kept;
+    pthread_mutex_lock(&device->mutex);
     status = device->backend->matrix_upload(device->opened, resident, &made->uploaded,
                                             &made->resident_bytes, &kept, error);
+    pthread_mutex_unlock(&device->mutex);
     if (status != INGOT_OK) goto done;
     for (uint32_t i = 0; i < resident->n_parts; i++) {
         if (!(kept >> i & 1)) store_release_group(&made->store, i);
@@ -79,7 +81,9 @@ ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uin
 void ingot_matrix_close(ingot_matrix *matrix)
 {
     if (matrix == NULL) return;
+    pthread_mutex_lock(&matrix->device->mutex);
     matrix->device->backend->matrix_release(matrix->device->opened, matrix->uploaded);
+    pthread_mutex_unlock(&matrix->device->mutex);
     store_release(&matrix->store);
     ingot_release(matrix->device->allocator, matrix);
 }
@@ -102,7 +106,11 @@ uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix)
 ingot_status ingot_matmul(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
                           ingot_error *error)
 {
+    struct ingot_device *device = matrix->device;
     if (n == 0) return INGOT_OK;
-    return matrix->device->backend->matmul(matrix->device->opened, matrix->uploaded, x, n, y,
-                                           error);
+    pthread_mutex_lock(&device->mutex);
+    const ingot_status status =
+        device->backend->matmul(device->opened, matrix->uploaded, x, n, y, error);
+    pthread_mutex_unlock(&device->mutex);
+    return status;
 }

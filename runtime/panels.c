@@ -291,7 +291,8 @@ static void put_super(const struct panel_table *out, uint64_t at, float v, uint8
     }
 }
 
-static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *dst, uint8_t *supers)
+static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *dst,
+                       uint8_t *supers)
 {
     const struct panels *p = m->p;
     const struct panel_table *out = e->out;

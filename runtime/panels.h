@@ -46,7 +46,7 @@ struct panel_table {
     uint8_t lut_high[256];
     const void *supers;
     bool supers_are_f16; /* else f32 */
-    uint64_t n_supers; /* of a row */
+    uint64_t n_supers;   /* of a row */
     uint64_t super_groups;
     float add;
     float factor;

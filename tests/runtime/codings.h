@@ -18,16 +18,17 @@ static const struct ingot_coding table_f32 = {FLOAT(32, INGOT_F32)};
     .has_table = true, .group = GROUP_BLOCK, .table = &(coding), .group_rows = (rows), \
     .group_cols = (cols)
 
-#define GROUPS(coding, how, rows, cols)                                                \
+#define GROUPS(coding, how, rows, cols)                                          \
     .has_table = true, .group = (how), .table = &(coding), .group_rows = (rows), \
     .group_cols = (cols)
-#define BOOK(width, n) \
+#define BOOK(width, n)                                                           \
     .map = MAP_CODEBOOK, .bits = (width), .n_entries = (n), .format = INGOT_F32, \
     .codebook_stream = 0
 
 /* Tables of two levels. */
 static const struct ingot_coding table_u4 = {UINT(4)};
-static const struct ingot_coding table_u6 = {UINT(6), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 8)}};
+static const struct ingot_coding table_u6 = {UINT(6),
+                                             .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 8)}};
 static const struct ingot_coding table_s8 = {INT(8), .slots[SLOT_ZERO] = {CONSTANT(3)},
                                              .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 16)}};
 static const struct ingot_coding table_e4m3 = {
@@ -37,9 +38,9 @@ static const struct ingot_coding table_e8m0 = {FLOAT(8, INGOT_F8_E8M0)};
 static const struct ingot_coding table_book = {
     BOOK(8, 256), .slots[SLOT_SCALE] = {GROUPS(table_f32, GROUP_RUN, 0, 8)},
     .slots[SLOT_BIAS] = {CONSTANT(2.5f)}};
-static const struct ingot_coding table_deep = {
-    UINT(3), .slots[SLOT_ZERO] = {TABLE(table_f16, 4, 1)},
-    .slots[SLOT_SCALE] = {TABLE(table_f16, 4, 1)}};
+static const struct ingot_coding table_deep = {UINT(3),
+                                               .slots[SLOT_ZERO] = {TABLE(table_f16, 4, 1)},
+                                               .slots[SLOT_SCALE] = {TABLE(table_f16, 4, 1)}};
 
 struct coding_case {
     const char *name;
@@ -139,8 +140,7 @@ static const struct coding_case coding_cases[] = {
       .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 128)}}},
     {"uint4 by a column index",
      "plain",
-     {UINT(4), .index_bits = 32,
-      .slots[SLOT_ZERO] = {GROUPS(table_u4, GROUP_COLUMN_INDEX, 1, 7)},
+     {UINT(4), .index_bits = 32, .slots[SLOT_ZERO] = {GROUPS(table_u4, GROUP_COLUMN_INDEX, 1, 7)},
       .slots[SLOT_SCALE] = {GROUPS(table_f16, GROUP_COLUMN_INDEX, 1, 7)}}},
     {"uint2 and a bias", "plain", {UINT(2), .slots[SLOT_BIAS] = {CONSTANT(-1.5f)}}},
     {"int8 in blocks of 128 x 128, columns multiplied",

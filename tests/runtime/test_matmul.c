@@ -141,10 +141,22 @@ struct shape {
 /* One weight; less than a vector; tasks and tiles that are not full; more than one block of
  * columns; more x than one pass takes. */
 static const struct shape shapes[] = {
-    {1, 1, 1},   {1, 7, 2},    {3, 8, 3},    {5, 33, 1},   {2, 31, 4},    {37, 65, 5},
-    {35, 96, 1}, {70, 257, 2}, {9, 1100, 1}, {6, 2051, 4}, {33, 40, 131},
+    {1, 1, 1},
+    {1, 7, 2},
+    {3, 8, 3},
+    {5, 33, 1},
+    {2, 31, 4},
+    {37, 65, 5},
+    {35, 96, 1},
+    {70, 257, 2},
+    {9, 1100, 1},
+    {6, 2051, 4},
+    {33, 40, 131},
     /* Panels that are full and not, one after another and at once. */
-    {20, 1056, 3}, {16, 1024, 5}, {161, 1120, 9}, {33, 2080, 16},
+    {20, 1056, 3},
+    {16, 1024, 5},
+    {161, 1120, 9},
+    {33, 2080, 16},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 

@@ -1,5 +1,5 @@
-/* Panels: which codings have the form, and the ways to take x that round it, within what they may be
- * off. The f32 way is compared with the reference where all levels are, in test_matmul.c. */
+/* Panels: which codings have the form, and the ways to take x that round it, within what they may
+ * be off. The f32 way is compared with the reference where all levels are, in test_matmul.c. */
 #include "tests/support/unit.h"
 
 #include <stdio.h>
@@ -16,9 +16,14 @@ enum { BLOCK = 32 /* columns of x that share a scale */ };
 
 /* By their codes or their groups. */
 static const char *const without_panels[] = {
-    "int8, groups of 8", "int8, groups of 24", "int8, groups of 5",
-    "everything",        "uint11",             "int16",
-    "int32",             "f8_e8m0",
+    "int8, groups of 8",
+    "int8, groups of 24",
+    "int8, groups of 5",
+    "everything",
+    "uint11",
+    "int16",
+    "int32",
+    "f8_e8m0",
 };
 
 static bool has_panels(const char *name)
@@ -80,7 +85,8 @@ static void panels_take_the_bytes_of_their_codes(void **state)
         struct ingot_coding coding;
         double bits; /* a weight, in a file */
     } rows[] = {
-        {{UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}},
+        {{UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)},
+          .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}},
          4.5},
         {{UINT(6), .slots[SLOT_SCALE] = {TABLE(table_s8, 1, 16)}}, 6 + 0.5 + 16.0 / 256},
         {{UINT(4), .slots[SLOT_SCALE] = {TABLE(table_u6, 1, 32)},
@@ -156,8 +162,8 @@ static void multiply(struct subject *s, ingot_activations activations)
     uint64_t n_bytes, kept = 1;
     s->m.matrix.activations = activations;
     assert_int_equal(backend->open(0, &options, NULL, &device, NULL), INGOT_OK);
-    assert_int_equal(
-        backend->matrix_upload(device, &s->m.matrix, &uploaded, &n_bytes, &kept, NULL), INGOT_OK);
+    assert_int_equal(backend->matrix_upload(device, &s->m.matrix, &uploaded, &n_bytes, &kept, NULL),
+                     INGOT_OK);
     assert_int_equal(kept, 0);
     assert_int_equal(backend->matmul(device, uploaded, s->x, s->n, s->y, NULL), INGOT_OK);
     backend->matrix_release(device, uploaded);
