@@ -25,6 +25,11 @@ struct maker {
     struct panels *p;
     uint32_t n_memory;
     uint8_t *codes;
+    /* Codebooks of vectors: the different values that weights have, and for each value of each
+     * entry, as it is and negated, which of them it is. */
+    float values[256];
+    uint32_t n_values;
+    uint8_t *value_codes;
     ingot_error *error;
     ingot_status status;
 };
@@ -63,6 +68,70 @@ static void *take(struct maker *m, uint64_t n_bytes)
 
 /* ------------------------------------------------------------------ values of codes */
 
+/* A codebook of vectors whose values are few is one of scalars, too: code -> value. */
+static bool find_value(const struct maker *m, float v, uint32_t *code)
+{
+    for (uint32_t i = 0; i < m->n_values; i++) {
+        *code = i;
+        if (m->values[i] == v) return true;
+    }
+    return false;
+}
+
+/* False when there are more values than codes of 8 bits, or one that is no number. */
+static bool collect_values(struct maker *m)
+{
+    const struct ingot_coding *coding = m->dense->coding;
+    const uint64_t n = (uint64_t)coding->n_entries * coding->vector_length;
+    const uint32_t n_signs = coding->signs != 0 ? 2 : 1;
+    m->value_codes = ingot_allocate_zeroed(m->allocator, n, 2);
+    if (m->value_codes == NULL) {
+        m->status = ingot_fail_memory(m->error, n * 2, "values of a codebook");
+        return false;
+    }
+    for (uint64_t i = 0; i < n * n_signs; i++) {
+        const float v = i < n ? m->dense->codebook[i] : -m->dense->codebook[i - n];
+        uint32_t code;
+        if (isnan(v)) return false;
+        if (!find_value(m, v, &code)) {
+            if (m->n_values == 256) return false;
+            code = m->n_values;
+            m->values[m->n_values++] = v;
+        }
+        m->value_codes[i] = (uint8_t)code;
+    }
+    return true;
+}
+
+static uint8_t bits_for(uint32_t n)
+{
+    uint8_t bits = 1;
+    while (1u << bits < n) bits++;
+    return bits;
+}
+
+/* Codes of scalars, from those of vectors and signs. */
+static void vector_codes(const struct maker *m, uint64_t row, uint64_t first, uint32_t n,
+                         uint32_t *codes)
+{
+    const struct resident_dense *dense = m->dense;
+    const struct ingot_coding *coding = dense->coding;
+    const uint64_t length = coding->vector_length, n_all = coding->n_entries * length;
+    uint32_t vector = 0, signs = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t col = first + i;
+        if (i == 0 || col % length == 0) {
+            vector = resident_code(dense->planes, dense->n_planes, row, col / length);
+        }
+        if (coding->signs != 0 && (i == 0 || col % 8 == 0)) {
+            signs = resident_code(dense->signs, dense->n_sign_planes, row, col / 8);
+        }
+        const bool negated =
+            coding->signs != 0 && resident_is_negated(signs, coding->signs, col % 8);
+        codes[i] = m->value_codes[vector * length + col % length + (negated ? n_all : 0)];
+    }
+}
+
 static float map_value(const struct resident_dense *dense, uint32_t code)
 {
     const struct ingot_coding *coding = dense->coding;
@@ -73,12 +142,22 @@ static float map_value(const struct resident_dense *dense, uint32_t code)
     return code < coding->n_entries ? dense->codebook[code] : 0.0f;
 }
 
-/* Value of a code after the constant zero. */
-static float code_value(const struct resident_dense *dense, uint32_t code)
+/* A value after the constant zero. */
+static float after_zero(const struct resident_dense *dense, float v)
 {
     const struct coding_slot *zero = &dense->coding->slots[SLOT_ZERO];
-    const float v = map_value(dense, code);
     return zero->has_constant && !zero->has_table ? v - zero->constant : v;
+}
+
+static float code_value(const struct resident_dense *dense, uint32_t code)
+{
+    return after_zero(dense, map_value(dense, code));
+}
+
+static float maker_value(const struct maker *m, uint32_t code)
+{
+    if (m->value_codes == NULL) return code_value(m->dense, code);
+    return after_zero(m->dense, code < m->n_values ? m->values[code] : 0.0f);
 }
 
 static bool is_bf16(float v)
@@ -142,7 +221,7 @@ static bool make_values(struct maker *m)
     float values[256];
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t code = laid_out(m->dense->coding, i);
-        const float v = code_value(m->dense, code);
+        const float v = maker_value(m, code);
         values[code] = v;
         if (isfinite(v) && v != 0.0f && (fabsf(v) < 0x1p-90f || fabsf(v) > 0x1p90f)) return false;
         split(v, &p->high[i], &p->low[i]);
@@ -470,7 +549,11 @@ static void lay_coded_row(const struct maker *m, uint64_t row, uint64_t lane, ui
         uint32_t n = (uint32_t)(n_blocks * PANEL_BLOCK);
         if (p->order == NULL) {
             n = (uint32_t)min_u64(n, p->n_cols - place);
-            resident_codes(dense->planes, dense->n_planes, row, place, n, codes);
+            if (m->value_codes != NULL) {
+                vector_codes(m, row, place, n, codes);
+            } else {
+                resident_codes(dense->planes, dense->n_planes, row, place, n, codes);
+            }
         }
         for (uint32_t i = 0; i < n; i++) {
             uint32_t code = codes[i];
@@ -572,9 +655,15 @@ static bool plan(struct maker *m)
     p->x_factor = p->scale.factor = p->zero.factor = p->bias.factor = 1.0f;
     p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
     if (raw_kind(coding, &p->kind)) return true;
-    if (coding->map > MAP_CODEBOOK || coding->bits > PANEL_MAX_BITS) return false;
-    p->n_planes = plane_widths(coding->bits, p->widths);
     const struct resident_table *indexed = find_index(dense);
+    if (coding->map == MAP_VECTOR) {
+        if (indexed != NULL || !collect_values(m)) return false;
+        p->bits = bits_for(m->n_values);
+        p->block_bytes = UINT64_C(64) * p->bits;
+    } else if (coding->map > MAP_CODEBOOK || coding->bits > PANEL_MAX_BITS) {
+        return false;
+    }
+    p->n_planes = plane_widths(p->bits, p->widths);
     if (indexed != NULL && !make_order(m, indexed)) return false;
     p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
     if (!slots_fit(m) || !make_values(m)) return false;
@@ -613,6 +702,7 @@ ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *
     *panels = m.p;
     m.p = NULL;
 done:
+    ingot_release(allocator, m.value_codes);
     panels_release(m.p, allocator);
     return m.status;
 }

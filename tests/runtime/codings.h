@@ -25,6 +25,10 @@ static const struct ingot_coding table_f32 = {FLOAT(32, INGOT_F32)};
     .map = MAP_CODEBOOK, .bits = (width), .n_entries = (n), .format = INGOT_F32, \
     .codebook_stream = 0
 
+#define VECTORS(width, n, length, sign_bits)                                         \
+    .map = MAP_VECTOR, .bits = (width), .n_entries = (n), .vector_length = (length), \
+    .signs = (sign_bits), .format = INGOT_I8, .codebook_stream = 0
+
 /* Tables of two levels. */
 static const struct ingot_coding table_u4 = {UINT(4)};
 static const struct ingot_coding table_u6 = {UINT(6),
@@ -169,6 +173,16 @@ static const struct coding_case coding_cases[] = {
      "plain",
      {BOOK(8, 200), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}}},
     {"codebook of 5", "plain", {BOOK(3, 5)}},
+    {"512 vectors of 8 and 7 signs",
+     "plain",
+     {VECTORS(9, 512, 8, 7), .slots[SLOT_SCALE] = {TABLE(table_u6, 1, 32)}}},
+    {"256 vectors of 4 and 8 signs",
+     "plain",
+     {VECTORS(8, 256, 4, 8), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 16)}}},
+    {"100 vectors of 8 less an offset",
+     "plain",
+     {VECTORS(7, 100, 8, 0), .slots[SLOT_ZERO] = {TABLE(table_f16, 1, 32)},
+      .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
     {"uint3, tables in the tables",
      "plain",
      {UINT(3), .slots[SLOT_ZERO] = {TABLE(table_deep, 1, 16)},

@@ -56,7 +56,7 @@ static inline void made_release(struct made *m)
 static inline uint32_t made_code(struct made *m, const struct ingot_coding *coding)
 {
     const uint64_t all = coding->bits == 32 ? UINT32_MAX : (UINT64_C(1) << coding->bits) - 1;
-    if (coding->map == MAP_CODEBOOK) return (uint32_t)(made_random(m) % coding->n_entries);
+    if (coding->n_entries > 0) return (uint32_t)(made_random(m) % coding->n_entries);
     if (coding->map != MAP_FLOAT) return (uint32_t)(made_random(m) & all);
     const float v = made_unit(m);
     if (coding->format == INGOT_F32) return f32_bits(v);
@@ -109,6 +109,20 @@ static inline void made_flat(struct made *m, struct resident_table *table)
     table->data = data;
 }
 
+/* Planes of zeros. */
+static inline uint32_t made_planes(struct made *m, uint8_t bits, uint64_t n_rows, uint64_t n_cols,
+                                   struct resident_plane *planes)
+{
+    uint8_t widths[CODING_MAX_PLANES];
+    const uint32_t n_planes = plane_widths(bits, widths);
+    for (uint32_t i = 0; i < n_planes; i++) {
+        const uint8_t w = widths[i];
+        const uint64_t row_bytes = w < 8 ? ceil_div(n_cols * w, 32) * 4 : n_cols * (w / 8);
+        planes[i] = (struct resident_plane){made_buffer(m, n_rows * row_bytes), row_bytes, w};
+    }
+    return n_planes;
+}
+
 /* Which group each column is in: uneven ones, in no order. */
 static inline const uint32_t *made_index(struct made *m, uint64_t n_cols, uint64_t n_groups)
 {
@@ -153,21 +167,26 @@ static inline void made_dense(struct made *m, const struct ingot_coding *coding,
     struct ingot_coding *copy = &m->codings[m->n_codings++];
     *copy = *coding;
     *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
-    if (coding->map == MAP_CODEBOOK) {
-        float *codebook = made_buffer(m, coding->n_entries * sizeof *codebook);
-        for (uint32_t i = 0; i < coding->n_entries; i++) codebook[i] = made_unit(m);
+    const bool is_vector = coding->map == MAP_VECTOR;
+    if (coding->map == MAP_CODEBOOK || is_vector) {
+        const uint32_t n = coding->n_entries * (is_vector ? coding->vector_length : 1);
+        float *codebook = made_buffer(m, n * sizeof *codebook);
+        for (uint32_t i = 0; i < n; i++) {
+            codebook[i] = is_vector ? (float)(made_random(m) % 11) * 5 - 10 : made_unit(m);
+        }
         dense->codebook = codebook;
     }
-    uint8_t widths[CODING_MAX_PLANES];
-    dense->n_planes = plane_widths(coding->bits, widths);
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        const uint8_t w = widths[i];
-        const uint64_t row_bytes = w < 8 ? ceil_div(n_cols * w, 32) * 4 : n_cols * (w / 8);
-        dense->planes[i] =
-            (struct resident_plane){made_buffer(m, n_rows * row_bytes), row_bytes, w};
-    }
+    const uint64_t n_codes = is_vector ? ceil_div(n_cols, coding->vector_length) : n_cols;
+    dense->n_planes = made_planes(m, coding->bits, n_rows, n_codes, dense->planes);
     for (uint64_t r = 0; r < n_rows; r++) {
-        for (uint64_t c = 0; c < n_cols; c++) made_put(dense, r, c, made_code(m, coding));
+        for (uint64_t c = 0; c < n_codes; c++) made_put(dense, r, c, made_code(m, coding));
+    }
+    dense->n_sign_planes = made_planes(m, coding->signs, n_rows, ceil_div(n_cols, 8), dense->signs);
+    for (uint32_t i = 0; i < dense->n_sign_planes; i++) {
+        uint8_t *bytes = (uint8_t *)(uintptr_t)dense->signs[i].data;
+        for (uint64_t k = 0; k < n_rows * dense->signs[i].row_bytes; k++) {
+            bytes[k] = (uint8_t)made_random(m);
+        }
     }
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         if (!coding->slots[i].has_table) continue;
@@ -219,6 +238,20 @@ static inline float made_step(uint32_t slot, bool inverse, float v, float operan
     return result;
 }
 
+static inline uint32_t made_gather(const struct resident_plane *planes, uint32_t n_planes,
+                                   uint64_t row, uint64_t col)
+{
+    uint32_t code = 0, rank = 0;
+    for (uint32_t i = 0; i < n_planes; i++) {
+        const uint8_t *bytes = planes[i].data + row * planes[i].row_bytes;
+        for (uint32_t k = 0; k < planes[i].bits; k++) {
+            const uint64_t bit = col * planes[i].bits + k;
+            code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank++;
+        }
+    }
+    return code;
+}
+
 static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col);
 
 static inline float made_entry(const struct resident_table *table, uint64_t row, uint64_t col)
@@ -239,16 +272,18 @@ static inline float made_entry(const struct resident_table *table, uint64_t row,
 static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
 {
     const struct ingot_coding *coding = dense->coding;
-    uint32_t code = 0, rank = 0;
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        const struct resident_plane *plane = &dense->planes[i];
-        const uint8_t *bytes = plane->data + row * plane->row_bytes;
-        for (uint32_t k = 0; k < plane->bits; k++, rank++) {
-            const uint64_t bit = col * plane->bits + k;
-            code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank;
+    const uint64_t length = coding->map == MAP_VECTOR ? coding->vector_length : 1;
+    const uint32_t code = made_gather(dense->planes, dense->n_planes, row, col / length);
+    float v = dense->codebook != NULL ? dense->codebook[code * length + col % length]
+                                      : made_map(coding, code);
+    if (coding->signs != 0) {
+        const uint32_t signs = made_gather(dense->signs, dense->n_sign_planes, row, col / 8);
+        bool negative = signs >> col % 8 & 1;
+        if (col % 8 >= coding->signs) { /* as many bits are set as makes an even number */
+            for (uint32_t k = 0; k < 7; k++) negative ^= signs >> k & 1;
         }
+        v = negative ? -v : v;
     }
-    float v = coding->map == MAP_CODEBOOK ? dense->codebook[code] : made_map(coding, code);
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
         if (slot->has_table) {
