@@ -444,6 +444,8 @@ const struct cpu_level cpu_level_avx512 = {
     .multiply = multiply,
     .expand = expand,
     .panels = &cpu_avx512_panels,
+    .sparse = cpu_avx512_sparse,
+    .n_sparse = &n_cpu_avx512_sparse,
 };
 
 #endif

@@ -12,8 +12,9 @@
 #include "format/bytes.h"
 #include "runtime/panels.h"
 
-#define AVX512 \
-    INGOT_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512bf16,fma,f16c")
+#define AVX512    \
+    INGOT_TARGET( \
+        "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512bf16,fma,f16c,popcnt")
 
 enum {
     STEPS = 8,        /* of four columns, in a block */

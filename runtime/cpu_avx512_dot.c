@@ -4,7 +4,7 @@
 
 #ifdef INGOT_X86_64
 
-enum { PREFETCH_BYTES = 2048 };
+enum { PREFETCH_BYTES = 6144 };
 
 /* ------------------------------------------------------------------ codes through bf16 */
 

@@ -10,6 +10,7 @@
 #include "format/compiler.h"
 #include "format/fail.h"
 #include "runtime/cpu_level.h"
+#include "runtime/large_pages.h"
 
 #ifdef INGOT_X86_64
 #include <immintrin.h>
@@ -208,6 +209,7 @@ ingot_status cpu_ceilings_measure(const char *level, struct ingot_pool *pool,
     }
     uint8_t *data = ingot_allocate(allocator, READ_BYTES);
     if (data == NULL) return ingot_fail_memory(error, READ_BYTES, "memory to be read");
+    ask_for_large_pages(data, READ_BYTES);
     memset(data, 1, READ_BYTES);
     struct measurement m = {.data = data};
     atomic_init(&m.sink, 0);

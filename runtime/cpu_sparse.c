@@ -13,6 +13,13 @@ ingot_status cpu_sparse_make(const struct cpu_level *level, const struct residen
     assert(resident->values.n_rows == 1);
     sparse->resident = resident;
     sparse->n_cols = n_cols;
+    const struct ingot_coding *coding = resident->values.coding;
+    for (uint32_t i = 0; level->sparse != NULL && i < *level->n_sparse; i++) {
+        if (sparse->kernel != NULL || resident->columns != NULL) break;
+        if (level->sparse[i].fits(coding)) sparse->kernel = &level->sparse[i];
+    }
+    const struct coding_slot *scale = &coding->slots[SLOT_SCALE];
+    sparse->scale = scale->has_constant ? scale->constant : 1.0f;
     *resident_bytes += resident->columns != NULL
                            ? resident->row_offsets[n_rows] * sizeof *resident->columns
                            : resident->mask.row_bytes * n_rows;
@@ -102,8 +109,30 @@ static void sparse_decode(void *context, struct block *block)
     }
 }
 
+static void add_dots(const struct cpu_sparse *sparse, const struct slice *s)
+{
+    const struct resident_sparse *resident = sparse->resident;
+    const uint8_t *values = resident->values.planes[0].data;
+    for (uint32_t i = 0; i < s->n_rows; i++) {
+        const uint64_t row = s->first_row + i;
+        const uint8_t *mask = resident->mask.data + row * resident->mask.row_bytes;
+        for (uint64_t j = 0; j < s->n_x; j++) {
+            const float sum = sparse->kernel->dot(
+                mask, sparse->n_cols, values, resident->row_offsets[row], s->x + j * s->x_stride);
+            s->y[j * s->y_stride + i] += sparse->scale * sum;
+        }
+    }
+}
+
+/* Up to so many rows of x, spreading in registers beats doing it once in memory. */
+enum { DOT_BATCH = 4 };
+
 void cpu_sparse_add(const struct cpu_sparse *sparse, const struct slice *s)
 {
+    if (sparse->kernel != NULL && s->n_x <= DOT_BATCH) {
+        add_dots(sparse, s);
+        return;
+    }
     struct sparse_source source = {.part = sparse, .level = s->level, .first_row = s->first_row};
     for (uint32_t i = 0; i < s->n_rows; i++) {
         source.next_kept[i] = sparse->resident->row_offsets[s->first_row + i];

@@ -8,6 +8,8 @@ struct cpu_sparse {
     const struct resident_sparse *resident;
     uint64_t n_cols;
     struct cpu_dense values;
+    const struct cpu_sparse_kernel *kernel; /* NULL: rows are spread out in memory */
+    float scale;                            /* that the kernel leaves out */
 };
 
 ingot_status cpu_sparse_make(const struct cpu_level *level, const struct resident_sparse *resident,

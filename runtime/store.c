@@ -7,6 +7,7 @@
 #include "format/bytes.h"
 #include "format/fail.h"
 #include "runtime/backend.h"
+#include "runtime/large_pages.h"
 
 struct store_block {
     struct store_block *next;
@@ -23,6 +24,7 @@ ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what,
     }
     struct store_block *block = ingot_allocate(store->allocator, total);
     if (block == NULL) return ingot_fail_memory(error, n_bytes, what);
+    ask_for_large_pages(block, total);
     block->next = store->blocks;
     block->group = store->group;
     store->blocks = block;
