@@ -242,7 +242,8 @@ void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
  * matrix keeps no pointer into the file. Close it before its device. */
 ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error);
-/* How x is taken in products with a matrix. */
+/* How x may be rounded in products with a matrix. A CPU level without instructions for it, and rows
+ * of fewer than some hundred columns, take x as it is. */
 typedef enum ingot_activations {
     INGOT_ACTIVATIONS_F32 = 0, /* as it is: the bound of ingot_matmul holds */
     /* x, and where x has many rows the decoded weights, rounded to bf16; sums in f32. */
