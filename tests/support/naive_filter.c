@@ -32,7 +32,8 @@ static void naive_split(uint32_t w, bool rotate, const uint8_t *raw, uint64_t n_
 
 static uint8_t trit(const uint8_t *raw, uint64_t n_bytes, uint64_t i)
 {
-    return i / 4 < n_bytes ? (uint8_t)(raw[i / 4] >> i % 4 * 2 & 3) : 0;
+    if (i / 4 >= n_bytes) return 0;
+    return (uint8_t)(raw[i / 4] >> i % 4 * 2 & 3);
 }
 
 static void naive_trits(const uint8_t *raw, uint64_t n_bytes, struct byte_buffer *out)
