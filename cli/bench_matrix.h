@@ -11,6 +11,8 @@ struct bench_setup {
     struct ingot_pool *pool; /* for the reference; NULL: no check */
     uint32_t n_x_rows;
     uint32_t n_runs; /* 0: as many as fit the budget */
+    ingot_activations activations;
+    bool cold; /* so many copies are multiplied in turn that no cache holds one */
 };
 
 struct bench_result {
@@ -26,6 +28,13 @@ struct bench_result {
      * only one of the two is finite. 0 without a check. */
     double bound_share;
 };
+
+/* Whether an error is a failure: rounded activations promise none of the bound but a number. */
+static inline bool bench_is_wrong(const struct bench_setup *setup, const struct bench_result *r)
+{
+    const bool promised = setup->activations == INGOT_ACTIVATIONS_F32;
+    return promised ? r->bound_share > 1 : r->bound_share > 1e30;
+}
 
 /* Loads, runs, checks and times matrix `matrix` of a tensor's stack. */
 ingot_status bench_matrix(const struct bench_setup *setup, uint32_t tensor, uint64_t matrix,

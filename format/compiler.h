@@ -9,10 +9,13 @@
 /* A function that is a template: its arguments that are constants in a call become constants in the
  * code, and functions among them are inlined too. */
 #define INGOT_TEMPLATE static inline __attribute__((always_inline))
+/* Before a loop of a constant number of rounds: written out in full. */
+#define INGOT_UNROLL _Pragma("GCC unroll 16")
 #else
 #define INGOT_PRINTF(format_index, first_index)
 #define INGOT_TARGET(features)
 #define INGOT_TEMPLATE static inline
+#define INGOT_UNROLL
 #endif
 
 /* INGOT_X86_64: x86-64 and a compiler that can be asked for the features of the CPU it runs on. */

@@ -329,6 +329,8 @@ void ingot_writer_close(ingot_writer *writer);
 
 /* ------------------------------------------------------------------ computing */
 
+/* A device and its matrices may be used by any number of threads; what runs on a device waits for
+ * what is running there. */
 typedef struct ingot_device ingot_device;
 typedef struct ingot_matrix ingot_matrix;
 
@@ -350,13 +352,25 @@ ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, ui
                                ingot_error *error);
 
 /* Opens a device. n_threads is for the CPU: 0 takes one per available core. cpu_level forces a
- * kernel level by name ("plain", "avx2"); NULL takes the best this CPU has. INGOT_DEVICE and a
- * reason when the index is not usable. Threads that share a device take turns with it. */
+ * kernel level by name ("plain", "avx2", "avx512"); NULL takes the best this CPU has. INGOT_DEVICE
+ * and a reason when the index is not usable. Threads that share a device take turns with it. */
 ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
                                const ingot_allocator *allocator, ingot_device **device,
                                ingot_error *error);
 void ingot_device_close(ingot_device *device);
 void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
+
+/* How x may be rounded in products with a matrix. A CPU level without instructions for it, and rows
+ * of fewer than some hundred columns, take x as it is. */
+typedef enum ingot_activations {
+    INGOT_ACTIVATIONS_F32 = 0, /* as it is: the bound of ingot_matmul holds */
+    /* x, and where x has many rows the decoded weights, rounded to bf16; sums in f32. */
+    INGOT_ACTIVATIONS_BF16 = 1,
+    /* x in 8-bit integers, with one f32 scale for 32 of them, so that an outlier harms no more than
+     * its neighbours: on normal data the relative L2 error is below 1 %. Weights stay exact. Where
+     * they are no 8-bit integers times scales, as BF16; parts that are not dense, as F32. */
+    INGOT_ACTIVATIONS_I8 = 2
+} ingot_activations;
 
 /* What a matrix is opened with; all zero is what ingot_matrix_open takes. */
 typedef struct ingot_matrix_options {
@@ -365,6 +379,7 @@ typedef struct ingot_matrix_options {
     /* Keeps each adapter apart, so that ingot_matrix_switch turns it off and on again.
      * INGOT_REFUSED where an adapter does more than add to the matrix. */
     bool switchable;
+    ingot_activations activations; /* INGOT_UNSUPPORTED where the device takes x only as it is */
 } ingot_matrix_options;
 
 /* Loads matrix `matrix_index` of a tensor's stack onto a device, checking every byte it reads. The
@@ -393,7 +408,9 @@ ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool
 /* y = x * W^T: x is n x cols of INGOT_F32, INGOT_F16 or INGOT_BF16, y is n x rows of f32, both
  * row-major, in host memory and the caller's.
  * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights; for a
- * tensor of several terms the sum is over the weights of every term. */
+ * tensor of several terms the sum is over the weights of every term. A coding with a table of zeros
+ * or with offsets counts as two terms: code * scale, and offset. It holds for
+ * INGOT_ACTIVATIONS_F32. Results do not depend on the number of threads. */
 ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void *x, uint64_t n,
                           float *y, ingot_error *error);
 

@@ -78,8 +78,12 @@ class _DeviceInfo(ctypes.Structure):
                 ("why_not", c_char * 128)]
 
 
+ACTIVATIONS = ("f32", "bf16", "i8")  # by ingot_activations
+
+
 class _MatrixOptions(ctypes.Structure):
-    _fields_ = [("adapters", POINTER(c_char_p)), ("n_adapters", c_uint32), ("switchable", c_bool)]
+    _fields_ = [("adapters", POINTER(c_char_p)), ("n_adapters", c_uint32), ("switchable", c_bool),
+                ("activations", c_int)]
 
 
 STRUCTURES = {"ingot_error": _Error, "ingot_tensor": _Tensor, "ingot_blob": _Blob,
@@ -622,9 +626,9 @@ class Tensor:
 
     # ---- computing
 
-    def matrix(self, device=None, index=0, adapters=(), switchable=False):
+    def matrix(self, device=None, index=0, adapters=(), switchable=False, activations="f32"):
         """Matrix `index` of the stack on a device; see Matrix."""
-        return Matrix(self, device, index, adapters, switchable)
+        return Matrix(self, device, index, adapters, switchable, activations)
 
     def matmul(self, x):
         """x @ w.T on the CPU, for w the matrix of this tensor; see Matrix.matmul. The matrix is
@@ -729,14 +733,19 @@ class Device:
 
 class Matrix:
     """A matrix on a device. It needs its file no more. With switchable, switch(name, on) turns one
-    of its adapters off and on again."""
+    of its adapters off and on again. activations is how products may round x: "f32" (not at all),
+    "bf16" or "i8", as ingot.h says."""
 
-    def __init__(self, tensor, device=None, index=0, adapters=(), switchable=False):
+    def __init__(self, tensor, device=None, index=0, adapters=(), switchable=False,
+                 activations="f32"):
+        if activations not in ACTIVATIONS:
+            raise ValueError(f"activations are one of {', '.join(ACTIVATIONS)}, not {activations}")
         if not 0 <= index < tensor.n_matrices:
             raise IndexError(f"matrix {index} of {tensor.n_matrices}")
         device = device or Device.cpu()
         names, n_names = _names(adapters)
-        options = _MatrixOptions(ctypes.cast(names, POINTER(c_char_p)), n_names, switchable)
+        options = _MatrixOptions(ctypes.cast(names, POINTER(c_char_p)), n_names, switchable,
+                                 ACTIVATIONS.index(activations))
         where = (device._handle.pointer, tensor._file._pointer(), tensor._index, index,
                  byref(options))
         forecast, opened = c_uint64(), c_void_p()

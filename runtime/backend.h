@@ -93,6 +93,7 @@ enum { RESIDENT_MAX_PARTS = 64 };
 struct resident_matrix {
     uint64_t n_rows;
     uint64_t n_cols;
+    ingot_activations activations;
     uint32_t n_parts;
     struct resident_part parts[RESIDENT_MAX_PARTS];
 };
@@ -107,7 +108,7 @@ struct backend_options {
     const char *cpu_level; /* NULL: the best */
 };
 
-/* All functions may be called from one thread at a time per device. */
+/* Unless said otherwise, functions are called from one thread at a time per device. */
 struct ingot_backend {
     const char *name;
     /* Number of devices; sets 0 and returns INGOT_OK when the machine has none of this kind. */
@@ -118,13 +119,17 @@ struct ingot_backend {
     ingot_status (*open)(uint32_t index, const struct backend_options *options,
                          const ingot_allocator *allocator, void **device, ingot_error *error);
     void (*close)(void *device); /* takes NULL */
-    /* Copies what it needs out of `matrix` (its pointers die after the call), unless
-     * keeps_pointers: then they live until matrix_release. */
-    bool keeps_pointers;
     /* Takes only matrices of which resident_is_basic says so; nested tables reach it flattened. */
     bool basic_only;
+    /* At least what a dense coding of n_rows x n_cols codes takes in a form of the backend's own; 0
+     * where it has none. NULL: it never has. */
+    uint64_t (*own_form_bytes)(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols);
+    /* Copies what it needs out of `matrix`, whose pointers die after the call, but for those of the
+     * parts i of which it sets bit i of *kept_parts, and for factors and the numbers of columns:
+     * they live until matrix_release. */
     ingot_status (*matrix_upload)(void *device, const struct resident_matrix *matrix,
-                                  void **uploaded, uint64_t *resident_bytes, ingot_error *error);
+                                  void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
+                                  ingot_error *error);
     void (*matrix_release)(void *device, void *uploaded); /* takes NULL */
     /* y (n x n_rows) = x (n x n_cols) * W^T, both in host memory. */
     ingot_status (*matmul)(void *device, void *uploaded, const float *x, uint64_t n, float *y,

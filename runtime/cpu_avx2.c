@@ -436,4 +436,16 @@ const struct cpu_level cpu_level_avx2 = {
     .expand = expand,
 };
 
+const struct cpu_level cpu_level_avx512 = {
+    .name = "avx512",
+    .available = cpu_avx512_available,
+    .kernels = avx2_kernels,
+    .n_kernels = sizeof avx2_kernels / sizeof *avx2_kernels,
+    .multiply = multiply,
+    .expand = expand,
+    .panels = &cpu_avx512_panels,
+    .sparse = cpu_avx512_sparse,
+    .n_sparse = &n_cpu_avx512_sparse,
+};
+
 #endif

@@ -75,7 +75,21 @@ static void cpu_close(void *device_pointer)
     struct cpu_device *device = device_pointer;
     if (device == NULL) return;
     ingot_pool_close(device->pool);
+    ingot_release(device->allocator, device->scratch);
     ingot_release(device->allocator, device);
+}
+
+bool cpu_device_scratch(struct cpu_device *device, uint64_t n_bytes)
+{
+    if (n_bytes <= device->scratch_bytes) return true;
+    ingot_release(device->allocator, device->scratch);
+    device->scratch_bytes = 0;
+    device->scratch = ingot_allocate(device->allocator, n_bytes + 64);
+    if (device->scratch == NULL) return false;
+    uint8_t *memory = device->scratch;
+    device->scratch_aligned = memory + (64 - (uintptr_t)memory % 64) % 64;
+    device->scratch_bytes = n_bytes;
+    return true;
 }
 
 static ingot_status cpu_open(uint32_t index, const struct backend_options *options,
@@ -107,7 +121,7 @@ const struct ingot_backend ingot_backend_cpu = {
     .describe = describe,
     .open = cpu_open,
     .close = cpu_close,
-    .keeps_pointers = true,
+    .own_form_bytes = panels_most_bytes,
     .matrix_upload = cpu_matrix_upload,
     .matrix_release = cpu_matrix_release,
     .matmul = cpu_matmul,

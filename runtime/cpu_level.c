@@ -7,6 +7,7 @@
 /* Best first. */
 static const struct cpu_level *const levels[] = {
 #ifdef INGOT_X86_64
+    &cpu_level_avx512,
     &cpu_level_avx2,
 #endif
     &cpu_level_plain,

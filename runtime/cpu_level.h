@@ -5,6 +5,7 @@
 
 #include "format/compiler.h"
 #include "runtime/backend.h"
+#include "runtime/panels.h"
 
 enum {
     CPU_ROWS = 4,    /* most rows of one call of a dot, or decoded at once */
@@ -42,6 +43,16 @@ struct cpu_product {
     uint64_t y_stride;
 };
 
+/* Kept values under a bitmap times one row of x. */
+struct cpu_sparse_kernel {
+    const char *name;
+    /* Of the values; what fits has no slot but a constant scale that multiplies. */
+    bool (*fits)(const struct ingot_coding *coding);
+    /* Without the scale. `values` is their one plane, `first` the number of the row's first. */
+    float (*dot)(const uint8_t *mask, uint64_t n_cols, const uint8_t *values, uint64_t first,
+                 const float *x);
+};
+
 struct cpu_level {
     const char *name;
     bool (*available)(void);
@@ -51,11 +62,19 @@ struct cpu_level {
     /* dst[c] = the next of `packed` where bit c of mask is set, else +0. packed is readable 8
      * floats past its last value; dst has room for n_cols rounded up to 8. */
     void (*expand)(const uint8_t *mask, uint64_t n_cols, const float *packed, float *dst);
+    const struct panel_ops *panels;         /* NULL: dense codings stay as they are */
+    const struct cpu_sparse_kernel *sparse; /* the first that fits is taken, or none */
+    const uint32_t *n_sparse;
 };
 
 extern const struct cpu_level cpu_level_plain;
 #ifdef INGOT_X86_64
 extern const struct cpu_level cpu_level_avx2;
+extern const struct cpu_level cpu_level_avx512; /* that of avx2, and panels */
+extern const struct panel_ops cpu_avx512_panels;
+extern const struct cpu_sparse_kernel cpu_avx512_sparse[];
+extern const uint32_t n_cpu_avx512_sparse;
+bool cpu_avx512_available(void);
 #endif
 
 /* The level of that name (NULL: the best) if this CPU has it, else NULL. */

@@ -60,16 +60,6 @@ static void map_codebook(const struct resident_dense *dense, const struct place 
     for (uint32_t i = 0; i < p->n; i++) v[i] = dense->codebook[codes[i]];
 }
 
-/* Whether the weight at `position` of eight is negated; of seven bits the eighth is the parity. */
-static bool is_negated(uint32_t code, uint8_t sign_bits, uint64_t position)
-{
-    if (position < sign_bits) return code >> position & 1;
-    code ^= code >> 4;
-    code ^= code >> 2;
-    code ^= code >> 1;
-    return code & 1;
-}
-
 static void map_vector(const struct resident_dense *dense, const struct place *p, float *v)
 {
     const struct ingot_coding *coding = dense->coding;
@@ -82,7 +72,7 @@ static void map_vector(const struct resident_dense *dense, const struct place *p
         if (coding->signs == 0) continue;
         const uint32_t signs =
             resident_code(dense->signs, dense->n_sign_planes, p->code_row, col / 8);
-        if (is_negated(signs, coding->signs, col % 8)) v[i] = -v[i];
+        if (resident_is_negated(signs, coding->signs, col % 8)) v[i] = -v[i];
     }
 }
 

@@ -12,8 +12,7 @@
 
 enum {
     ROW_ALIGN = 16,   /* rows of codes are filled up to at most this */
-    PART_BYTES = 256, /* what a part may take besides its arrays */
-    BATCH_ROWS = 128  /* of x, for which a backend in host memory keeps room */
+    PART_BYTES = 256, /* what a term or a part may take besides its arrays and its description */
 };
 
 struct forecast {
@@ -39,12 +38,6 @@ static uint64_t sum(uint64_t a, uint64_t b)
 static void add(struct forecast *f, uint64_t n_bytes)
 {
     f->n_bytes = sum(f->n_bytes, n_bytes);
-}
-
-/* Room for BATCH_ROWS vectors. */
-static void add_vectors(struct forecast *f, uint64_t n)
-{
-    if (f->backend->keeps_pointers) add(f, product(n, BATCH_ROWS * sizeof(float)));
 }
 
 /* ------------------------------------------------------------------ codings */
@@ -106,10 +99,21 @@ static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_sha
 
 /* ------------------------------------------------------------------ terms */
 
+/* Dense codes: as they are, or in the backend's own form. */
+static void add_codes(struct forecast *f, const struct ingot_coding *coding, uint64_t n_rows,
+                      uint64_t n_cols, struct stack_shape stack)
+{
+    uint64_t n_bytes = coding_resident_bytes(coding, n_rows, n_cols, stack);
+    if (f->backend->own_form_bytes != NULL) {
+        n_bytes = max_u64(n_bytes, f->backend->own_form_bytes(coding, n_rows, n_cols));
+    }
+    add(f, n_bytes);
+}
+
 static void add_dense(struct forecast *f, const struct file_term *term, struct stack_shape stack)
 {
     f->n_parts++;
-    add(f, coding_resident_bytes(term->coding, stack.n_rows, stack.n_cols, stack));
+    add_codes(f, term->coding, stack.n_rows, stack.n_cols, stack);
 }
 
 /* A list of rows or columns; or where rows begin, and columns or a bitmap with, on some devices,
@@ -137,12 +141,13 @@ static void add_sparse(struct forecast *f, const struct file_term *term, struct 
         rows = stack.n_rows;
         cols = min_u64(term->n_kept / max_u64(product(stack.n_matrices, stack.n_rows), 1),
                        stack.n_cols);
-        add_vectors(f, cols);
-        /* Columns that are replaced are taken out of x, for each part before them. */
-        if (term->combine == COMBINE_SET) add_vectors(f, product(f->n_parts, stack.n_cols));
     }
     f->n_parts++;
-    add(f, coding_resident_bytes(term->coding, rows, cols, stack));
+    if (term->mask == MASK_COLUMNS) {
+        add_codes(f, term->coding, rows, cols, stack);
+    } else {
+        add(f, coding_resident_bytes(term->coding, rows, cols, stack));
+    }
     if (term->combine == COMBINE_SET) add(f, product(n_kept, sizeof(float)));
     add(f, positions_bytes(term, stack, n_kept));
 }
@@ -152,9 +157,8 @@ static void add_lowrank(struct forecast *f, const struct file_term *term, struct
     const struct stack_shape a = {stack.n_matrices, term->rank, stack.n_cols};
     const struct stack_shape b = {stack.n_matrices, stack.n_rows, term->rank};
     f->n_parts++;
-    add(f, coding_resident_bytes(term->coding, a.n_rows, a.n_cols, a));
-    add(f, coding_resident_bytes(term->coding_b, b.n_rows, b.n_cols, b));
-    add_vectors(f, term->rank);
+    add_codes(f, term->coding, a.n_rows, a.n_cols, a);
+    add_codes(f, term->coding_b, b.n_rows, b.n_cols, b);
 }
 
 static void (*const adders[])(struct forecast *f, const struct file_term *term,
@@ -181,9 +185,10 @@ static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_
     }
     add(f, PART_BYTES);
     if (term->combine == COMBINE_XOR) {
+        static const struct ingot_coding exact = {
+            .map = MAP_FLOAT, .bits = 32, .format = INGOT_F32};
         f->n_parts++;
-        const uint64_t n = product(stack.n_rows, stack.n_cols);
-        add(f, product(n, sizeof(float)));
+        add_codes(f, &exact, stack.n_rows, stack.n_cols, stack);
         return INGOT_OK;
     }
     if (term->kind != TERM_REF) {
@@ -229,11 +234,10 @@ ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file 
     (void)matrix_index; /* the matrices of a stack may differ, but not in the bound */
     const ingot_status status = add_tensor(&f, file, tensor, options);
     if (status != INGOT_OK) return status;
-    /* A backend that keeps pointers keeps their table. */
-    const uint64_t n_tables = options->switchable ? 1 + (uint64_t)options->n_adapters : 1;
-    if (f.backend->keeps_pointers) {
-        add(&f, n_tables * (sizeof(struct resident_matrix) + RESIDENT_MAX_PARTS * PART_BYTES));
-    }
+    /* Backends keep the descriptions of parts. */
+    const uint64_t n_brought = options->switchable ? 1 + (uint64_t)options->n_adapters : 1;
+    add(&f, sum(product(f.n_parts, sizeof(struct resident_part) + PART_BYTES),
+                product(n_brought, PART_BYTES)));
     *n_bytes = f.n_bytes;
     return INGOT_OK;
 }

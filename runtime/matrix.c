@@ -13,17 +13,22 @@
 #include "runtime/device.h"
 #include "runtime/resident.h"
 
+/* Terms on a device. */
+struct brought {
+    struct store store; /* what the backend keeps pointers to */
+    void *uploaded;     /* NULL: there are no such terms */
+};
+
 /* An adapter that is kept apart: a matrix of its own, which is added to the product. */
 struct matrix_adapter {
     char *name;
-    void *uploaded; /* NULL: the tensor has no term of it */
+    struct brought brought;
     bool on;
 };
 
 struct ingot_matrix {
     ingot_device *device;
-    struct store store; /* empty when the backend keeps no pointers */
-    void *uploaded;
+    struct brought brought;
     uint64_t n_rows;
     uint64_t n_cols;
     uint64_t resident_bytes;
@@ -48,38 +53,44 @@ struct source {
     uint32_t tensor;
     uint64_t matrix_index;
     struct resident_options load;
+    ingot_activations activations;
 };
 
+/* The store keeps only what the backend still points to. */
 static ingot_status upload(ingot_matrix *matrix, const struct resident_matrix *resident,
-                           void **uploaded, ingot_error *error)
+                           struct brought *brought, ingot_error *error)
 {
     ingot_device *device = matrix->device;
-    uint64_t n_bytes = 0;
+    uint64_t n_bytes = 0, kept = 0;
     device_lock(device);
-    const ingot_status status =
-        device->backend->matrix_upload(device->opened, resident, uploaded, &n_bytes, error);
+    const ingot_status status = device->backend->matrix_upload(
+        device->opened, resident, &brought->uploaded, &n_bytes, &kept, error);
     device_unlock(device);
-    if (status == INGOT_OK) matrix->resident_bytes += n_bytes;
-    return status;
+    if (status != INGOT_OK) return status;
+    matrix->resident_bytes += n_bytes;
+    for (uint32_t i = 0; i < RESIDENT_MAX_PARTS; i++) { /* also those of replaced parts */
+        if (!(kept >> i & 1)) store_release_group(&brought->store, i);
+    }
+    return INGOT_OK;
 }
 
-/* *uploaded stays as it is when no term is loaded. */
-static ingot_status bring(ingot_matrix *matrix, const struct source *source, void **uploaded,
-                          ingot_error *error)
+static ingot_status bring(ingot_matrix *matrix, const struct source *source,
+                          struct brought *brought, ingot_error *error)
 {
     ingot_device *device = matrix->device;
     struct resident_matrix *resident =
         ingot_allocate_zeroed(device->allocator, 1, sizeof *resident);
     if (resident == NULL) return ingot_fail_memory(error, sizeof *resident, "matrix");
+    brought->store.allocator = device->allocator;
     ingot_status status = resident_load(source->file, source->tensor, source->matrix_index,
-                                        &source->load, &matrix->store, resident, error);
+                                        &source->load, &brought->store, resident, error);
+    resident->activations = source->activations;
     if (status == INGOT_OK) status = check_form(device, resident, error);
     if (status == INGOT_OK && resident->n_parts > 0) {
-        status = upload(matrix, resident, uploaded, error);
+        status = upload(matrix, resident, brought, error);
     }
     matrix->n_rows = resident->n_rows;
     matrix->n_cols = resident->n_cols;
-    if (!device->backend->keeps_pointers) store_release(&matrix->store);
     ingot_release(device->allocator, resident);
     return status;
 }
@@ -129,7 +140,7 @@ static ingot_status bring_adapter(ingot_matrix *matrix, const struct source *sou
     only.load.only_adapters = true;
     only.load.adapters = &name;
     only.load.n_adapters = 1;
-    return bring(matrix, &only, &adapter->uploaded, error);
+    return bring(matrix, &only, &adapter->brought, error);
 }
 
 static ingot_status bring_adapters(ingot_matrix *matrix, const struct source *source,
@@ -152,17 +163,23 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
 {
     assert(tensor < ingot_file_n_tensors(file));
     assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
-    struct source source = {
-        file, tensor, matrix_index, {.flat_tables = device->backend->basic_only}};
+    struct source source = {file,
+                            tensor,
+                            matrix_index,
+                            {.flat_tables = device->backend->basic_only},
+                            options->activations};
+    if ((uint32_t)options->activations > INGOT_ACTIVATIONS_I8) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "activations",
+                          "there is no way %d to take x", (int)options->activations);
+    }
     ingot_matrix *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
     if (made == NULL) return ingot_fail_memory(error, sizeof *made, "matrix");
     made->device = device;
-    made->store.allocator = device->allocator;
     if (!options->switchable) {
         source.load.adapters = options->adapters;
         source.load.n_adapters = options->n_adapters;
     }
-    ingot_status status = bring(made, &source, &made->uploaded, error);
+    ingot_status status = bring(made, &source, &made->brought, error);
     if (status == INGOT_OK && options->switchable) {
         status = bring_adapters(made, &source, options, error);
     }
@@ -186,19 +203,24 @@ ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uin
     return ingot_matrix_open_with(device, file, tensor, matrix_index, &options, matrix, error);
 }
 
+static void leave(ingot_device *device, struct brought *brought)
+{
+    device->backend->matrix_release(device->opened, brought->uploaded);
+    store_release(&brought->store);
+}
+
 void ingot_matrix_close(ingot_matrix *matrix)
 {
     if (matrix == NULL) return;
     ingot_device *device = matrix->device;
     device_lock(device);
     for (uint32_t i = 0; i < matrix->n_adapters; i++) {
-        device->backend->matrix_release(device->opened, matrix->adapters[i].uploaded);
+        leave(device, &matrix->adapters[i].brought);
         ingot_release(device->allocator, matrix->adapters[i].name);
     }
-    device->backend->matrix_release(device->opened, matrix->uploaded);
+    leave(device, &matrix->brought);
     device_unlock(device);
     ingot_release(device->allocator, matrix->adapters);
-    store_release(&matrix->store);
     ingot_release(device->allocator, matrix);
 }
 
@@ -254,13 +276,15 @@ static ingot_status multiply(ingot_matrix *matrix, const float *x, uint64_t n, f
     const ingot_device *device = matrix->device;
     const uint64_t n_y = n * matrix->n_rows;
     float *added = NULL;
-    ingot_status status = device->backend->matmul(device->opened, matrix->uploaded, x, n, y, error);
+    ingot_status status =
+        device->backend->matmul(device->opened, matrix->brought.uploaded, x, n, y, error);
     for (uint32_t i = 0; i < matrix->n_adapters && status == INGOT_OK; i++) {
         const struct matrix_adapter *adapter = &matrix->adapters[i];
-        if (!adapter->on || adapter->uploaded == NULL) continue;
+        if (!adapter->on || adapter->brought.uploaded == NULL) continue;
         if (added == NULL) added = take_floats(matrix, n, matrix->n_rows, error);
         if (added == NULL) return INGOT_NO_MEMORY;
-        status = device->backend->matmul(device->opened, adapter->uploaded, x, n, added, error);
+        status =
+            device->backend->matmul(device->opened, adapter->brought.uploaded, x, n, added, error);
         for (uint64_t k = 0; k < n_y && status == INGOT_OK; k++) y[k] = y[k] + added[k];
     }
     ingot_release(device->allocator, added);

@@ -55,6 +55,7 @@ static ingot_status new_part(const struct load *load, const struct parts *parts)
 {
     if (parts->matrix->n_parts == RESIDENT_MAX_PARTS)
         return load_refuse(load, "more than 64 terms");
+    load->store->group = parts->matrix->n_parts;
     parts->matrix->parts[parts->matrix->n_parts++] = (struct resident_part){.row_factors = NULL};
     return INGOT_OK;
 }
@@ -67,6 +68,7 @@ static ingot_status multiply_factors(const struct load *load, uint64_t n, const 
 {
     const float *before = *product;
     void *memory;
+    load->store->group = INGOT_NONE;
     if (before == NULL) {
         *product = factors;
         return INGOT_OK;
@@ -96,6 +98,7 @@ static ingot_status load_row_values(const struct load *load, const struct ingot_
     const struct stack_shape stack = {load->stack.n_matrices, load->stack.n_rows, 1};
     const struct stack_part part = {load->matrix_index * stack.n_rows, stack.n_rows, 0, 1};
     void *memory;
+    load->store->group = INGOT_NONE;
     const ingot_status status = load_take_array(load, stack.n_rows, sizeof **values, &memory);
     if (status != INGOT_OK) return status;
     *values = memory;
@@ -260,6 +263,7 @@ static ingot_status ones_but(const struct load *load, uint64_t n, const uint32_t
                              uint64_t n_zeros, const float **factors)
 {
     void *memory;
+    load->store->group = INGOT_NONE;
     const ingot_status status = load_take_array(load, n, sizeof(float), &memory);
     if (status != INGOT_OK) return status;
     float *made = memory;

@@ -14,7 +14,9 @@ struct resident_options {
 };
 
 /* Reads matrix `matrix_index` of a tensor's stack, checking every byte. What *matrix points to
- * belongs to the store, and nothing of it to the file. INGOT_UNSUPPORTED for tensors that have no
+ * belongs to the store, where the blocks of part i are group i and those of factors and of the
+ * numbers of columns INGOT_NONE, and
+ * nothing of it to the file. INGOT_UNSUPPORTED for tensors that have no
  * such form, by name; INGOT_NOT_FOUND when a file that the tensor refers to is not at hand. On
  * failure the store may have grown. */
 ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t matrix_index,

@@ -19,4 +19,14 @@ static inline uint32_t resident_code(const struct resident_plane *planes, uint32
     return code;
 }
 
+/* Whether the weight at `position` of eight is negated; of seven bits the eighth is the parity. */
+static inline bool resident_is_negated(uint32_t code, uint8_t sign_bits, uint64_t position)
+{
+    if (position < sign_bits) return code >> position & 1;
+    code ^= code >> 4;
+    code ^= code >> 2;
+    code ^= code >> 1;
+    return code & 1;
+}
+
 #endif

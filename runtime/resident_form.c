@@ -23,6 +23,8 @@ static bool dense_is_basic(const struct resident_dense *dense, const char **why)
 
 bool resident_is_basic(const struct resident_matrix *matrix, const char **why)
 {
+    *why = "activations other than f32";
+    if (matrix->activations != INGOT_ACTIVATIONS_F32) return false;
     for (uint32_t i = 0; i < matrix->n_parts; i++) {
         const struct resident_part *part = &matrix->parts[i];
         *why = "a factor per row";

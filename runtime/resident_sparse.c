@@ -343,9 +343,12 @@ static ingot_status load_columns(const struct load *load, const struct file_term
 {
     const uint64_t n_rows = load->stack.n_matrices * load->stack.n_rows;
     const uint64_t n = n_rows > 0 ? term->n_kept / n_rows : 0;
+    const uint32_t group = load->store->group;
     part->kind = RESIDENT_DENSE;
+    load->store->group = INGOT_NONE; /* they are needed where the codes are not */
     const ingot_status status =
         load_numbers(load, term->first_stream, n, load->stack.n_cols, &part->dense.columns);
+    load->store->group = group;
     if (status != INGOT_OK) return status;
     return load_some(load, term, load->matrix_index * load->stack.n_rows, load->stack.n_rows,
                      &part->dense);

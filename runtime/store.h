@@ -10,6 +10,7 @@ struct store_block;
 struct store {
     const ingot_allocator *allocator;
     struct store_block *blocks;
+    uint32_t group; /* of the blocks that are taken next */
 };
 
 /* n_bytes bytes, followed by RESIDENT_SLACK_BYTES of zeros; uninitialised, aligned for any type.
@@ -19,6 +20,8 @@ ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what,
 /* The same for n elements of element_bytes. */
 ingot_status store_take_array(struct store *store, uint64_t n, uint64_t element_bytes,
                               const char *what, void **memory, ingot_error *error);
+/* Releases the blocks of one group. */
+void store_release_group(struct store *store, uint32_t group);
 /* Releases all blocks; the store is empty then and can be used again. */
 void store_release(struct store *store);
 

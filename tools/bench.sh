@@ -2,9 +2,12 @@
 # Measures the container: converting beside cp, memory, opening, validating, reading one row range.
 # Each figure is printed with its command; paired commands take turns (A B A B ...), and ratios are
 # of neighbours in time. Needs some disk: 3 x 2.2 GB in BENCH_DIR, and 2 x 20 GB more with LARGE=1.
-# Usage: bench.sh [SECTION...]      sections: convert memory open validate rows compress cores quantize (default: all)
+# Usage: bench.sh [SECTION...]
+# sections: convert memory open validate rows compress cores quantize cpu (default: all)
 # Real weights are measured where SHARED (../shared/data) has them.
 # quantize also measures llama-quantize where PEERS names a script that runs it (see bench_quantize).
+# cpu measures products of made-up weights, as shares of what the machine can do; where GGML_PERF is a
+# command that runs ggml's test-backend-ops, its "perf" takes turns with them.
 set -eu
 
 ingot=${INGOT:-build/ingot}
@@ -294,11 +297,42 @@ bench_cores() {
     printf 'compressed / raw:   %s\n' "$(paste "$work/b" "$work/a" | awk '{ print $1 / $2 }' | spread)"
 }
 
+# One line: encoding, rows of x, activations, threads.
+product() {
+    printf '%-9s n = %-3s %-4s %s threads: ' "$1" "$2" "$3" "$4"
+    "$ingot" bench --synthetic 4096x14336 --encode "$1" --rows "$2" --activations "$3" --threads "$4" \
+        --no-check | sed -n 4p
+}
+ggml() {
+    [ -n "${GGML_PERF:-}" ] || return 0
+    $GGML_PERF perf -o MUL_MAT -b CPU -p "type_a=$1,.*m=4096,n=$2,k=14336" 2>/dev/null |
+        sed -n 's/^ *MUL_MAT(type_a=\([^,]*\),.*n=\([0-9]*\),k=14336.* \([0-9.]* GFLOPS\).*/ggml \1 n = \2, one thread: \3/p'
+}
+bench_cpu() {
+    printf '\n## products, 4096 x 14336, cold caches (ingot bench --synthetic)\n'
+    "$ingot" bench --synthetic 4096x14336 --encode int4 --no-check | sed -n 2,3p
+    for _ in $(seq "$runs"); do
+        for threads in 1 "$(nproc)"; do
+            for encoding in int4 int8 bf16 f32 sparse50; do product "$encoding" 1 f32 "$threads"; done
+            product int4 1 i8 "$threads"
+        done
+        ggml q4_0 1
+        ggml q8_0 1
+        ggml bf16 1
+    done
+    for rows in 128 512; do
+        for how in f32 bf16 i8; do product int4 "$rows" "$how" "$(nproc)"; done
+        product int8 "$rows" i8 "$(nproc)"
+        product bf16 "$rows" bf16 "$(nproc)"
+        ggml q4_0 "$rows"
+    done
+}
+
 if [ "${1:-}" = --convert-fast ]; then
     convert_fast "$2"
     exit
 fi
 machine
-for section in ${*:-convert memory open validate rows compress cores quantize}; do
+for section in ${*:-convert memory open validate rows compress cores quantize cpu}; do
     "bench_$section"
 done

@@ -75,13 +75,15 @@ static void backend_close(void *device)
 }
 
 static ingot_status backend_upload(void *device, const struct resident_matrix *matrix,
-                                   void **uploaded, uint64_t *resident_bytes, ingot_error *error)
+                                   void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
+                                   ingot_error *error)
 {
     struct vk_matrix *made = NULL;
     const ingot_status status = ingot_vk_matrix_upload(device, matrix, &made, error);
     if (status != INGOT_OK) return status;
     *uploaded = made;
     *resident_bytes = made->resident_bytes;
+    *kept_parts = 0;
     return INGOT_OK;
 }
 
@@ -102,7 +104,6 @@ const struct ingot_backend ingot_backend_vulkan = {
     .describe = backend_describe,
     .open = backend_open,
     .close = backend_close,
-    .keeps_pointers = false,
     .basic_only = true,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,

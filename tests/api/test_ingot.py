@@ -324,6 +324,16 @@ class Computing(Case):
         with self.assertRaises(IndexError):
             f["w"].matrix(index=1)
 
+    def test_activations(self):
+        w = self.saved({"w": matrix(64, 512, 1)}, encode="int8")["w"]
+        x = matrix(3, 512, 2)
+        exact = x.astype(np.float64) @ w.to_f32().astype(np.float64).T
+        for how in ingot.ACTIVATIONS:
+            y = w.matrix(ingot.Device(threads=1), activations=how).matmul(x)
+            self.assertLess(np.linalg.norm(y - exact), 0.02 * np.linalg.norm(exact))
+        with self.assertRaises(ValueError):
+            w.matrix(activations="i4")
+
     def test_matrices_outlive_the_file(self):
         f = self.saved({"w": matrix()}, encode="int8")
         w, m = f["w"].to_f32(), f["w"].matrix(ingot.Device(threads=2))

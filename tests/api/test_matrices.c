@@ -330,6 +330,57 @@ static void test_forecast_bounds(void **state)
     assert_true(f.n_compared > 800 && f.n_refused < f.n_compared);
 }
 
+/* Wide enough for the CPU's own forms, and with rows and columns that do not fill them. */
+static void test_forecast_of_panels(void **state)
+{
+    (void)state;
+    static const char *const encodings[] = {"f32",
+                                            "bf16",
+                                            "int8",
+                                            "int4",
+                                            "int4-g128",
+                                            "int3-g128",
+                                            "int4-g64-affine",
+                                            "nf4",
+                                            "q4_k",
+                                            "q6_k",
+                                            "code4",
+                                            "int4-g32-affine-nested6",
+                                            "nf4-g16-nested6",
+                                            "q5_1",
+                                            "q2_k",
+                                            "fp8",
+                                            "fp8-b128",
+                                            "mxfp4",
+                                            "nvfp4",
+                                            "iq4_xs",
+                                            "int8+lowrank16",
+                                            "ternary"};
+    static const uint64_t shapes[][2] = {{1, 1280}, {70, 1280}, {33, 256}, {17, 768}};
+    struct written w;
+    struct random random = {5};
+    float *values = malloc(70 * 1280 * sizeof *values);
+    assert_non_null(values);
+    for (uint64_t i = 0; i < 70 * 1280; i++) {
+        values[i] = (float)random_below(&random, 2000) / 1000 - 1;
+    }
+    for (uint32_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        written_begin(&w, INGOT_COMPRESS_NONE);
+        for (uint32_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
+            assert_int_equal(ingot_writer_add_encoded(w.writer, encodings[i], INGOT_F32, 2,
+                                                      shapes[s], values, encodings[i], NULL),
+                             INGOT_OK);
+        }
+        written_end(&w);
+        struct forecasts f = {.file = open_bytes(&w.bytes)};
+        each_device(forecast_all, &f);
+        assert_true(f.n_compared > 0);
+        ingot_file_close((ingot_file *)(uintptr_t)f.file);
+        written_release(&w);
+    }
+    free(values);
+}
+
 static void forecast_closely(ingot_device *device, void *context)
 {
     static const ingot_matrix_options options = {.adapters = NULL};
@@ -443,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_adapters),
         cmocka_unit_test(test_types_of_x),
         cmocka_unit_test(test_forecast_bounds),
+        cmocka_unit_test(test_forecast_of_panels),
         cmocka_unit_test(test_forecast_is_close),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_memory),

@@ -21,6 +21,19 @@ prints 'GB/s'
 prints 'plain'
 expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 1 --no-check
 prints 'not checked'
+for how in f32 bf16 i8; do
+    expect 0 "$INGOT" bench --synthetic 96x1024 --encode int4 --repeat 2 --rows 7 --activations "$how" --json
+    is_json
+    json_holds 'j["ceilings"]["read_gb_per_second"] > 0 and j["ceilings"]["fma_gflop_per_second"] > 0'
+    json_holds 'j["matrices"][0]["read_share"] > 0 and j["matrices"][0]["n_rows"] == 96'
+    json_holds "j['activations'] == '$how' and j['totals']['n_wrong'] == 0"
+done
+expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 2 --cold -q
+expect 1 "$INGOT" bench --synthetic 12
+says 'is no size'
+expect 1 "$INGOT" bench --synthetic 8x64 --encode no-such-encoding
+expect 2 "$INGOT" bench "$scratch/int4.ingot" --encode int4
+expect 2 "$INGOT" bench "$scratch/int4.ingot" --synthetic 8x64
 expect 1 "$INGOT" bench "$scratch/int4.ingot" --tensor no.such.tensor
 says 'there is no tensor'
 make_safetensors "$scratch/odd.safetensors" \

@@ -12,7 +12,7 @@
 #include "runtime/backend.h"
 #include "tests/support/random.h"
 
-enum { MADE_MAX_BUFFERS = 64, MADE_MAX_CODINGS = 16 };
+enum { MADE_MAX_BUFFERS = 96, MADE_MAX_CODINGS = 48 };
 
 struct made {
     struct resident_matrix matrix;
@@ -56,6 +56,7 @@ static inline void made_release(struct made *m)
 static inline uint32_t made_code(struct made *m, const struct ingot_coding *coding)
 {
     const uint64_t all = coding->bits == 32 ? UINT32_MAX : (UINT64_C(1) << coding->bits) - 1;
+    if (coding->n_entries > 0) return (uint32_t)(made_random(m) % coding->n_entries);
     if (coding->map != MAP_FLOAT) return (uint32_t)(made_random(m) & all);
     const float v = made_unit(m);
     if (coding->format == INGOT_F32) return f32_bits(v);
@@ -85,15 +86,12 @@ static inline void made_put(const struct resident_dense *dense, uint64_t row, ui
     }
 }
 
-/* The table of a slot whose group is GROUP_BLOCK and whose table is raw f16 or f32. */
-static inline void made_table(struct made *m, const struct coding_slot *slot,
-                              struct resident_dense *dense, struct resident_table *table)
+static inline void made_dense(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
+                              uint64_t n_cols, struct resident_dense *dense);
+
+/* Entries as they are: f16 or f32. */
+static inline void made_flat(struct made *m, struct resident_table *table)
 {
-    table->format = (ingot_dtype)slot->table->format;
-    table->group_rows = slot->group_rows ? slot->group_rows : max_u64(dense->n_rows, 1);
-    table->group_cols = slot->group_cols ? slot->group_cols : max_u64(dense->n_cols, 1);
-    table->n_rows = ceil_div(dense->n_rows, table->group_rows);
-    table->n_cols = ceil_div(dense->n_cols, table->group_cols);
     const uint64_t n = table->n_rows * table->n_cols;
     const uint64_t entry_bytes = table->format == INGOT_F16 ? 2 : 4;
     /* No slack: tables have none. */
@@ -111,6 +109,57 @@ static inline void made_table(struct made *m, const struct coding_slot *slot,
     table->data = data;
 }
 
+/* Planes of zeros. */
+static inline uint32_t made_planes(struct made *m, uint8_t bits, uint64_t n_rows, uint64_t n_cols,
+                                   struct resident_plane *planes)
+{
+    uint8_t widths[CODING_MAX_PLANES];
+    const uint32_t n_planes = plane_widths(bits, widths);
+    for (uint32_t i = 0; i < n_planes; i++) {
+        const uint8_t w = widths[i];
+        const uint64_t row_bytes = w < 8 ? ceil_div(n_cols * w, 32) * 4 : n_cols * (w / 8);
+        planes[i] = (struct resident_plane){made_buffer(m, n_rows * row_bytes), row_bytes, w};
+    }
+    return n_planes;
+}
+
+/* Which group each column is in: uneven ones, in no order. */
+static inline const uint32_t *made_index(struct made *m, uint64_t n_cols, uint64_t n_groups)
+{
+    uint32_t *index = made_buffer(m, n_cols * sizeof *index);
+    for (uint64_t c = 0; c < n_cols; c++) index[c] = (uint32_t)(made_random(m) % n_groups);
+    return index;
+}
+
+static inline void made_table(struct made *m, const struct coding_slot *slot,
+                              struct resident_dense *dense, struct resident_table *table)
+{
+    const struct ingot_coding *coding = slot->table;
+    table->format = (ingot_dtype)coding->format;
+    table->group_rows = slot->group_rows ? slot->group_rows : max_u64(dense->n_rows, 1);
+    table->group_cols = slot->group_cols ? slot->group_cols : max_u64(dense->n_cols, 1);
+    table->n_rows = ceil_div(dense->n_rows, table->group_rows);
+    table->n_cols = ceil_div(dense->n_cols, table->group_cols);
+    if (slot->group == GROUP_RUN) {
+        table->run_cols = dense->n_cols;
+        table->n_rows = 1;
+        table->n_cols = ceil_div(dense->n_rows * dense->n_cols, table->group_cols);
+    }
+    if (slot->group == GROUP_COLUMN_INDEX) {
+        table->n_cols = slot->group_cols;
+        table->index = dense->tables[SLOT_ZERO].index; /* all slots share it */
+        if (table->index == NULL) table->index = made_index(m, dense->n_cols, slot->group_cols);
+        table->group_cols = 1;
+    }
+    if (coding_is_raw(coding)) {
+        made_flat(m, table);
+        return;
+    }
+    struct resident_dense *nested = made_buffer(m, sizeof *nested);
+    made_dense(m, coding, table->n_rows, table->n_cols, nested);
+    table->nested = nested;
+}
+
 static inline void made_dense(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
                               uint64_t n_cols, struct resident_dense *dense)
 {
@@ -118,16 +167,26 @@ static inline void made_dense(struct made *m, const struct ingot_coding *coding,
     struct ingot_coding *copy = &m->codings[m->n_codings++];
     *copy = *coding;
     *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
-    uint8_t widths[CODING_MAX_PLANES];
-    dense->n_planes = plane_widths(coding->bits, widths);
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        const uint8_t w = widths[i];
-        const uint64_t row_bytes = w < 8 ? ceil_div(n_cols * w, 32) * 4 : n_cols * (w / 8);
-        dense->planes[i] =
-            (struct resident_plane){made_buffer(m, n_rows * row_bytes), row_bytes, w};
+    const bool is_vector = coding->map == MAP_VECTOR;
+    if (coding->map == MAP_CODEBOOK || is_vector) {
+        const uint32_t n = coding->n_entries * (is_vector ? coding->vector_length : 1);
+        float *codebook = made_buffer(m, n * sizeof *codebook);
+        for (uint32_t i = 0; i < n; i++) {
+            codebook[i] = is_vector ? (float)(made_random(m) % 11) * 5 - 10 : made_unit(m);
+        }
+        dense->codebook = codebook;
     }
+    const uint64_t n_codes = is_vector ? ceil_div(n_cols, coding->vector_length) : n_cols;
+    dense->n_planes = made_planes(m, coding->bits, n_rows, n_codes, dense->planes);
     for (uint64_t r = 0; r < n_rows; r++) {
-        for (uint64_t c = 0; c < n_cols; c++) made_put(dense, r, c, made_code(m, coding));
+        for (uint64_t c = 0; c < n_codes; c++) made_put(dense, r, c, made_code(m, coding));
+    }
+    dense->n_sign_planes = made_planes(m, coding->signs, n_rows, ceil_div(n_cols, 8), dense->signs);
+    for (uint32_t i = 0; i < dense->n_sign_planes; i++) {
+        uint8_t *bytes = (uint8_t *)(uintptr_t)dense->signs[i].data;
+        for (uint64_t k = 0; k < n_rows * dense->signs[i].row_bytes; k++) {
+            bytes[k] = (uint8_t)made_random(m);
+        }
     }
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         if (!coding->slots[i].has_table) continue;
@@ -179,27 +238,56 @@ static inline float made_step(uint32_t slot, bool inverse, float v, float operan
     return result;
 }
 
+static inline uint32_t made_gather(const struct resident_plane *planes, uint32_t n_planes,
+                                   uint64_t row, uint64_t col)
+{
+    uint32_t code = 0, rank = 0;
+    for (uint32_t i = 0; i < n_planes; i++) {
+        const uint8_t *bytes = planes[i].data + row * planes[i].row_bytes;
+        for (uint32_t k = 0; k < planes[i].bits; k++) {
+            const uint64_t bit = col * planes[i].bits + k;
+            code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank++;
+        }
+    }
+    return code;
+}
+
+static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col);
+
+static inline float made_entry(const struct resident_table *table, uint64_t row, uint64_t col)
+{
+    uint64_t r = row / table->group_rows, c = col / table->group_cols;
+    if (table->index != NULL) c = table->index[col];
+    if (table->run_cols != 0) {
+        r = 0;
+        c = (row * table->run_cols + col) / table->group_cols;
+    }
+    if (table->nested != NULL) return made_weight(table->nested, r, c);
+    const uint64_t at = r * table->n_cols + c;
+    const uint8_t *data = table->data;
+    return table->format == INGOT_F16 ? f32_from_f16(load_u16(data + 2 * at))
+                                      : load_f32(data + 4 * at);
+}
+
 static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
 {
     const struct ingot_coding *coding = dense->coding;
-    uint32_t code = 0, rank = 0;
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        const struct resident_plane *plane = &dense->planes[i];
-        const uint8_t *bytes = plane->data + row * plane->row_bytes;
-        for (uint32_t k = 0; k < plane->bits; k++, rank++) {
-            const uint64_t bit = col * plane->bits + k;
-            code |= (uint32_t)(bytes[bit / 8] >> bit % 8 & 1) << rank;
+    const uint64_t length = coding->map == MAP_VECTOR ? coding->vector_length : 1;
+    const uint32_t code = made_gather(dense->planes, dense->n_planes, row, col / length);
+    float v = dense->codebook != NULL ? dense->codebook[code * length + col % length]
+                                      : made_map(coding, code);
+    if (coding->signs != 0) {
+        const uint32_t signs = made_gather(dense->signs, dense->n_sign_planes, row, col / 8);
+        bool negative = signs >> col % 8 & 1;
+        if (col % 8 >= coding->signs) { /* as many bits are set as makes an even number */
+            for (uint32_t k = 0; k < 7; k++) negative ^= signs >> k & 1;
         }
+        v = negative ? -v : v;
     }
-    float v = made_map(coding, code);
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
-        const struct resident_table *table = &dense->tables[i];
         if (slot->has_table) {
-            const uint64_t at = row / table->group_rows * table->n_cols + col / table->group_cols;
-            const uint8_t *data = table->data;
-            const float entry = table->format == INGOT_F16 ? f32_from_f16(load_u16(data + 2 * at))
-                                                           : load_f32(data + 4 * at);
+            const float entry = made_entry(&dense->tables[i], row, col);
             v = made_step(i, slot->inverse_table, v, entry);
         }
         if (slot->has_constant) v = made_step(i, slot->inverse_constant, v, slot->constant);

@@ -19,7 +19,7 @@
 
 enum { N_X = 3 };
 
-static const char *const level_names[] = {"plain", "avx2"};
+static const char *const level_names[] = {"plain", "avx2", "avx512"};
 enum { N_LEVELS = sizeof level_names / sizeof *level_names };
 
 struct tally {
@@ -146,10 +146,10 @@ static void check_level(const struct subject *s, const char *level, const float 
     const struct ingot_backend *cpu = &ingot_backend_cpu;
     const struct backend_options options = {.n_threads = 2, .cpu_level = level};
     void *device = NULL, *uploaded = NULL;
-    uint64_t n_bytes;
+    uint64_t n_bytes, kept;
     ingot_error error = {.what = ""};
     assert_int_equal(cpu->open(0, &options, NULL, &device, NULL), INGOT_OK);
-    if (cpu->matrix_upload(device, &s->matrix, &uploaded, &n_bytes, &error) != INGOT_OK) {
+    if (cpu->matrix_upload(device, &s->matrix, &uploaded, &n_bytes, &kept, &error) != INGOT_OK) {
         fail_msg("%s", error.what);
     }
     float *y = malloc((size_t)(N_X * s->matrix.n_rows) * sizeof *y + 64);

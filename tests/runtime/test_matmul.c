@@ -11,7 +11,7 @@
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
 
-static const char *const level_names[] = {"plain", "avx2"};
+static const char *const level_names[] = {"plain", "avx2", "avx512"};
 enum { N_LEVELS = sizeof level_names / sizeof *level_names };
 
 /* False, and a note, when this CPU lacks the level. */
@@ -35,10 +35,10 @@ static float *multiply(void *device, const struct resident_matrix *matrix, const
                        uint64_t n)
 {
     void *uploaded = NULL;
-    uint64_t resident_bytes = 0;
+    uint64_t resident_bytes = 0, kept = 0;
     ingot_error error = {.what = ""};
     const ingot_status status =
-        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
     if (status != INGOT_OK) fail_msg("%s", error.what);
     assert_true(resident_bytes > 0);
     float *y = malloc((size_t)(n * matrix->n_rows) * sizeof *y);
@@ -141,8 +141,22 @@ struct shape {
 /* One weight; less than a vector; tasks and tiles that are not full; more than one block of
  * columns; more x than one pass takes. */
 static const struct shape shapes[] = {
-    {1, 1, 1},   {1, 7, 2},    {3, 8, 3},    {5, 33, 1},   {2, 31, 4},    {37, 65, 5},
-    {35, 96, 1}, {70, 257, 2}, {9, 1100, 1}, {6, 2051, 4}, {33, 40, 131},
+    {1, 1, 1},
+    {1, 7, 2},
+    {3, 8, 3},
+    {5, 33, 1},
+    {2, 31, 4},
+    {37, 65, 5},
+    {35, 96, 1},
+    {70, 257, 2},
+    {9, 1100, 1},
+    {6, 2051, 4},
+    {33, 40, 131},
+    /* Panels that are full and not, one after another and at once. */
+    {20, 1056, 3},
+    {16, 1024, 5},
+    {161, 1120, 9},
+    {33, 2080, 16},
 };
 enum { N_SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -303,10 +317,10 @@ static void expect_refusal(const struct resident_matrix *matrix, ingot_status ex
 {
     void *device = open_device(NULL, 1);
     void *uploaded = NULL;
-    uint64_t resident_bytes = 77;
+    uint64_t resident_bytes = 77, kept = 0;
     ingot_error error = {.what = ""};
     const ingot_status status =
-        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &error);
+        backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
     assert_int_equal(status, expected);
     if (strstr(error.what, word) == NULL) fail_msg("\"%s\" does not say %s", error.what, word);
     assert_null(uploaded);
@@ -348,10 +362,10 @@ static ingot_status open_and_upload(const struct resident_matrix *matrix,
 {
     const struct backend_options options = {.n_threads = 2};
     void *device = NULL, *uploaded = NULL;
-    uint64_t resident_bytes;
+    uint64_t resident_bytes, kept;
     ingot_status status = backend->open(0, &options, allocator, &device, NULL);
     if (status == INGOT_OK) {
-        status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, NULL);
+        status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, NULL);
         backend->matrix_release(device, uploaded);
     }
     backend->close(device);

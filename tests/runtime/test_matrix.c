@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,7 +168,6 @@ static ingot_status fill_rows(void *context, uint64_t first_row, uint64_t n_rows
 
 static const struct ingot_coding f32 = {FLOAT(32, INGOT_F32)};
 static const struct ingot_coding bf16 = {FLOAT(16, INGOT_BF16)};
-static const struct ingot_coding table_e8m0 = {FLOAT(8, INGOT_F8_E8M0)};
 static const struct ingot_coding table_nested = {UINT(6),
                                                  .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 2)}};
 static const struct ingot_coding int4 = {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)},
@@ -390,6 +390,81 @@ static void matrices_multiply_as_they_decode(void **state)
     ingot_device_close(device);
 }
 
+/* ---- many threads, one model ---- */
+
+enum { N_SHARING = 4, SHARED_ROUNDS = 20 };
+
+struct sharer {
+    pthread_t thread;
+    ingot_matrix *matrix;
+    float x[2 * 128];
+    float alone[2 * 64];
+    float together[2 * 64];
+    bool differs;
+};
+
+static void *share(void *argument)
+{
+    struct sharer *s = argument;
+    for (uint32_t i = 0; i < SHARED_ROUNDS; i++) {
+        const ingot_status status = ingot_matmul(s->matrix, INGOT_F32, s->x, 2, s->together, NULL);
+        const size_t n_bytes = 2 * ingot_matrix_rows(s->matrix) * sizeof(float);
+        s->differs |= status != INGOT_OK || memcmp(s->together, s->alone, n_bytes) != 0;
+    }
+    return NULL;
+}
+
+static void threads_share_a_model(void **state)
+{
+    const struct fixture *f = *state;
+    ingot_device *device = open_cpu(NULL);
+    static struct sharer sharers[N_SHARING];
+    struct random random = {5};
+    for (uint32_t i = 0; i < N_SHARING; i++) {
+        struct sharer *s = &sharers[i];
+        for (uint32_t k = 0; k < 2 * 128; k++) s->x[k] = (float)random_below(&random, 100) - 50;
+        s->matrix = sharers[0].matrix; /* two matrices, each for two threads */
+        if (i % 2 == 0 && ingot_matrix_open(device, f->file, i, 0, &s->matrix, NULL) != INGOT_OK) {
+            fail_msg("matrix %u was not opened", i);
+        }
+        if (i == 3) s->matrix = sharers[2].matrix;
+        assert_int_equal(ingot_matmul(s->matrix, INGOT_F32, s->x, 2, s->alone, NULL), INGOT_OK);
+    }
+    for (uint32_t i = 0; i < N_SHARING; i++) {
+        assert_int_equal(pthread_create(&sharers[i].thread, NULL, share, &sharers[i]), 0);
+    }
+    for (uint32_t i = 0; i < N_SHARING; i++) {
+        pthread_join(sharers[i].thread, NULL);
+        assert_false(sharers[i].differs);
+    }
+    ingot_matrix_close(sharers[0].matrix);
+    ingot_matrix_close(sharers[2].matrix);
+    ingot_device_close(device);
+}
+
+/* Optional terms are off, until they are asked for by name. */
+static void adapters_are_on_by_name(void **state)
+{
+    const struct fixture *f = *state;
+    static const char *const names[] = {"another", "adapter"};
+    ingot_device *device = open_cpu(NULL);
+    uint32_t sum = 0;
+    float x[128], y[3][64];
+    assert_int_equal(ingot_file_find(f->file, "sum", 3, &sum), INGOT_OK);
+    for (uint32_t k = 0; k < 128; k++) x[k] = 1.0f + (float)k / 64;
+    for (uint32_t i = 0; i < 3; i++) {
+        const ingot_matrix_options options = {.adapters = names, .n_adapters = i};
+        ingot_matrix *matrix = NULL;
+        assert_int_equal(ingot_matrix_open_with(device, f->file, sum, 1, &options, &matrix, NULL),
+                         INGOT_OK);
+        assert_int_equal(ingot_matmul(matrix, INGOT_F32, x, 1, y[i], NULL), INGOT_OK);
+        ingot_matrix_close(matrix);
+    }
+    assert_memory_equal(y[0], y[1], 9 * sizeof(float));
+    assert_memory_not_equal(y[0], y[2], 9 * sizeof(float));
+    ingot_device_close(device);
+}
+
 /* A matrix is read with all checks: no byte of its data may change unseen. */
 static void damage_is_found(void **state)
 {
@@ -443,8 +518,8 @@ static void every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matrices_multiply_as_they_decode),
-        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(matrices_multiply_as_they_decode), cmocka_unit_test(threads_share_a_model),
+        cmocka_unit_test(adapters_are_on_by_name),          cmocka_unit_test(damage_is_found),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("matrix", tests, make_file, remove_file);

@@ -85,14 +85,15 @@ static void test_table(void **state)
     struct synthetic made;
     void *device = NULL;
     void *uploaded = NULL;
-    uint64_t n_bytes = 0;
+    uint64_t n_bytes = 0, kept = 1;
     float x[64];
     float y[16];
     for (size_t i = 0; i < 64; i++) x[i] = 1.0f;
     make_matrix(&made, 3, 16, 64, &part, 1);
     assert_int_equal(backend->open(0, &options, NULL, &device, NULL), INGOT_OK);
-    assert_int_equal(backend->matrix_upload(device, &made.matrix, &uploaded, &n_bytes, NULL),
+    assert_int_equal(backend->matrix_upload(device, &made.matrix, &uploaded, &n_bytes, &kept, NULL),
                      INGOT_OK);
+    assert_int_equal(kept, 0);
     assert_int_equal(n_bytes, 16 * 64);
     assert_int_equal(backend->matmul(device, uploaded, x, 1, y, NULL), INGOT_OK);
     for (uint64_t r = 0; r < 16; r++) {

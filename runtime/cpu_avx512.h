@@ -1,0 +1,220 @@
+/* What the files of the AVX-512 level share: registers of codes, their values, entries of slots and
+ * x as it is made ready. */
+#ifndef INGOT_CPU_AVX512_H
+#define INGOT_CPU_AVX512_H
+
+#include "format/compiler.h"
+
+#ifdef INGOT_X86_64
+
+#include <immintrin.h>
+
+#include "format/bytes.h"
+#include "runtime/panels.h"
+
+#define AVX512    \
+    INGOT_TARGET( \
+        "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512bf16,fma,f16c,popcnt")
+
+enum {
+    STEPS = 8,        /* of four columns, in a block */
+    BLOCK_PAIRS = 16, /* pairs of columns in a block: those of step s are 2 s and 2 s + 1, columns
+                         4 s and 4 s + 2, and 4 s + 1 and 4 s + 3 */
+    X_PADDING = 8,    /* rows of zeros may follow those of x that are made ready */
+    CHUNK = 32        /* groups whose entries are at hand at a time */
+};
+
+/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up; or 8,
+ * which are an integer that is not looked up. */
+enum { SIGNED_BITS = 9, INTEGER_BITS = 10 };
+
+INGOT_TEMPLATE AVX512 __m512i load_512(const void *at)
+{
+    return _mm512_loadu_si512(at);
+}
+
+/* ------------------------------------------------------------------ codes */
+
+/* Shift of all lanes by n bits to the right, or by -n to the left. */
+INGOT_TEMPLATE AVX512 __m512i shifted(__m512i v, const int n)
+{
+    if (n > 0) return _mm512_srli_epi32(v, (unsigned)n);
+    if (n < 0) return _mm512_slli_epi32(v, (unsigned)-n);
+    return v;
+}
+
+/* Bits of `low` where mask has ones, else of `high`. */
+INGOT_TEMPLATE AVX512 __m512i choose(__m512i mask, __m512i low, __m512i high)
+{
+    return _mm512_ternarylogic_epi32(mask, low, high, 0xca);
+}
+
+/* The part of a code that a plane of w bits holds, at bit `rank` of each byte; other bits are
+ * anything. */
+INGOT_TEMPLATE AVX512 __m512i plane_part(const uint8_t *plane, const int w, const int s,
+                                         const int rank)
+{
+    return shifted(load_512(plane + 64 * (s * w / 8)), s * w % 8 - rank);
+}
+
+/* Codes of step s, one a byte, the bits above `bits` being anything. */
+INGOT_TEMPLATE AVX512 __m512i loose_codes(const uint8_t *block, const int bits, const int s)
+{
+    const uint8_t *at = block;
+    __m512i codes = _mm512_setzero_si512();
+    int rank = 0;
+    if (bits == SIGNED_BITS) return load_512(block + 64 * s);
+    INGOT_UNROLL
+    for (int w = 8; w >= 1; w /= 2) {
+        if (!(bits & w)) continue;
+        const __m512i part = plane_part(at, w, s, rank);
+        codes = rank == 0 ? part : choose(_mm512_set1_epi8((char)((1 << rank) - 1)), codes, part);
+        at += 64 * w;
+        rank += w;
+    }
+    return codes;
+}
+
+/* The same with the bits above cleared. */
+INGOT_TEMPLATE AVX512 __m512i exact_codes(const uint8_t *block, const int bits, const int s)
+{
+    const __m512i codes = loose_codes(block, bits, s);
+    return bits == 8 ? codes : _mm512_and_si512(codes, _mm512_set1_epi8((char)((1 << bits) - 1)));
+}
+
+/* ------------------------------------------------------------------ values */
+
+/* A table of up to 256 16-bit values: of up to 6 bits whole, of 7 and 8 by bytes. */
+struct lookup {
+    __m512i t[8];
+};
+
+INGOT_TEMPLATE AVX512 struct lookup lookup_make(const uint16_t *values, const int bits)
+{
+    struct lookup l;
+    if (bits <= 6) {
+        l.t[0] = load_512(values);
+        l.t[1] = load_512(values + 32);
+        return l;
+    }
+    INGOT_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512i a = load_512(values + 64 * i), b = load_512(values + 64 * i + 32);
+        l.t[i] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(a)),
+                                    _mm512_cvtepi16_epi8(b), 1);
+        l.t[4 + i] = _mm512_inserti64x4(
+            _mm512_castsi256_si512(_mm512_cvtepi16_epi8(_mm512_srli_epi16(a, 8))),
+            _mm512_cvtepi16_epi8(_mm512_srli_epi16(b, 8)), 1);
+    }
+    return l;
+}
+
+/* A bf16 each of two columns in every lane. */
+struct pairs {
+    __m512i even; /* bytes 0 and 2 of the codes */
+    __m512i odd;  /* bytes 1 and 3 */
+};
+
+INGOT_TEMPLATE AVX512 struct pairs lookup_pairs(const struct lookup *l, __m512i codes,
+                                                const int bits)
+{
+    const __m512i high_codes = _mm512_srli_epi32(codes, 8);
+    if (bits <= 5) {
+        return (struct pairs){_mm512_permutexvar_epi16(codes, l->t[0]),
+                              _mm512_permutexvar_epi16(high_codes, l->t[0])};
+    }
+    if (bits == 6) {
+        return (struct pairs){_mm512_permutex2var_epi16(l->t[0], codes, l->t[1]),
+                              _mm512_permutex2var_epi16(l->t[0], high_codes, l->t[1])};
+    }
+    __m512i low = _mm512_permutex2var_epi8(l->t[0], codes, l->t[1]);
+    __m512i high = _mm512_permutex2var_epi8(l->t[4], codes, l->t[5]);
+    if (bits == 8) {
+        const __mmask64 upper = _mm512_movepi8_mask(codes);
+        low = _mm512_mask_blend_epi8(upper, low, _mm512_permutex2var_epi8(l->t[2], codes, l->t[3]));
+        high =
+            _mm512_mask_blend_epi8(upper, high, _mm512_permutex2var_epi8(l->t[6], codes, l->t[7]));
+    }
+    if (bits == SIGNED_BITS) high = choose(_mm512_set1_epi8(0x7f), high, codes);
+    const __m512i mask = _mm512_set1_epi16(0x00ff);
+    return (struct pairs){choose(mask, low, _mm512_slli_epi16(high, 8)),
+                          choose(mask, _mm512_srli_epi16(low, 8), high)};
+}
+
+INGOT_TEMPLATE AVX512 __m512 bf16_product(__m512 sum, __m512i w, __m512i x)
+{
+    return _mm512_dpbf16_ps(sum, (__m512bh)w, (__m512bh)x);
+}
+
+/* ------------------------------------------------------------------ entries of slots */
+
+/* f32 entries of groups [first, first + n) of a panel, n <= CHUNK, groups being those over which
+ * all slots stay the same: scale[i] times the sum of the products, plus offset[i] times the sum of
+ * x. */
+struct chunk_entries {
+    float scale[CHUNK + 4][PANEL_ROWS]; /* four may be worked out at a time */
+    float offset[CHUNK + 4][PANEL_ROWS];
+};
+void avx512_entries(const struct panels *panels, uint64_t panel, uint64_t first, uint64_t n,
+                    struct chunk_entries *entries);
+/* Whether offsets are not all zero. */
+bool avx512_has_offset(const struct panels *panels);
+
+static inline uint64_t n_main_groups(const struct panels *p)
+{
+    return p->n_blocks * (PANEL_BLOCK / PANEL_HALF) / p->halves;
+}
+
+/* ------------------------------------------------------------------ x */
+
+/* Up to so many rows of x, multiplying from the codes beats decoding them first. */
+enum { DOT_X = 4 };
+
+/* One row of x made ready: offsets in bytes of its parts, INGOT_NONE for those it lacks. */
+struct ready_row {
+    uint64_t factor; /* f32: what the sums are multiplied by */
+    uint64_t high;   /* pairs of bf16 */
+    uint64_t low;    /* pairs of bf16: what is left of x */
+    uint64_t floats;
+    uint64_t bytes;  /* 8-bit integers */
+    uint64_t scales; /* f32 a block */
+    uint64_t counts; /* i32 a block: the sum of its integers */
+    uint64_t sums;   /* f32 a group: the sum of x as it is multiplied */
+    uint64_t n_bytes;
+};
+struct ready_row avx512_ready_row(const struct panels *panels, enum panel_mode mode, uint64_t n_x);
+
+static inline const void *ready_part(const void *ready, const struct ready_row *row, uint64_t j,
+                                     uint64_t part)
+{
+    return (const uint8_t *)ready + j * row->n_bytes + part;
+}
+
+uint64_t avx512_x_bytes(const struct panels *panels, enum panel_mode mode, uint64_t n_x);
+void avx512_x_prepare(const struct panels *panels, enum panel_mode mode, const float *x,
+                      uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready);
+
+/* y += the products of some panels, for up to DOT_X rows of x, or for any number. */
+struct panel_job {
+    const struct panels *panels;
+    enum panel_mode mode;
+    const void *ready;
+    struct ready_row row;
+    uint64_t n_x;
+    uint64_t first_panel;
+    uint64_t n_panels;
+    float *y;
+    uint64_t y_stride;
+};
+void avx512_dot(const struct panel_job *job);
+void avx512_multiply(const struct panel_job *job);
+
+/* The lanes of a panel that are rows. */
+static inline uint16_t panel_lanes(const struct panels *p, uint64_t panel)
+{
+    const uint64_t n = min_u64(PANEL_ROWS, p->n_rows - panel * PANEL_ROWS);
+    return (uint16_t)((1u << n) - 1);
+}
+
+#endif
+#endif

@@ -1,0 +1,333 @@
+/* x made ready for panels, and the entries of their slots, with AVX-512. Multiplies nothing. */
+#include "runtime/cpu_avx512.h"
+
+#ifdef INGOT_X86_64
+
+#include <math.h>
+
+/* ------------------------------------------------------------------ entries of slots */
+
+typedef float entry_rows[PANEL_ROWS];
+
+/* What entry i is multiplied by, before the constants. */
+INGOT_TEMPLATE AVX512 __m512 super_of(const struct panel_table *t, uint64_t panel, uint64_t i)
+{
+    const uint64_t at = (panel * t->n_supers + i / t->super_groups) * PANEL_ROWS;
+    const uint8_t *supers = t->supers;
+    if (!t->supers_are_f16) return _mm512_loadu_ps((const float *)(const void *)(supers + 4 * at));
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(supers + 2 * at)));
+}
+
+INGOT_TEMPLATE AVX512 __m512i lookup_byte(const __m512i *t, __mmask64 upper, __m512i codes)
+{
+    return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(t[0], codes, t[1]),
+                                  _mm512_permutex2var_epi8(t[2], codes, t[3]));
+}
+
+INGOT_TEMPLATE AVX512 __m512 float_of(__m128i low, __m128i high)
+{
+    const __m512i wide_low = _mm512_slli_epi32(_mm512_cvtepu8_epi32(low), 16);
+    const __m512i wide_high = _mm512_slli_epi32(_mm512_cvtepu8_epi32(high), 24);
+    return _mm512_castsi512_ps(_mm512_or_si512(wide_low, wide_high));
+}
+
+/* Codes through a table of bf16, four groups at a time; may write three more than n. */
+AVX512 static void two_level_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                     uint64_t n, entry_rows *dst)
+{
+    const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
+    const __m512 add = _mm512_set1_ps(t->add * t->factor), factor = _mm512_set1_ps(t->factor);
+    __m512i low[4], high[4];
+    INGOT_UNROLL
+    for (int i = 0; i < 4; i++) {
+        low[i] = load_512(t->lut_low + 64 * i);
+        high[i] = load_512(t->lut_high + 64 * i);
+    }
+    for (uint64_t i = 0; i < n; i += 4) { /* codes are followed by slack */
+        const __m512i c = load_512(codes + i * PANEL_ROWS);
+        const __mmask64 upper = _mm512_movepi8_mask(c);
+        const __m512i l = lookup_byte(low, upper, c), h = lookup_byte(high, upper, c);
+        const __m128i lows[4] = {_mm512_extracti32x4_epi32(l, 0), _mm512_extracti32x4_epi32(l, 1),
+                                 _mm512_extracti32x4_epi32(l, 2), _mm512_extracti32x4_epi32(l, 3)};
+        const __m128i highs[4] = {_mm512_extracti32x4_epi32(h, 0), _mm512_extracti32x4_epi32(h, 1),
+                                  _mm512_extracti32x4_epi32(h, 2), _mm512_extracti32x4_epi32(h, 3)};
+        INGOT_UNROLL
+        for (int k = 0; k < 4; k++) {
+            const uint64_t group = min_u64(first + i + (uint64_t)k, t->n_groups - 1);
+            const __m512 super = _mm512_mul_ps(super_of(t, panel, group), factor);
+            const __m512 v = _mm512_fmadd_ps(float_of(lows[k], highs[k]), super, add);
+            _mm512_storeu_ps(dst[i + (uint64_t)k], v);
+        }
+    }
+}
+
+/* The same through a table of any f32. */
+AVX512 static void looked_up_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                     uint64_t n, entry_rows *dst)
+{
+    const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
+    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    for (uint64_t i = 0; i < n; i++) {
+        const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(codes + i * PANEL_ROWS));
+        const __m512 v = _mm512_i32gather_ps(_mm512_cvtepu8_epi32(c), t->lut, 4);
+        const __m512 sum = _mm512_fmadd_ps(v, super_of(t, panel, first + i), add);
+        _mm512_storeu_ps(dst[i], _mm512_mul_ps(sum, factor));
+    }
+}
+
+AVX512 static void flat_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                uint64_t n, entry_rows *dst)
+{
+    const uint64_t at = (panel * t->n_groups + first) * PANEL_ROWS;
+    const uint8_t *entries = t->entries;
+    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    for (uint64_t i = 0; i < n; i++) {
+        const uint64_t k = at + i * PANEL_ROWS;
+        __m512 v;
+        if (t->kind == ENTRIES_F32) {
+            v = _mm512_loadu_ps((const float *)(const void *)(entries + 4 * k));
+        } else {
+            v = _mm512_cvtph_ps(
+                _mm256_loadu_si256((const __m256i *)(const void *)(entries + 2 * k)));
+        }
+        _mm512_storeu_ps(dst[i], _mm512_mul_ps(_mm512_add_ps(v, add), factor));
+    }
+}
+
+/* Entries of main groups [first, first + n). */
+static void table_entries(const struct panels *p, const struct panel_table *t, uint64_t panel,
+                          uint64_t first, uint64_t n, entry_rows *dst)
+{
+    const uint64_t ratio = t->halves / p->halves; /* main groups of an entry */
+    const uint64_t begin = first / ratio, n_own = (first + n - 1) / ratio + 1 - begin;
+    entry_rows own[CHUNK + 4];
+    entry_rows *entries = ratio == 1 ? dst : own;
+    if (t->kind != ENTRIES_CODES) {
+        flat_entries(t, panel, begin, n_own, entries);
+    } else if (t->lut_is_bf16) {
+        two_level_entries(t, panel, begin, n_own, entries);
+    } else {
+        looked_up_entries(t, panel, begin, n_own, entries);
+    }
+    for (uint64_t i = 0; ratio > 1 && i < n; i++) {
+        memcpy(dst[i], own[(first + i) / ratio - begin], sizeof *dst);
+    }
+}
+
+bool avx512_has_offset(const struct panels *p)
+{
+    return p->zero.kind != ENTRIES_NONE || p->bias.kind != ENTRIES_NONE || p->bias_constant != 0;
+}
+
+AVX512 void avx512_entries(const struct panels *p, uint64_t panel, uint64_t first, uint64_t n,
+                           struct chunk_entries *e)
+{
+    entry_rows other[CHUNK + 4];
+    if (p->scale.kind != ENTRIES_NONE) {
+        table_entries(p, &p->scale, panel, first, n, e->scale);
+    } else {
+        for (uint64_t i = 0; i < n; i++) {
+            _mm512_storeu_ps(e->scale[i], _mm512_set1_ps(p->scale.factor));
+        }
+    }
+    if (!avx512_has_offset(p)) return;
+    for (uint64_t i = 0; i < n; i++) {
+        _mm512_storeu_ps(e->offset[i], _mm512_set1_ps(p->bias_constant));
+    }
+    if (p->bias.kind != ENTRIES_NONE) {
+        table_entries(p, &p->bias, panel, first, n, other);
+        for (uint64_t i = 0; i < n; i++) {
+            const __m512 sum =
+                _mm512_add_ps(_mm512_loadu_ps(e->offset[i]), _mm512_loadu_ps(other[i]));
+            _mm512_storeu_ps(e->offset[i], sum);
+        }
+    }
+    if (p->zero.kind != ENTRIES_NONE) {
+        table_entries(p, &p->zero, panel, first, n, other);
+        for (uint64_t i = 0; i < n; i++) {
+            const __m512 sum =
+                _mm512_fnmadd_ps(_mm512_loadu_ps(other[i]), _mm512_loadu_ps(e->scale[i]),
+                                 _mm512_loadu_ps(e->offset[i]));
+            _mm512_storeu_ps(e->offset[i], sum);
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ the parts of a row */
+
+static uint64_t part_after(struct ready_row *row, uint64_t n_bytes)
+{
+    const uint64_t at = row->n_bytes;
+    row->n_bytes += ceil_div(n_bytes, 64) * 64;
+    return at;
+}
+
+struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, uint64_t n_x)
+{
+    struct ready_row row = {.n_bytes = 64}; /* the factor */
+    const uint64_t n_cols = p->n_blocks * PANEL_BLOCK;
+    const bool dots = n_x <= DOT_X;
+    row.high = row.low = row.bytes = row.scales = row.counts = row.sums = INGOT_NONE;
+    row.floats = part_after(&row, n_cols * 4);
+    if (mode == PANEL_MODE_I8 && p->kind == PANEL_CODES) {
+        row.bytes = part_after(&row, n_cols);
+        row.scales = part_after(&row, p->n_blocks * 4);
+        row.counts = part_after(&row, p->n_blocks * 8);
+        row.sums = part_after(&row, n_main_groups(p) * 4);
+        return row;
+    }
+    const bool has_pairs = dots ? p->kind == PANEL_CODES : mode != PANEL_MODE_F32;
+    if (has_pairs) row.high = part_after(&row, n_cols * 2);
+    if (has_pairs && mode == PANEL_MODE_F32) row.low = part_after(&row, n_cols * 2);
+    if (has_pairs && dots) row.sums = part_after(&row, n_main_groups(p) * 4);
+    /* Rows that are a power of two apart would share the sets of the first cache. */
+    if (row.n_bytes % 4096 == 0) row.n_bytes += 64;
+    return row;
+}
+
+uint64_t avx512_x_bytes(const struct panels *p, enum panel_mode mode, uint64_t n_x)
+{
+    return avx512_ready_row(p, mode, n_x).n_bytes * (n_x + (n_x > DOT_X ? X_PADDING : 0));
+}
+
+/* ------------------------------------------------------------------ making it ready */
+
+/* Columns in the panels' order, times their factors, zeros where there is none. */
+static void take_columns(const struct panels *p, const float *x, float *dst)
+{
+    const uint64_t n = p->n_blocks * PANEL_BLOCK;
+    if (p->order == NULL) {
+        for (uint64_t i = 0; i < p->n_cols; i++) dst[i] = x[i] * p->x_factor;
+        for (uint64_t i = p->n_cols; i < n; i++) dst[i] = 0.0f;
+        for (uint64_t i = 0; p->x_factors != NULL && i < p->n_cols; i++) dst[i] *= p->x_factors[i];
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const uint32_t c = p->order[i];
+        dst[i] = c == INGOT_NONE ? 0.0f : x[c] * p->x_factor;
+        if (c != INGOT_NONE && p->x_factors != NULL) dst[i] *= p->x_factors[c];
+    }
+}
+
+/* bf16 products take subnormals for zeros: x far from 1 is brought near it, by a power of two. */
+AVX512 static float bring_near(float *x, uint64_t n)
+{
+    __m512 most = _mm512_setzero_ps();
+    for (uint64_t i = 0; i < n; i += 16)
+        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
+    const float largest = _mm512_reduce_max_ps(most);
+    if (!(largest > 0) || !isfinite(largest)) return 1.0f;
+    if (largest > 0x1p-60f && largest < 0x1p60f) return 1.0f;
+    int exponent;
+    frexpf(largest, &exponent);
+    for (uint64_t i = 0; i < n; i++) x[i] = ldexpf(x[i], -exponent);
+    return ldexpf(1.0f, exponent);
+}
+
+/* Columns of a block as the pairs of its steps. */
+AVX512 static __m512i pair_up(__m256bh first, __m256bh second)
+{
+    static const uint16_t order[32] = {0,  2,  1,  3,  4,  6,  5,  7,  8,  10, 9,
+                                       11, 12, 14, 13, 15, 16, 18, 17, 19, 20, 22,
+                                       21, 23, 24, 26, 25, 27, 28, 30, 29, 31};
+    const __m512i both =
+        _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)first), (__m256i)second, 1);
+    return _mm512_permutexvar_epi16(load_512(order), both);
+}
+
+AVX512 static __m512 floats_of(__m256bh v)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)v), 16));
+}
+
+/* What is left of x; nothing where that is no number. */
+AVX512 static __m512 rest_of(__m512 x, __m256bh high)
+{
+    const __m512 rest = _mm512_sub_ps(x, floats_of(high));
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
+}
+
+AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
+                              float *x)
+{
+    const bool has_sums = row->sums != INGOT_NONE, has_low = row->low != INGOT_NONE;
+    float *sums = (float *)(void *)(ready + row->sums);
+    float sum = 0;
+    for (uint64_t b = 0; b < p->n_blocks; b++) {
+        const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
+        const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
+        __m512 s0 = floats_of(h0), s1 = floats_of(h1);
+        _mm512_storeu_si512(ready + row->high + 64 * b, pair_up(h0, h1));
+        if (has_low) {
+            const __m256bh l0 = _mm512_cvtneps_pbh(rest_of(x0, h0));
+            const __m256bh l1 = _mm512_cvtneps_pbh(rest_of(x1, h1));
+            _mm512_storeu_si512(ready + row->low + 64 * b, pair_up(l0, l1));
+            s0 = _mm512_add_ps(s0, floats_of(l0));
+            s1 = _mm512_add_ps(s1, floats_of(l1));
+        }
+        if (!has_sums) continue;
+        if (p->halves == 1) {
+            sums[2 * b] = _mm512_reduce_add_ps(s0);
+            sums[2 * b + 1] = _mm512_reduce_add_ps(s1);
+            continue;
+        }
+        sum += _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+        if ((2 * b + 2) % p->halves != 0) continue;
+        sums[2 * b / p->halves] = sum;
+        sum = 0;
+    }
+}
+
+/* Each block of 32 has a scale of its own, so an outlier harms its block alone. */
+AVX512 static void make_bytes(const struct panels *p, const struct ready_row *row, uint8_t *ready,
+                              const float *x)
+{
+    float *scales = (float *)(void *)(ready + row->scales);
+    float *sums = (float *)(void *)(ready + row->sums);
+    int32_t *counts = (int32_t *)(void *)(ready + row->counts);
+    float sum = 0;
+    for (uint64_t b = 0; b < p->n_blocks; b++) {
+        const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
+        const float most =
+            _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(x0), _mm512_abs_ps(x1)));
+        const float scale = most / 127.0f;
+        const __m512 inverse = _mm512_set1_ps(scale > 0x1p-120f ? 1.0f / scale : 0.0f);
+        const __m512i i0 = _mm512_cvtps_epi32(_mm512_mul_ps(x0, inverse));
+        const __m512i i1 = _mm512_cvtps_epi32(_mm512_mul_ps(x1, inverse));
+        __m128i *bytes = (__m128i *)(void *)(ready + row->bytes + 32 * b);
+        _mm_storeu_si128(bytes, _mm512_cvtsepi32_epi8(i0));
+        _mm_storeu_si128(bytes + 1, _mm512_cvtsepi32_epi8(i1));
+        counts[2 * b] = _mm512_reduce_add_epi32(i0);
+        counts[2 * b + 1] = _mm512_reduce_add_epi32(i1);
+        scales[b] = scale;
+        if (p->halves == 1) {
+            sums[2 * b] = scale * (float)counts[2 * b];
+            sums[2 * b + 1] = scale * (float)counts[2 * b + 1];
+            continue;
+        }
+        sum += scale * (float)(counts[2 * b] + counts[2 * b + 1]);
+        if ((2 * b + 2) % p->halves != 0) continue;
+        sums[2 * b / p->halves] = sum;
+        sum = 0;
+    }
+}
+
+void avx512_x_prepare(const struct panels *p, enum panel_mode mode, const float *x,
+                      uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready)
+{
+    const struct ready_row row = avx512_ready_row(p, mode, n_x);
+    for (uint64_t j = first; j < first + n; j++) {
+        uint8_t *own = (uint8_t *)ready + j * row.n_bytes;
+        float *floats = (float *)(void *)(own + row.floats);
+        float factor = 1.0f;
+        take_columns(p, x + j * x_stride, floats);
+        if (row.high != INGOT_NONE) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
+        if (row.high != INGOT_NONE) make_pairs(p, &row, own, floats);
+        if (row.bytes != INGOT_NONE) make_bytes(p, &row, own, floats);
+        store_f32(own, factor);
+    }
+    if (n_x <= DOT_X || first + n < n_x) return;
+    memset((uint8_t *)ready + n_x * row.n_bytes, 0, (size_t)(X_PADDING * row.n_bytes));
+}
+
+#endif

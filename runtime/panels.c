@@ -1,0 +1,277 @@
+/* Laying out codes as panels, in plain C. Decides which codings have such a form; knows no
+ * instruction set. */
+#include "runtime/panels.h"
+
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/pool.h"
+#include "runtime/large_pages.h"
+#include "runtime/panels_make.h"
+#include "runtime/resident_codes.h"
+
+/* The bf16 products of PANEL_CODES are off by up to 2^-17 of each |w x|, and those with offsets sum
+ * code and offset apart, where |code * scale| exceeds |w|: the bound of 2 K 2^-24 leaves room for
+ * that from so many columns on, and for the rest from PANEL_MIN_COLS on. */
+enum { MIN_COLS_LOW = 512, MIN_COLS_OFFSET = 1024 };
+/* Memory of the panels, aligned to 64 bytes; large pages where the system has them. */
+void *panel_take(struct maker *m, uint64_t n_bytes)
+{
+    if (m->status != INGOT_OK) return NULL;
+    uint8_t *memory = ingot_allocate(m->allocator, n_bytes + 64 + RESIDENT_SLACK_BYTES);
+    if (memory == NULL) {
+        m->status = ingot_fail_memory(m->error, n_bytes, "panels");
+        return NULL;
+    }
+    m->p->memory[m->n_memory++] = memory;
+    m->p->n_bytes += n_bytes;
+    uint8_t *aligned = memory + (64 - (uintptr_t)memory % 64) % 64;
+    ask_for_large_pages(aligned, n_bytes);
+    memset(aligned + n_bytes, 0, RESIDENT_SLACK_BYTES);
+    return aligned;
+}
+/* ------------------------------------------------------------------ the order of columns */
+
+/* With a column index, columns of a group lie together, each group filled up to whole halves.
+ * False: no such order. */
+static bool make_order(struct maker *m, const struct resident_table *indexed)
+{
+    struct panels *p = m->p;
+    uint64_t n_halves = 0, at = 0;
+    uint64_t *counts = ingot_allocate_zeroed(m->allocator, indexed->n_cols, sizeof *counts);
+    if (counts == NULL) {
+        m->status = ingot_fail_memory(m->error, indexed->n_cols * sizeof *counts, "column groups");
+        return false;
+    }
+    for (uint64_t c = 0; c < p->n_cols; c++) counts[indexed->index[c]]++;
+    for (uint64_t g = 0; g < indexed->n_cols; g++) n_halves += ceil_div(counts[g], PANEL_HALF);
+    p->n_blocks = ceil_div(n_halves, PANEL_BLOCK / PANEL_HALF);
+    uint32_t *order = panel_take(m, p->n_blocks * PANEL_BLOCK * sizeof *order);
+    for (uint64_t i = 0; order != NULL && i < p->n_blocks * PANEL_BLOCK; i++) order[i] = INGOT_NONE;
+    /* Where each group begins, then where its next column goes. */
+    for (uint64_t g = 0; g < indexed->n_cols; g++) {
+        const uint64_t n = counts[g];
+        counts[g] = at;
+        at += ceil_div(n, PANEL_HALF) * PANEL_HALF;
+    }
+    for (uint64_t c = 0; order != NULL && c < p->n_cols; c++) {
+        order[counts[indexed->index[c]]++] = (uint32_t)c;
+    }
+    ingot_release(m->allocator, counts);
+    p->order = order;
+    return order != NULL;
+}
+
+/* The column at a place, or of the last place before it that has one. */
+uint64_t panel_column_at(const struct panels *p, uint64_t place)
+{
+    if (p->order == NULL) return min_u64(place, p->n_cols - 1);
+    while (place > 0 && p->order[place] == INGOT_NONE) place--;
+    return p->order[place] == INGOT_NONE ? 0 : p->order[place];
+}
+/* ------------------------------------------------------------------ codes */
+
+/* The codes of one row go to their lanes; `codes` has one for each place. */
+static void lay_codes(const struct panels *p, const uint8_t *codes, uint64_t n_blocks,
+                      uint64_t lane, uint8_t *dst)
+{
+    for (uint64_t block = 0; block < n_blocks; block++) {
+        const uint8_t *of_block = codes + block * PANEL_BLOCK;
+        uint8_t *word = dst + block * p->block_bytes + lane * 4;
+        uint32_t shift = 0;
+        for (uint32_t i = 0; i < p->n_planes; i++) {
+            const uint32_t w = p->widths[i], mask = (1u << w) - 1;
+            for (uint32_t q = 0; q < w; q++, word += 64) {
+                for (uint32_t b = 0; b < 4; b++) {
+                    uint32_t byte = 0;
+                    for (uint32_t t = 0; t < 8 / w; t++) {
+                        const uint32_t code = of_block[(q * (8 / w) + t) * 4 + b];
+                        byte |= (code >> shift & mask) << (t * w);
+                    }
+                    word[b] = (uint8_t)byte;
+                }
+            }
+            shift += w;
+        }
+    }
+}
+
+/* Rows are laid out so many blocks at a time. */
+enum { SEGMENT_BLOCKS = 16, SEGMENT = SEGMENT_BLOCKS * PANEL_BLOCK };
+
+static void lay_coded_row(const struct maker *m, uint64_t row, uint64_t lane, uint8_t *dst)
+{
+    const struct panels *p = m->p;
+    const struct resident_dense *dense = m->dense;
+    for (uint64_t first = 0; first < p->n_blocks; first += SEGMENT_BLOCKS) {
+        uint32_t codes[SEGMENT] = {0};
+        uint8_t bytes[SEGMENT] = {0};
+        const uint64_t n_blocks = min_u64(SEGMENT_BLOCKS, p->n_blocks - first);
+        const uint64_t place = first * PANEL_BLOCK;
+        uint32_t n = (uint32_t)(n_blocks * PANEL_BLOCK);
+        if (p->order == NULL) {
+            n = (uint32_t)min_u64(n, p->n_cols - place);
+            if (m->value_codes != NULL) {
+                panel_vector_codes(m, row, place, n, codes);
+            } else {
+                resident_codes(dense->planes, dense->n_planes, row, place, n, codes);
+            }
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t code = codes[i];
+            if (p->order != NULL) {
+                const uint32_t col = p->order[place + i];
+                if (col == INGOT_NONE) continue;
+                code = resident_code(dense->planes, dense->n_planes, row, col);
+            }
+            bytes[i] = (uint8_t)panel_laid_out(dense->coding, code);
+        }
+        lay_codes(p, bytes, n_blocks, lane, dst + first * p->block_bytes);
+    }
+}
+
+static void lay_raw_row(const struct maker *m, uint64_t row, uint64_t lane, uint8_t *dst)
+{
+    const struct panels *p = m->p;
+    const uint64_t bytes = p->bits / 8;
+    const struct resident_plane *plane = &m->dense->planes[0];
+    const uint8_t *src = plane->data + row * plane->row_bytes;
+    for (uint64_t c = 0; c < p->n_cols; c++) {
+        memcpy(dst + (c * PANEL_ROWS + lane) * bytes, src + c * bytes, (size_t)bytes);
+    }
+}
+
+static void lay_panel(void *context, uint64_t panel)
+{
+    const struct maker *m = context;
+    const struct panels *p = m->p;
+    const uint64_t panel_bytes = p->n_blocks * p->block_bytes;
+    uint8_t *dst = m->codes + panel * panel_bytes;
+    memset(dst, 0, (size_t)panel_bytes);
+    const uint64_t n_rows = min_u64(PANEL_ROWS, p->n_rows - panel * PANEL_ROWS);
+    for (uint64_t i = 0; i < n_rows; i++) {
+        const uint64_t row = panel * PANEL_ROWS + i;
+        if (p->kind == PANEL_CODES) {
+            lay_coded_row(m, row, i, dst);
+        } else {
+            lay_raw_row(m, row, i, dst);
+        }
+    }
+}
+/* ------------------------------------------------------------------ what has such a form */
+
+static bool raw_kind(const struct ingot_coding *coding, enum panel_kind *kind)
+{
+    if (coding->map != MAP_FLOAT || !coding_is_raw(coding)) return false;
+    if (coding->format == INGOT_F32) *kind = PANEL_F32;
+    if (coding->format == INGOT_F16) *kind = PANEL_F16;
+    if (coding->format == INGOT_BF16) *kind = PANEL_BF16;
+    return *kind != PANEL_CODES;
+}
+
+static bool slots_fit(const struct maker *m)
+{
+    const struct panels *p = m->p;
+    const struct resident_dense *dense = m->dense;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        const struct resident_table *table = &dense->tables[i];
+        if (!dense->coding->slots[i].has_table) continue;
+        const bool whole_rows =
+            table->run_cols == 0 && table->index == NULL && table->group_cols >= dense->n_cols;
+        if (dense->columns != NULL && !whole_rows) return false;
+        if (i == SLOT_POST && (table->n_rows != 1 || table->run_cols != 0)) return false;
+        if (i != SLOT_POST && panel_table_halves(p, table) == 0) return false;
+        if (p->order != NULL && i != SLOT_POST && table->index == NULL && !whole_rows) return false;
+    }
+    return true;
+}
+
+static bool has_offsets(const struct ingot_coding *coding)
+{
+    const struct coding_slot *bias = &coding->slots[SLOT_BIAS];
+    return coding->slots[SLOT_ZERO].has_table || bias->has_table || bias->has_constant;
+}
+
+static const struct resident_table *find_index(const struct resident_dense *dense)
+{
+    for (uint32_t i = 0; i < SLOT_POST; i++) {
+        if (dense->tables[i].index != NULL) return &dense->tables[i];
+    }
+    return NULL;
+}
+
+/* The parameters; false when there is no such form. */
+static bool plan(struct maker *m)
+{
+    struct panels *p = m->p;
+    const struct resident_dense *dense = m->dense;
+    const struct ingot_coding *coding = dense->coding;
+    if (dense->rows != NULL || dense->n_rows == 0 || dense->n_cols < PANEL_MIN_COLS) return false;
+    p->n_rows = dense->n_rows;
+    p->n_cols = dense->n_cols;
+    p->n_panels = ceil_div(p->n_rows, PANEL_ROWS);
+    p->n_blocks = ceil_div(p->n_cols, PANEL_BLOCK);
+    p->bits = coding->bits;
+    p->block_bytes = UINT64_C(64) * p->bits;
+    p->x_factor = p->scale.factor = p->zero.factor = p->bias.factor = 1.0f;
+    p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
+    if (raw_kind(coding, &p->kind)) return true;
+    const struct resident_table *indexed = find_index(dense);
+    if (coding->map == MAP_VECTOR) {
+        if (indexed != NULL || !panel_collect_values(m)) return false;
+        p->bits = panel_bits_for(m->n_values);
+        p->block_bytes = UINT64_C(64) * p->bits;
+    } else if (coding->map > MAP_CODEBOOK || coding->bits > PANEL_MAX_BITS) {
+        return false;
+    }
+    p->n_planes = plane_widths(p->bits, p->widths);
+    if (indexed != NULL && !make_order(m, indexed)) return false;
+    p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
+    if (!slots_fit(m) || !panel_make_values(m)) return false;
+    if (p->has_low && p->n_cols < MIN_COLS_LOW) return false;
+    return !has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
+}
+
+/* All entries stay the same over so many halves: 1 or an even number. */
+static void find_halves(struct panels *p)
+{
+    const struct panel_table *const tables[] = {&p->zero, &p->scale, &p->bias};
+    for (uint32_t i = 0; i < 3; i++) {
+        if (tables[i]->kind == ENTRIES_NONE) continue;
+        p->halves = greatest_divisor(p->halves, tables[i]->halves);
+    }
+    if (p->halves % 2 != 0) p->halves = 1;
+}
+
+ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *pool,
+                         const ingot_allocator *allocator, struct panels **panels,
+                         ingot_error *error)
+{
+    struct maker m = {.dense = dense, .pool = pool, .allocator = allocator, .error = error};
+    m.p = ingot_allocate_zeroed(allocator, 1, sizeof *m.p);
+    if (m.p == NULL) return ingot_fail_memory(error, sizeof *m.p, "panels");
+    m.p->n_bytes = sizeof *m.p;
+    *panels = NULL;
+    if (!plan(&m)) goto done;
+    panel_make_tables(&m);
+    panel_make_x_factors(&m);
+    find_halves(m.p);
+    m.codes = panel_take(&m, m.p->n_panels * m.p->n_blocks * m.p->block_bytes);
+    m.p->codes = m.codes;
+    if (m.status != INGOT_OK) goto done;
+    ingot_pool_run(pool, m.p->n_panels, lay_panel, &m);
+    *panels = m.p;
+    m.p = NULL;
+done:
+    ingot_release(allocator, m.value_codes);
+    panels_release(m.p, allocator);
+    return m.status;
+}
+
+void panels_release(struct panels *panels, const ingot_allocator *allocator)
+{
+    if (panels == NULL) return;
+    for (uint32_t i = 0; i < sizeof panels->memory / sizeof *panels->memory; i++) {
+        ingot_release(allocator, panels->memory[i]);
+    }
+    ingot_release(allocator, panels);
+}

@@ -1,0 +1,68 @@
+/* What the files that lay out panels share. */
+#ifndef INGOT_PANELS_MAKE_H
+#define INGOT_PANELS_MAKE_H
+
+#include "format/bytes.h"
+#include "format/coding.h"
+#include "runtime/panels.h"
+
+struct maker {
+    const struct resident_dense *dense;
+    struct ingot_pool *pool;
+    const ingot_allocator *allocator;
+    struct panels *p;
+    uint32_t n_memory;
+    uint8_t *codes;
+    /* Codebooks of vectors: the different values that weights have, and for each value of each
+     * entry, as it is and negated, which of them it is. */
+    float values[256];
+    uint32_t n_values;
+    uint8_t *value_codes;
+    ingot_error *error;
+    ingot_status status;
+};
+/* Memory of the panels, aligned to 64 bytes and followed by slack; NULL once there was none, which
+ * m->status tells then. */
+void *panel_take(struct maker *m, uint64_t n_bytes);
+
+static inline bool panel_is_bf16(float v)
+{
+    return f32_bits(v) % 65536 == 0;
+}
+
+/* Signed codes are laid out with their sign flipped: code 0 is the least value. */
+static inline uint32_t panel_laid_out(const struct ingot_coding *coding, uint32_t code)
+{
+    return coding->map == MAP_INT ? code ^ 1u << (coding->bits - 1) : code;
+}
+
+static inline uint64_t greatest_divisor(uint64_t a, uint64_t b)
+{
+    while (b != 0) {
+        const uint64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Value of a code of a scalar map after the constant zero. */
+float panel_code_value(const struct resident_dense *dense, uint32_t code);
+/* Tables of the values of codes; false when one has no place in them. */
+bool panel_make_values(struct maker *m);
+/* Codebooks of vectors: false when they have more values than codes of 8 bits, or one that is no
+ * number. */
+bool panel_collect_values(struct maker *m);
+/* Their codes as those of scalars. */
+void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uint32_t n,
+                        uint32_t *codes);
+uint8_t panel_bits_for(uint32_t n);
+
+/* The column at a place, or of the last place before it that has one. */
+uint64_t panel_column_at(const struct panels *p, uint64_t place);
+/* Columns of a group, which begin anew at each row, in halves: 0 when they do not fit. */
+uint64_t panel_table_halves(const struct panels *p, const struct resident_table *table);
+void panel_make_tables(struct maker *m);
+void panel_make_x_factors(struct maker *m);
+
+#endif

@@ -1,0 +1,173 @@
+/* What the codes of panels stand for: tables of values as bf16, and as 8-bit integers where they
+ * are some. Knows no places. */
+#include "runtime/panels_make.h"
+
+#include <math.h>
+
+#include "format/alloc.h"
+#include "format/fail.h"
+#include "format/floats.h"
+#include "runtime/resident_codes.h"
+
+/* A codebook of vectors whose values are few is one of scalars, too: code -> value. */
+static bool find_value(const struct maker *m, float v, uint32_t *code)
+{
+    for (uint32_t i = 0; i < m->n_values; i++) {
+        *code = i;
+        if (m->values[i] == v) return true;
+    }
+    return false;
+}
+
+/* False when there are more values than codes of 8 bits, or one that is no number. */
+bool panel_collect_values(struct maker *m)
+{
+    const struct ingot_coding *coding = m->dense->coding;
+    const uint64_t n = (uint64_t)coding->n_entries * coding->vector_length;
+    const uint32_t n_signs = coding->signs != 0 ? 2 : 1;
+    m->value_codes = ingot_allocate_zeroed(m->allocator, n, 2);
+    if (m->value_codes == NULL) {
+        m->status = ingot_fail_memory(m->error, n * 2, "values of a codebook");
+        return false;
+    }
+    for (uint64_t i = 0; i < n * n_signs; i++) {
+        const float v = i < n ? m->dense->codebook[i] : -m->dense->codebook[i - n];
+        uint32_t code;
+        if (isnan(v)) return false;
+        if (!find_value(m, v, &code)) {
+            if (m->n_values == 256) return false;
+            code = m->n_values;
+            m->values[m->n_values++] = v;
+        }
+        m->value_codes[i] = (uint8_t)code;
+    }
+    return true;
+}
+
+uint8_t panel_bits_for(uint32_t n)
+{
+    uint8_t bits = 1;
+    while (1u << bits < n) bits++;
+    return bits;
+}
+
+/* Codes of scalars, from those of vectors and signs. */
+void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uint32_t n,
+                        uint32_t *codes)
+{
+    const struct resident_dense *dense = m->dense;
+    const struct ingot_coding *coding = dense->coding;
+    const uint64_t length = coding->vector_length, n_all = coding->n_entries * length;
+    uint32_t vector = 0, signs = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t col = first + i;
+        if (i == 0 || col % length == 0) {
+            vector = resident_code(dense->planes, dense->n_planes, row, col / length);
+        }
+        if (coding->signs != 0 && (i == 0 || col % 8 == 0)) {
+            signs = resident_code(dense->signs, dense->n_sign_planes, row, col / 8);
+        }
+        const bool negated =
+            coding->signs != 0 && resident_is_negated(signs, coding->signs, col % 8);
+        codes[i] = m->value_codes[vector * length + col % length + (negated ? n_all : 0)];
+    }
+}
+
+static float map_value(const struct resident_dense *dense, uint32_t code)
+{
+    const struct ingot_coding *coding = dense->coding;
+    const int32_t sign = 1 << (coding->bits - 1);
+    if (coding->map == MAP_UINT) return (float)code;
+    if (coding->map == MAP_INT) return (float)(((int32_t)code ^ sign) - sign);
+    if (coding->map == MAP_FLOAT) return ingot_float_decode((ingot_dtype)coding->format, code);
+    return code < coding->n_entries ? dense->codebook[code] : 0.0f;
+}
+
+/* A value after the constant zero. */
+static float after_zero(const struct resident_dense *dense, float v)
+{
+    const struct coding_slot *zero = &dense->coding->slots[SLOT_ZERO];
+    return zero->has_constant && !zero->has_table ? v - zero->constant : v;
+}
+
+float panel_code_value(const struct resident_dense *dense, uint32_t code)
+{
+    return after_zero(dense, map_value(dense, code));
+}
+
+static float maker_value(const struct maker *m, uint32_t code)
+{
+    if (m->value_codes == NULL) return panel_code_value(m->dense, code);
+    return after_zero(m->dense, code < m->n_values ? m->values[code] : 0.0f);
+}
+
+/* v as the sum of two bf16, the first the nearer one of 8 bits. */
+static void split(float v, uint16_t *high, uint16_t *low)
+{
+    *high = bf16_from_f32(v);
+    *low = isfinite(v) ? bf16_from_f32(v - f32_from_bf16(*high)) : 0;
+}
+
+/* Multiplying by one of these makes integers of the values of small float formats. */
+static const float units[] = {1.0f, 0.5f, 0.25f, 0.125f, 0.0625f};
+
+static bool fits_bytes(const float *values, uint32_t n, float unit)
+{
+    bool fits = true;
+    for (uint32_t i = 0; i < n; i++) {
+        const float v = values[i] / unit;
+        fits = fits && v == rintf(v) && fabsf(v) <= 127.0f;
+    }
+    return fits;
+}
+
+static void find_integers(struct maker *m, const float *values, uint32_t n)
+{
+    struct panel_integers *integers = &m->p->integers;
+    const struct ingot_coding *coding = m->dense->coding;
+    const bool is_integer = coding->map == MAP_UINT || coding->map == MAP_INT;
+    const float first = values[0]; /* of code 0; the others follow in steps of 1, or wrap */
+    if (is_integer && first == rintf(first) && fabsf(first) < 32768.0f) {
+        /* Codes of signed integers have their sign flipped as they are laid out. */
+        const int32_t sign = coding->map == MAP_INT ? 1 << (coding->bits - 1) : 0;
+        *integers = (struct panel_integers){true, true, {0}, sign - (int32_t)first, 1.0f};
+        return;
+    }
+    for (uint32_t k = 0; k < sizeof units / sizeof *units && n <= 64; k++) {
+        if (!fits_bytes(values, n, units[k])) continue;
+        *integers = (struct panel_integers){true, false, {0}, 128, units[k]};
+        for (uint32_t i = 0; i < 64; i++) {
+            integers->bytes[i] = (uint8_t)((int32_t)(values[i % n] / units[k]) + 128);
+        }
+        return;
+    }
+}
+
+/* False when a value has no place in the tables. */
+bool panel_make_values(struct maker *m)
+{
+    struct panels *p = m->p;
+    const uint32_t n = 1u << p->bits;
+    float values[256];
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t code = panel_laid_out(m->dense->coding, i);
+        const float v = maker_value(m, code);
+        values[code] = v;
+        if (isfinite(v) && v != 0.0f && (fabsf(v) < 0x1p-90f || fabsf(v) > 0x1p90f)) return false;
+        split(v, &p->high[i], &p->low[i]);
+        p->has_low = p->has_low || (p->low[i] & 0x7fff) != 0;
+    }
+    for (uint32_t i = n; i < 256; i++) { /* bits above a code need not be cleared */
+        p->high[i] = p->high[i % n];
+        p->low[i] = p->low[i % n];
+    }
+    p->is_signed = p->bits == 8;
+    for (uint32_t i = 0; i < 128; i++) {
+        const bool both = p->high[i + 128] == (p->high[i] ^ 0x8000) && p->low[i + 128] == 0;
+        const bool no_number =
+            isnan(f32_from_bf16(p->high[i])) && isnan(f32_from_bf16(p->high[i + 128]));
+        p->is_signed = p->is_signed && p->low[i] == 0 && (both || no_number);
+    }
+    find_integers(m, values, n);
+    return true;
+}
