@@ -21,6 +21,8 @@ enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096, SHOWN_REFUSALS = 20 
 struct convert_values {
     const char *target;
     const char *encode;
+    const char *recipe;
+    const char *gguf_type;
     const char *imatrix;
     bool fast;
     const struct choice *compress;
@@ -311,6 +313,8 @@ static int convert(struct conversion *c, const struct model *model)
     const struct progress progress = progress_bar_reports(&c->bar);
     const struct convert_options options = {
         .encode = v->encode,
+        .recipe = v->recipe,
+        .gguf_type = v->gguf_type,
         .imatrix = v->imatrix,
         .fast = v->fast,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
@@ -362,16 +366,32 @@ static char *spill_folder(const char *target)
     return slash ? strndup(target, (size_t)(slash - target)) : strdup(".");
 }
 
+/* What becomes of the tensors is said in one way. */
+static int check_ways(const struct convert_values *v)
+{
+    const char *const ways[] = {v->keep ? "--keep" : NULL, v->encode ? "--encode" : NULL,
+                                v->recipe ? "--recipe" : NULL,
+                                v->gguf_type ? "--to-gguf-type" : NULL};
+    const char *way = NULL;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (ways[i] && way) {
+            return report_usage("convert", "%s and %s exclude each other", way, ways[i]);
+        }
+        if (ways[i]) way = ways[i];
+    }
+    if ((way == NULL || v->keep) && (v->imatrix || v->fast)) {
+        return report_usage("convert", "%s is for --encode, --recipe and --to-gguf-type",
+                            v->fast ? "--fast" : "--imatrix");
+    }
+    return EXITS_DONE;
+}
+
 static int run(const void *values, struct operands operands)
 {
     const struct convert_values *v = values;
     if (v->list_encodings) return list_encodings(v->json);
-    if (v->encode && v->keep) {
-        return report_usage("convert", "--keep and --encode exclude each other");
-    }
-    if (!v->encode && (v->imatrix || v->fast)) {
-        return report_usage("convert", "%s is for --encode", v->fast ? "--fast" : "--imatrix");
-    }
+    const int ways = check_ways(v);
+    if (ways != EXITS_DONE) return ways;
     const bool to_stdout = strcmp(v->target, "-") == 0;
     if (to_stdout && v->json) {
         return report_usage("convert", "-o - and --json both want standard output");
@@ -416,6 +436,13 @@ static const struct option options[] = {
     {"encode", 0, OPTION_TEXT, AT(encode), .value_name = "PRESET[+PRESET]",
      .help = "re-encode the weight matrices and measure what that loses; --list-encodings lists "
              "the presets"},
+    {"recipe", 0, OPTION_TEXT, AT(recipe), .value_name = "FILE.json",
+     .help = "re-encode by rules that go by name, role, layer and shape, as docs/recipes.md has "
+             "them"},
+    {"to-gguf-type", 0, OPTION_TEXT, AT(gguf_type), .value_name = "TYPE",
+     .help = "a GGUF of that type for llama.cpp, searched by us: Q8_0, Q6_K, Q5_K_M, Q4_K_M, "
+             "IQ4_XS, Q4_0, MXFP4, Q3_K_M, Q2_K ...; vectors are f32, routers are kept, and rows "
+             "that are not whole blocks get a type of shorter ones"},
     {"imatrix", 0, OPTION_TEXT, AT(imatrix), .value_name = "FILE",
      .help =
          "importance of input channels, from llama-imatrix (.dat): searches weigh errors by it"},
@@ -453,7 +480,8 @@ const struct verb verb_convert = {
     .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
              "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), a GGUF file (any one of "
              "the parts of a split model stands for all), or an .ingot file. Into an .ingot file "
-             "nothing is lost unless --encode, --include or --exclude is given: \"ingot restore\" "
+             "nothing is lost unless --encode, --recipe, --include or --exclude is given: \"ingot "
+             "restore\" "
              "gives the same source files again, byte for byte. A .safetensors or .gguf target "
              "takes what it can express; tensors that it cannot are refused, all at once and "
              "before anything is written, and what else it has no place for is told. Into a .gguf, "
@@ -468,6 +496,8 @@ const struct verb verb_convert = {
                 "  ingot convert model/ -o better.ingot --encode int4+lowrank16\n"
                 "  ingot convert model.gguf -o model.ingot\n"
                 "  ingot convert model.ingot -o model.gguf\n"
+                "  ingot convert model.gguf -o small.gguf --to-gguf-type Q4_K_M\n"
+                "  ingot convert model/ -o mixed.ingot --recipe mixed.json\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
                 "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
                 "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"

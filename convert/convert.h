@@ -16,9 +16,12 @@ struct tensor_error {
 };
 
 struct convert_options {
-    const char *encode; /* NULL: keep the source's own encoding; else an encoding (see presets.h) */
-    const char *imatrix; /* NULL, or the path of importance weights (see imatrix.h) */
-    bool fast;           /* presets that search do so briefly */
+    /* At most one of these three; none: keep the source's own encoding. */
+    const char *encode;    /* an encoding for all matrices (see presets.h) */
+    const char *recipe;    /* the path of a recipe (see recipe.h) */
+    const char *gguf_type; /* a mix of GGUF types (see recipe.h); the target is a GGUF file */
+    const char *imatrix;   /* NULL, or the path of importance weights (see imatrix.h) */
+    bool fast;             /* presets that search do so briefly */
     ingot_compression compression;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */

@@ -85,11 +85,12 @@ ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_e
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         struct model_tensor t;
         struct planned planned;
+        const struct encoding *encoding = conversion_choice(c, i);
         model_tensor(c->model, i, &t);
         if (model_alias_of(c->model, i) != INGOT_NONE) {
             plan_tensor(plan, &t, "alias", 0, false);
-        } else if (c->encoding && encoding_applies(c->encoding, &t)) {
-            const ingot_status status = plan_encoding(c->encoding, &t, &planned, error);
+        } else if (encoding) {
+            const ingot_status status = plan_encoding(encoding, &t, &planned, error);
             if (status != INGOT_OK) return status;
             plan_tensor(plan, &t, planned.label, planned.coded_bytes, true);
         } else {

@@ -141,12 +141,13 @@ static void note_unweighted(struct ingot_sink *s, const struct model_tensor *t)
     s->c->result->n_unweighted++;
 }
 
-static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t,
+                           const struct encoding *encoding)
 {
     const struct row_progress progress = conversion_row_progress(s->c);
     struct encoded_tensor encoded;
-    const ingot_status status = encode_tensor(s->c->model, index, s->c->encoding, s->writer,
-                                              s->pool, &progress, &encoded, s->error);
+    const ingot_status status = encode_tensor(s->c->model, index, encoding, s->writer, s->pool,
+                                              &progress, &encoded, s->error);
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;
@@ -173,16 +174,16 @@ static ingot_status write_alias(struct ingot_sink *s, uint32_t index, const stru
 
 static ingot_status write_tensors(struct ingot_sink *s)
 {
-    const struct encoding *encoding = s->c->encoding;
     for (uint32_t i = 0; i < model_n_tensors(s->c->model); i++) {
         struct model_tensor t;
         ingot_status status;
+        const struct encoding *encoding = conversion_choice(s->c, i);
         model_tensor(s->c->model, i, &t);
         conversion_begin_part(s->c, t.stored_bytes);
         if (model_alias_of(s->c->model, i) != INGOT_NONE) {
             status = write_alias(s, i, &t);
-        } else if (encoding && encoding_applies(encoding, &t)) {
-            status = encode(s, i, &t);
+        } else if (encoding) {
+            status = encode(s, i, &t, encoding);
         } else {
             status = s->copies.file && !t.raw ? copy_terms(s, &t) : keep_tensor(s, i, &t);
         }
@@ -306,7 +307,7 @@ static ingot_status begin(struct ingot_sink *s)
         return ingot_fail_memory(s->error, n_tensors * 33 + n_attachments * 36, "hashes");
     }
     const ingot_status status = begin_receipt(s);
-    if (status != INGOT_OK || s->c->encoding == NULL) return status;
+    if (status != INGOT_OK || !s->c->encodes) return status;
     return ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
 }
 
