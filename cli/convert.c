@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/amounts.h"
 #include "cli/assume.h"
 #include "cli/dry_run.h"
 #include "cli/json.h"
@@ -23,6 +24,8 @@ struct convert_values {
     const char *encode;
     const char *recipe;
     const char *gguf_type;
+    const char *target_size;
+    const char *target_bpw;
     const char *imatrix;
     bool fast;
     const struct choice *compress;
@@ -45,6 +48,8 @@ struct conversion {
     uint32_t n_sources;
     const ingot_allocator *memory; /* of what grows with the number of tensors */
     struct assumptions assumptions;
+    uint64_t target_bytes; /* asked for; 0: none */
+    double target_bpw;
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
@@ -315,6 +320,8 @@ static int convert(struct conversion *c, const struct model *model)
         .encode = v->encode,
         .recipe = v->recipe,
         .gguf_type = v->gguf_type,
+        .target_bytes = c->target_bytes,
+        .target_bpw = c->target_bpw,
         .imatrix = v->imatrix,
         .fast = v->fast,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
@@ -379,9 +386,30 @@ static int check_ways(const struct convert_values *v)
         }
         if (ways[i]) way = ways[i];
     }
-    if ((way == NULL || v->keep) && (v->imatrix || v->fast)) {
+    const char *size = v->target_size ? "--target-size" : v->target_bpw ? "--target-bpw" : NULL;
+    if (v->target_size && v->target_bpw) {
+        return report_usage("convert", "--target-size and --target-bpw exclude each other");
+    }
+    if (size && way && way != ways[2]) {
+        return report_usage("convert", "%s and %s exclude each other", way, size);
+    }
+    if ((way == NULL || v->keep) && size == NULL && (v->imatrix || v->fast)) {
         return report_usage("convert", "%s is for --encode, --recipe and --to-gguf-type",
                             v->fast ? "--fast" : "--imatrix");
+    }
+    return EXITS_DONE;
+}
+
+static int read_targets(struct conversion *c)
+{
+    const struct convert_values *v = c->values;
+    if (v->target_size && !amount_bytes(v->target_size, &c->target_bytes)) {
+        return report_usage("convert", "--target-size takes bytes, as 800M or 4GiB, and not \"%s\"",
+                            v->target_size);
+    }
+    if (v->target_bpw && !amount_number(v->target_bpw, &c->target_bpw)) {
+        return report_usage("convert", "--target-bpw takes bits per weight, as 4.5, and not \"%s\"",
+                            v->target_bpw);
     }
     return EXITS_DONE;
 }
@@ -412,7 +440,8 @@ static int run(const void *values, struct operands operands)
         .bar = progress_bar_begin(v->quiet),
         .told = v->json ? json_array() : NULL,
     };
-    status = assume_read("convert", &v->assume, &c.assumptions);
+    status = read_targets(&c);
+    if (status == EXITS_DONE) status = assume_read("convert", &v->assume, &c.assumptions);
     if (status != EXITS_DONE) return status;
     struct model *model = NULL;
     ingot_error error = {0};
@@ -443,6 +472,12 @@ static const struct option options[] = {
      .help = "a GGUF of that type for llama.cpp, searched by us: Q8_0, Q6_K, Q5_K_M, Q4_K_M, "
              "IQ4_XS, Q4_0, MXFP4, Q3_K_M, Q2_K ...; vectors are f32, routers are kept, and rows "
              "that are not whole blocks get a type of shorter ones"},
+    {"target-size", 0, OPTION_TEXT, AT(target_size), .value_name = "BYTES",
+     .help = "choose encodings so that the file has at most so many bytes (800M, 4GiB) and the "
+             "least error: of those that a recipe's rules list, or of q2_k to q8_0. Every one is "
+             "tried on every tensor"},
+    {"target-bpw", 0, OPTION_TEXT, AT(target_bpw), .value_name = "BITS",
+     .help = "the same for bits per weight of all tensors, before lossless compression"},
     {"imatrix", 0, OPTION_TEXT, AT(imatrix), .value_name = "FILE",
      .help =
          "importance of input channels, from llama-imatrix (.dat): searches weigh errors by it"},
@@ -498,6 +533,7 @@ const struct verb verb_convert = {
                 "  ingot convert model.ingot -o model.gguf\n"
                 "  ingot convert model.gguf -o small.gguf --to-gguf-type Q4_K_M\n"
                 "  ingot convert model/ -o mixed.ingot --recipe mixed.json\n"
+                "  ingot convert model/ -o small.ingot --target-bpw 4.5\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
                 "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
                 "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"

@@ -10,6 +10,7 @@
 #include "convert/gguf_presets.h"
 #include "convert/names.h"
 #include "convert/sink.h"
+#include "convert/target.h"
 #include "format/bytes.h"
 #include "format/fail.h"
 
@@ -86,9 +87,12 @@ static void tell_fallbacks(const struct conversion *c, const struct recipe *reci
 static ingot_status choose(struct conversion *c, const struct recipe *recipe, ingot_error *error)
 {
     const bool blocks = sink_of(c->target)->write == sink_gguf;
-    const ingot_status status = choices_make(&c->choices, c->model, recipe, blocks, error);
+    const bool by_size = c->options->target_bytes || c->options->target_bpw > 0;
+    const ingot_status status =
+        by_size ? target_choose(c, recipe, blocks, sink_of(c->target)->plan, error)
+                : choices_make(&c->choices, c->model, recipe, blocks, error);
     if (status != INGOT_OK) return status;
-    if (blocks) tell_fallbacks(c, recipe);
+    if (blocks && !by_size) tell_fallbacks(c, recipe);
     for (uint32_t i = 0; i < c->choices.n_encodings; i++) {
         if (c->options->fast) encoding_hurry(c->choices.encodings[i]);
         c->choices.encodings[i]->imatrix = c->imatrix;
@@ -147,12 +151,16 @@ static ingot_status begin(struct conversion *c, const struct sink **sink, ingot_
     *sink = sink_of(c->target);
     if (*sink == NULL) return fail_unknown(c->target, error);
     c->total_bytes = all_bytes(c->model);
-    c->encodes = o->encode || o->recipe || o->gguf_type;
+    const bool by_size = o->target_bytes || o->target_bpw > 0;
+    c->encodes = o->encode || o->recipe || o->gguf_type || by_size;
     assert((o->encode != NULL) + (o->recipe != NULL) + (o->gguf_type != NULL) <= 1);
     if (o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
     if (status != INGOT_OK || !c->encodes) return status;
     if (o->encode) return choose_encoding(c, error);
-    return o->recipe ? choose_recipe(c, error) : choose_mix(c, error);
+    if (o->gguf_type) return choose_mix(c, error);
+    if (o->recipe) return choose_recipe(c, error);
+    const struct recipe recipe = target_recipe();
+    return choose(c, &recipe, error);
 }
 
 static void end(struct conversion *c)

@@ -195,8 +195,13 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     struct receipt *r = new_receipt(options->allocator);
     if (r == NULL) return ingot_fail_memory(error, sizeof *r, "receipt");
     json_t *recipe = json_object();
-    const char *encode = options->recipe ? "recipe" : options->encode;
+    const bool by_size = options->target_bytes || options->target_bpw > 0;
+    const char *encode = options->recipe ? "recipe" : by_size ? "target" : options->encode;
     put(r, recipe, "encode", encode ? json_string(encode) : json_null());
+    if (options->target_bytes) {
+        put(r, recipe, "target_bytes", json_integer((json_int_t)options->target_bytes));
+    }
+    if (options->target_bpw > 0) put_real(r, recipe, "target_bpw", options->target_bpw);
     if (options->recipe) put_recipe(r, recipe, options->recipe);
     if (options->imatrix) put(r, recipe, "imatrix", path_json(options->imatrix));
     if (options->fast) put(r, recipe, "fast", json_true());

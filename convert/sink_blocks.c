@@ -1,30 +1,12 @@
 /* A tensor as blocks of ggml in a plain target: encoded into a container in memory, whose streams
  * are then repacked exactly. */
-#include "convert/gguf_presets.h"
+#include "convert/encode_memory.h"
 #include "convert/names.h"
 #include "convert/sink_plain.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
 enum { PIECE = 1 << 20 };
-
-static ingot_status encode(struct plain_sink *s, const struct plain_tensor *p,
-                           struct byte_buffer *container, struct encoded_tensor *encoded)
-{
-    const struct row_progress progress = conversion_row_progress(s->c);
-    struct output *output;
-    ingot_writer *writer = NULL;
-    ingot_status status = output_to_memory(container, NULL, &output, s->error);
-    if (status != INGOT_OK) return status;
-    status = ingot_writer_over(output, INGOT_COMPRESS_NONE, NULL, &writer, s->error);
-    if (status == INGOT_OK) {
-        status = encode_tensor(s->c->model, p->index, p->encoding, writer, s->pool, &progress,
-                               encoded, s->error);
-    }
-    if (status == INGOT_OK) status = ingot_writer_finish(writer, s->error);
-    ingot_writer_close(writer);
-    return status;
-}
 
 static ingot_status write_blocks(struct plain_sink *s, const struct plain_tensor *p,
                                  const struct repack *repack)
@@ -73,7 +55,9 @@ ingot_status sink_encode_blocks(struct plain_sink *s, const struct plain_tensor 
 {
     struct byte_buffer container = {.allocator = NULL};
     struct encoded_tensor encoded;
-    ingot_status status = encode(s, p, &container, &encoded);
+    const struct row_progress progress = conversion_row_progress(s->c);
+    ingot_status status = encode_to_memory(s->c->model, p->index, p->encoding, s->pool, &progress,
+                                           &container, &encoded, s->error);
     if (status == INGOT_OK) status = repack(s, p, &container);
     if (status == INGOT_OK) {
         *e = encoded.error;

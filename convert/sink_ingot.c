@@ -317,6 +317,7 @@ static ingot_status write_all(struct ingot_sink *s)
     uint64_t raw_bytes;
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
                                               options->allocator, &s->writer, s->error);
+    if (status == INGOT_OK) ingot_writer_limit(s->writer, options->target_bytes);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};
     if (status == INGOT_OK) {
         status = blocks_held_begin(&s->blocks, s->writer, model_n_tensors(s->c->model), s->error);

@@ -362,7 +362,7 @@ ingot_status plain_plan(struct conversion *c, const struct plain_format *format,
         model_tensor(c->model, p->index, &t);
         plan_tensor(plan, &t, encoding_of(&t, p), p->n_bytes, p->cast || p->encoding);
     }
-    plan->target_bytes = c->result->target_bytes;
+    plan->target_bytes = plan->most_bytes = c->result->target_bytes;
     plan->n_attachments_lost = model_n_attachments(c->model);
     plan->n_metadata_lost = s.n_metadata_lost;
     end_sink(&s);

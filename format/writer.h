@@ -112,6 +112,10 @@ struct ingot_coding raw_coding(ingot_dtype dtype);
 bool stack_of(uint32_t rank, const uint64_t *dims, uint8_t stack, uint8_t split,
               struct stack_shape *shape);
 
+/* The most bytes that the file may have: with more, ingot_writer_finish is INGOT_REFUSED and leaves
+ * no file. 0: no limit. */
+void ingot_writer_limit(ingot_writer *writer, uint64_t max_bytes);
+
 /* Bytes written so far, and how many raw bytes they stand for. */
 void ingot_writer_sizes(const ingot_writer *writer, uint64_t *stored_bytes, uint64_t *raw_bytes);
 

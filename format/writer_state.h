@@ -13,6 +13,7 @@ struct ingot_writer {
     struct intern codebooks; /* their streams */
     struct intern tensor_names;
     uint64_t header_checksum;
+    uint64_t max_bytes; /* 0: any */
     bool finished;
 };
 
