@@ -479,8 +479,7 @@ static const struct option options[] = {
     {"target-bpw", 0, OPTION_TEXT, AT(target_bpw), .value_name = "BITS",
      .help = "the same for bits per weight of all tensors, before lossless compression"},
     {"imatrix", 0, OPTION_TEXT, AT(imatrix), .value_name = "FILE",
-     .help =
-         "importance of input channels, from llama-imatrix: searches weigh errors by it"},
+     .help = "importance of input channels, from llama-imatrix: searches weigh errors by it"},
     {"fast", 0, OPTION_FLAG, AT(fast), .help = "presets that search do so briefly"},
     {"keep", 0, OPTION_FLAG, AT(keep),
      .help = "keep each tensor in its source's own encoding (the default)"},
