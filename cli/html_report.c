@@ -152,7 +152,8 @@ static const char style[] =
     ".worst p{margin:0 0 .3rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}"
     "table{border-collapse:collapse;width:100%;font-size:.88rem;"
     "font-variant-numeric:tabular-nums}"
-    "td,th{text-align:right;padding:.25rem .6rem;border-bottom:1px solid var(--line)}"
+    "td,th{white-space:nowrap;text-align:right;padding:.25rem .6rem;border-bottom:1px solid "
+    "var(--line)}"
     "td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere}</style>\n";
 

@@ -168,8 +168,10 @@ void page_scatter(struct byte_buffer *page, const struct chart_point *points, ui
     put_axes(page, sx, sy, x, y);
     for (uint32_t i = 0; i < n; i++) {
         const struct chart_point *p = &points[i];
+        /* Beside each other where many would lie on one whole number. */
+        const double aside = x.whole ? ((double)p->kind - (CHART_KINDS - 1) / 2.0) * 6 : 0;
         page_put(page, "<circle class=\"k%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"><title>", p->kind,
-                 PLOT_LEFT + place(sx, p->x, PLOT_WIDTH),
+                 PLOT_LEFT + place(sx, p->x, PLOT_WIDTH) + aside,
                  PLOT_TOP + PLOT_HEIGHT - place(sy, p->y, PLOT_HEIGHT));
         page_text(page, p->name, p->name_bytes);
         page_put(page, " (");

@@ -30,7 +30,7 @@ struct chart_point {
 };
 struct chart_axis {
     const char *title;
-    bool whole; /* marks at whole numbers */
+    bool whole; /* marks are at whole numbers, and dots of other kinds beside each other */
 };
 /* Dots, each with its name when it is pointed at. kinds: CHART_KINDS names for the legend. */
 void page_scatter(struct byte_buffer *page, const struct chart_point *points, uint32_t n,

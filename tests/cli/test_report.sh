@@ -50,5 +50,5 @@ grep -qF 'a&lt;b&gt;&amp;&quot;c?' "$page" || fail 'the name is not escaped'
 make_safetensors "$scratch/empty.safetensors" '{}' 0
 expect 0 "$INGOT" report "$scratch/empty.safetensors" -o "$page" -f
 well_formed "$page"
-expect 1 "$INGOT" report "$scratch/absent" -o "$page" -f
+expect 3 "$INGOT" report "$scratch/absent" -o "$page" -f
 finish
