@@ -138,7 +138,7 @@ static const char style[] =
     "@media(prefers-color-scheme:dark){:root{--bg:#14171b;--fg:#e6e8eb;--dim:#9aa3ad;"
     "--line:#2b3138;--bar:#6b9fe0}}"
     "body{background:var(--bg);color:var(--fg);font:15px/1.5 system-ui,sans-serif;"
-    "max-width:60rem;margin:2rem auto;padding:0 1rem}"
+    "max-width:68rem;margin:2rem auto;padding:0 1rem}"
     "h1{font-size:1.5rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem}"
     ".dim{color:var(--dim)}.facts{display:flex;flex-wrap:wrap;gap:1rem 2.5rem;margin:1rem 0}"
     ".facts b{display:block;font-size:1.3rem}"

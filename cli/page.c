@@ -74,7 +74,14 @@ void page_bars(struct byte_buffer *page, const struct chart_bar *bars, uint32_t 
 
 /* ------------------------------------------------------------------ axes */
 
-enum { PLOT_LEFT = 64, PLOT_TOP = 34, PLOT_WIDTH = 700, PLOT_HEIGHT = 280, PLOT_BOTTOM = 50 };
+enum {
+    PLOT_LEFT = 64,
+    PLOT_TOP = 34,
+    PLOT_WIDTH = 700,
+    PLOT_HEIGHT = 280,
+    PLOT_BOTTOM = 50,
+    PLOT_INSET = 28
+};
 
 struct scale {
     double low, high, step;
@@ -100,6 +107,12 @@ static double place(struct scale s, double value, double pixels)
     return (value - s.low) / (s.high - s.low) * pixels;
 }
 
+/* With room for dots that lie aside of the first and last marks. */
+static double across(struct scale s, double value)
+{
+    return PLOT_LEFT + PLOT_INSET + place(s, value, PLOT_WIDTH - 2 * PLOT_INSET);
+}
+
 static void put_axes(struct byte_buffer *page, struct scale sx, struct scale sy,
                      struct chart_axis x, struct chart_axis y)
 {
@@ -107,7 +120,7 @@ static void put_axes(struct byte_buffer *page, struct scale sx, struct scale sy,
     const uint32_t n_y = (uint32_t)lround((sy.high - sy.low) / sy.step);
     for (uint32_t i = 0; i <= n_x; i++) {
         const double value = sx.low + i * sx.step;
-        const double at = PLOT_LEFT + place(sx, value, PLOT_WIDTH);
+        const double at = across(sx, value);
         page_put(page,
                  "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>"
                  "<text class=\"mid\" x=\"%.1f\" y=\"%d\">%.6g</text>\n",
@@ -171,8 +184,7 @@ void page_scatter(struct byte_buffer *page, const struct chart_point *points, ui
         /* Beside each other where many would lie on one whole number. */
         const double aside = x.whole ? ((double)p->kind - (CHART_KINDS - 1) / 2.0) * 6 : 0;
         page_put(page, "<circle class=\"k%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"><title>", p->kind,
-                 PLOT_LEFT + place(sx, p->x, PLOT_WIDTH) + aside,
-                 PLOT_TOP + PLOT_HEIGHT - place(sy, p->y, PLOT_HEIGHT));
+                 across(sx, p->x) + aside, PLOT_TOP + PLOT_HEIGHT - place(sy, p->y, PLOT_HEIGHT));
         page_text(page, p->name, p->name_bytes);
         page_put(page, " (");
         put_words(page, p->encoding);
