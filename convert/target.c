@@ -276,6 +276,15 @@ ingot_status target_choose(struct conversion *c, const struct recipe *recipe, bo
                            ingot_error *error)
 {
     struct search s = {.c = c, .recipe = recipe, .blocks = blocks, .plan = plan, .error = error};
+    const struct convert_options *options = c->options;
+    struct convert_options silent = *options; /* what plans would tell is told when it is written */
+    silent.note = NULL;
+    silent.refused = NULL;
+    if (plan == plan_safetensors) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
+                          "target sizes are for .ingot and .gguf");
+    }
+    c->options = &silent;
     s.n_items = model_n_tensors(c->model);
     s.items = ingot_allocate_zeroed(NULL, s.n_items, sizeof *s.items);
     c->choices.of = ingot_allocate_zeroed(NULL, s.n_items, sizeof *c->choices.of);
@@ -283,6 +292,7 @@ ingot_status target_choose(struct conversion *c, const struct recipe *recipe, bo
         s.items && c->choices.of
             ? choose(&s)
             : ingot_fail_memory(error, s.n_items * sizeof *s.items, "candidates");
+    c->options = options;
     ingot_release(NULL, s.groups);
     ingot_release(NULL, s.items);
     return status;

@@ -73,6 +73,10 @@ expect 0 "$INGOT" convert "$fixture" -o "$t" -f --recipe "$scratch/lists.json" -
     --json
 json_holds '{t["encoding"] for t in j["tensors"]} == {"bf16", "q3_k", "q5_k", "q8_0"}'
 json_holds 'all((t["encoding"] == "q8_0") == ("v_proj" in t["name"]) for t in j["tensors"])'
+expect 1 "$INGOT" convert "$fixture" -o "$scratch/none.safetensors" --target-size 3M
+says 'target sizes are for .ingot and .gguf'
+expect 0 "$INGOT" convert "$fixture" -o "$g" -f --target-size 2M
+[ "$(grep -c architecture "$err")" -eq 1 ] || fail 'a note is told more than once'
 expect 1 "$INGOT" convert "$fixture" -o "$scratch/none.ingot" --target-size 900k
 says 'the smallest encodings that the rules allow take'
 is_absent "$scratch/none.ingot"
