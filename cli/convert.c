@@ -3,9 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/amounts.h"
 #include "cli/assume.h"
 #include "cli/dry_run.h"
 #include "cli/json.h"
+#include "cli/list_encodings.h"
 #include "cli/notes.h"
 #include "cli/progress.h"
 #include "cli/report.h"
@@ -16,11 +18,15 @@
 #include "convert/select.h"
 #include "convert/spill.h"
 
-enum { N_WORST = 5, LISTED_ROWS = 4096, LISTED_COLS = 4096, SHOWN_REFUSALS = 20 };
+enum { N_WORST = 5, SHOWN_REFUSALS = 20 };
 
 struct convert_values {
     const char *target;
     const char *encode;
+    const char *recipe;
+    const char *gguf_type;
+    const char *target_size;
+    const char *target_bpw;
     const char *imatrix;
     bool fast;
     const struct choice *compress;
@@ -44,6 +50,8 @@ struct conversion {
     uint32_t n_sources;
     const ingot_allocator *memory; /* of what grows with the number of tensors */
     struct assumptions assumptions;
+    uint64_t target_bytes; /* asked for; 0: none */
+    double target_bpw;
     FILE *out; /* for the summary: stderr when the model itself goes to stdout */
     struct progress_bar bar;
     struct tensor_notes notes;
@@ -61,75 +69,7 @@ static const struct choice compressions[] = {
     {0},
 };
 
-/* ------------------------------------------------------------------ the list of encodings */
-
-static double listed_bits(const struct preset *preset)
-{
-    return preset_bits_per_weight(preset, LISTED_ROWS, LISTED_COLS);
-}
-
-static int list_encodings_json(void)
-{
-    bool failed = false;
-    json_t *root = json_object();
-    json_t *list = json_array();
-    const struct preset *preset;
-    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        json_t *one = json_object();
-        json_put(one, "name", json_string(preset_name(preset)), &failed);
-        json_put(one, "bits_per_weight", json_number(listed_bits(preset)), &failed);
-        json_put(one, "help", json_string(preset_help(preset)), &failed);
-        json_add(list, one, &failed);
-    }
-    json_put(root, "encodings", list, &failed);
-    json_t *options = json_array();
-    const char *name, *help;
-    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
-        json_t *one = json_object();
-        json_put(one, "name", json_string(name), &failed);
-        json_put(one, "help", json_string(help), &failed);
-        json_add(options, one, &failed);
-    }
-    json_put(root, "options", options, &failed);
-    return json_print(root, failed, EXITS_DONE);
-}
-
-static int list_options(void)
-{
-    static const struct column columns[] = {{"", false}, {"", false}};
-    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
-    const char *name, *help;
-    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
-        table_cell(&table, "-%s", name);
-        table_cell(&table, "%s", help);
-    }
-    puts(
-        "\nOptions follow the name of an encoding of groups, as in int4-g64-affine; the number of\n"
-        "sparse, outliers, columns (percent) and lowrank (rank) may be another:");
-    const bool printed = table_print(&table, stdout, 0);
-    table_release(&table);
-    return printed ? EXITS_DONE : EXITS_SYSTEM;
-}
-
-static int list_encodings(bool as_json)
-{
-    static const struct column columns[] = {
-        {"encoding", false}, {"bits/weight", true}, {"", false}};
-    if (as_json) return list_encodings_json();
-    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
-    const struct preset *preset;
-    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        table_cell(&table, "%s", preset_name(preset));
-        table_cell(&table, "%.2f", listed_bits(preset));
-        table_cell(&table, "%s", preset_help(preset));
-    }
-    const bool printed = table_print(&table, stdout, 0);
-    table_release(&table);
-    if (!printed) return EXITS_SYSTEM;
-    printf("\nBits per weight are those of a %u x %u matrix, tables included.\n", LISTED_ROWS,
-           LISTED_COLS);
-    return list_options();
-}
+/* ------------------------------------------------------------------ encodings */
 
 static bool is_encoding(const char *word, struct nearest *nearest)
 {
@@ -312,6 +252,10 @@ static int convert(struct conversion *c, const struct model *model)
     const struct progress progress = progress_bar_reports(&c->bar);
     const struct convert_options options = {
         .encode = v->encode,
+        .recipe = v->recipe,
+        .gguf_type = v->gguf_type,
+        .target_bytes = c->target_bytes,
+        .target_bpw = c->target_bpw,
         .imatrix = v->imatrix,
         .fast = v->fast,
         .compression = (ingot_compression)(v->compress ? v->compress : compressions)->value,
@@ -364,16 +308,53 @@ static char *spill_folder(const char *target)
     return slash ? strndup(target, (size_t)(slash - target)) : strdup(".");
 }
 
+/* What becomes of the tensors is said in one way. */
+static int check_ways(const struct convert_values *v)
+{
+    const char *const ways[] = {v->keep ? "--keep" : NULL, v->encode ? "--encode" : NULL,
+                                v->recipe ? "--recipe" : NULL,
+                                v->gguf_type ? "--to-gguf-type" : NULL};
+    const char *way = NULL;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (ways[i] && way) {
+            return report_usage("convert", "%s and %s exclude each other", way, ways[i]);
+        }
+        if (ways[i]) way = ways[i];
+    }
+    const char *size = v->target_size ? "--target-size" : v->target_bpw ? "--target-bpw" : NULL;
+    if (v->target_size && v->target_bpw) {
+        return report_usage("convert", "--target-size and --target-bpw exclude each other");
+    }
+    if (size && way && way != ways[2]) {
+        return report_usage("convert", "%s and %s exclude each other", way, size);
+    }
+    if ((way == NULL || v->keep) && size == NULL && (v->imatrix || v->fast)) {
+        return report_usage("convert", "%s is for --encode, --recipe and --to-gguf-type",
+                            v->fast ? "--fast" : "--imatrix");
+    }
+    return EXITS_DONE;
+}
+
+static int read_targets(struct conversion *c)
+{
+    const struct convert_values *v = c->values;
+    if (v->target_size && !amount_bytes(v->target_size, &c->target_bytes)) {
+        return report_usage("convert", "--target-size takes bytes, as 800M or 4GiB, and not \"%s\"",
+                            v->target_size);
+    }
+    if (v->target_bpw && !amount_number(v->target_bpw, &c->target_bpw)) {
+        return report_usage("convert", "--target-bpw takes bits per weight, as 4.5, and not \"%s\"",
+                            v->target_bpw);
+    }
+    return EXITS_DONE;
+}
+
 static int run(const void *values, struct operands operands)
 {
     const struct convert_values *v = values;
     if (v->list_encodings) return list_encodings(v->json);
-    if (v->encode && v->keep) {
-        return report_usage("convert", "--keep and --encode exclude each other");
-    }
-    if (!v->encode && (v->imatrix || v->fast)) {
-        return report_usage("convert", "%s is for --encode", v->fast ? "--fast" : "--imatrix");
-    }
+    const int ways = check_ways(v);
+    if (ways != EXITS_DONE) return ways;
     const bool to_stdout = strcmp(v->target, "-") == 0;
     if (to_stdout && v->json) {
         return report_usage("convert", "-o - and --json both want standard output");
@@ -394,7 +375,8 @@ static int run(const void *values, struct operands operands)
         .bar = progress_bar_begin(v->quiet),
         .told = v->json ? json_array() : NULL,
     };
-    status = assume_read("convert", &v->assume, &c.assumptions);
+    status = read_targets(&c);
+    if (status == EXITS_DONE) status = assume_read("convert", &v->assume, &c.assumptions);
     if (status != EXITS_DONE) return status;
     struct model *model = NULL;
     ingot_error error = {0};
@@ -418,9 +400,21 @@ static const struct option options[] = {
     {"encode", 0, OPTION_TEXT, AT(encode), .value_name = "PRESET[+PRESET]",
      .help = "re-encode the weight matrices and measure what that loses; --list-encodings lists "
              "the presets"},
+    {"recipe", 0, OPTION_TEXT, AT(recipe), .value_name = "FILE.json",
+     .help = "re-encode by rules that go by name, role, layer and shape, as docs/recipes.md has "
+             "them"},
+    {"to-gguf-type", 0, OPTION_TEXT, AT(gguf_type), .value_name = "TYPE",
+     .help = "a GGUF of that type for llama.cpp, searched by us: Q8_0, Q6_K, Q5_K_M, Q4_K_M, "
+             "IQ4_XS, Q4_0, MXFP4, Q3_K_M, Q2_K ...; vectors are f32, routers are kept, and rows "
+             "that are not whole blocks get a type of shorter ones"},
+    {"target-size", 0, OPTION_TEXT, AT(target_size), .value_name = "BYTES",
+     .help = "choose encodings so that the file has at most so many bytes (800M, 4GiB) and the "
+             "least error: of those that a recipe's rules list, or of q2_k to q8_0. Every one is "
+             "tried on every tensor"},
+    {"target-bpw", 0, OPTION_TEXT, AT(target_bpw), .value_name = "BITS",
+     .help = "the same for bits per weight of all tensors, before lossless compression"},
     {"imatrix", 0, OPTION_TEXT, AT(imatrix), .value_name = "FILE",
-     .help =
-         "importance of input channels, from llama-imatrix (.dat): searches weigh errors by it"},
+     .help = "importance of input channels, from llama-imatrix: searches weigh errors by it"},
     {"fast", 0, OPTION_FLAG, AT(fast), .help = "presets that search do so briefly"},
     {"keep", 0, OPTION_FLAG, AT(keep),
      .help = "keep each tensor in its source's own encoding (the default)"},
@@ -457,7 +451,8 @@ const struct verb verb_convert = {
     .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
              "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), a GGUF file (any one of "
              "the parts of a split model stands for all), or an .ingot file. Into an .ingot file "
-             "nothing is lost unless --encode, --include or --exclude is given: \"ingot restore\" "
+             "nothing is lost unless --encode, --recipe, --include or --exclude is given: \"ingot "
+             "restore\" "
              "gives the same source files again, byte for byte. A .safetensors or .gguf target "
              "takes what it can express; tensors that it cannot are refused, all at once and "
              "before anything is written, and what else it has no place for is told. Into a .gguf, "
@@ -472,6 +467,9 @@ const struct verb verb_convert = {
                 "  ingot convert model/ -o better.ingot --encode int4+lowrank16\n"
                 "  ingot convert model.gguf -o model.ingot\n"
                 "  ingot convert model.ingot -o model.gguf\n"
+                "  ingot convert model.gguf -o small.gguf --to-gguf-type Q4_K_M\n"
+                "  ingot convert model/ -o mixed.ingot --recipe mixed.json\n"
+                "  ingot convert model/ -o small.ingot --target-bpw 4.5\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
                 "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
                 "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"

@@ -10,6 +10,7 @@ extern const struct verb verb_convert;
 extern const struct verb verb_devices;
 extern const struct verb verb_extract;
 extern const struct verb verb_inspect;
+extern const struct verb verb_report;
 extern const struct verb verb_restore;
 extern const struct verb verb_validate;
 

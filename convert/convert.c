@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/gguf_presets.h"
 #include "convert/names.h"
 #include "convert/sink.h"
+#include "convert/target.h"
 #include "format/bytes.h"
 #include "format/fail.h"
 
@@ -64,37 +66,125 @@ static uint64_t all_bytes(const struct model *model)
     return n_bytes;
 }
 
-/* The sink and the encoding of a conversion. */
-static ingot_status begin(struct conversion *c, struct encoding *encoding, const struct sink **sink,
-                          ingot_error *error)
+/* Where a mix or a preset gives way, since its blocks do not divide the rows. */
+static void tell_fallbacks(const struct conversion *c, const struct recipe *recipe)
 {
+    const uint32_t n_layers = count_layers(c->model);
+    for (uint32_t i = 0; i < model_n_tensors(c->model); i++) {
+        struct model_tensor t;
+        if (c->choices.of[i] == NULL) continue;
+        model_tensor(c->model, i, &t);
+        const char *asked = recipe_rule(recipe, &t, n_layers)->encode[0];
+        const uint64_t n_row = t.dims[t.rank - 1];
+        const char *taken = gguf_preset_for(asked, n_row);
+        if (taken == asked) continue;
+        conversion_note(c, "%s: rows of %llu weights are not whole blocks of %s: it becomes %s",
+                        name_shown(t.name, t.name_bytes).text, (unsigned long long)n_row, asked,
+                        taken);
+    }
+}
+
+static ingot_status choose(struct conversion *c, const struct recipe *recipe, ingot_error *error)
+{
+    const bool blocks = sink_of(c->target)->write == sink_gguf;
+    const bool by_size = c->options->target_bytes || c->options->target_bpw > 0;
+    const ingot_status status =
+        by_size ? target_choose(c, recipe, blocks, sink_of(c->target)->plan, error)
+                : choices_make(&c->choices, c->model, recipe, blocks, error);
+    if (status != INGOT_OK) return status;
+    if (blocks && !by_size) tell_fallbacks(c, recipe);
+    for (uint32_t i = 0; i < c->choices.n_encodings; i++) {
+        if (c->options->fast) encoding_hurry(c->choices.encodings[i]);
+        c->choices.encodings[i]->imatrix = c->imatrix;
+    }
+    return INGOT_OK;
+}
+
+/* One encoding: casts are of all floats, any other of what is no norm, bias or router. */
+static ingot_status choose_encoding(struct conversion *c, ingot_error *error)
+{
+    struct encoding encoding;
+    struct rule rule = {.encode = {c->options->encode}};
+    const struct recipe recipe = {.n_rules = 1, .rules = &rule};
+    const ingot_status status = encoding_parse(c->options->encode, &encoding, error);
+    if (status != INGOT_OK) return status;
+    rule.roles = encoding.cast ? UINT32_MAX : 0;
+    return choose(c, &recipe, error);
+}
+
+static ingot_status choose_mix(struct conversion *c, ingot_error *error)
+{
+    const char *name = c->options->gguf_type;
+    c->mix = mix_named(name);
+    if (sink_of(c->target)->write != sink_gguf) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
+                          "types of GGUF are for a target whose name ends in .gguf");
+    }
+    if (c->mix) {
+        const struct recipe recipe = mix_recipe(c->mix);
+        return choose(c, &recipe, error);
+    }
+    if (gguf_type_named(name, strlen(name))) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "type",
+                          "%s is read and written as it is, but there is no search that encodes "
+                          "into it",
+                          name);
+    }
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "type",
+                      "GGUF has no type or mix '%s'", name_shown(name, strlen(name)).text);
+}
+
+static ingot_status choose_recipe(struct conversion *c, ingot_error *error)
+{
+    struct recipe recipe = {0};
+    ingot_status status = recipe_open(c->options->recipe, &recipe, error);
+    if (status == INGOT_OK) status = choose(c, &recipe, error);
+    recipe_close(&recipe);
+    return status;
+}
+
+/* The sink of a conversion and what becomes of each tensor. To be ended, also after a failure. */
+static ingot_status begin(struct conversion *c, const struct sink **sink, ingot_error *error)
+{
+    const struct convert_options *o = c->options;
+    ingot_status status = INGOT_OK;
     *sink = sink_of(c->target);
     if (*sink == NULL) return fail_unknown(c->target, error);
     c->total_bytes = all_bytes(c->model);
-    if (c->options->encode == NULL) return INGOT_OK;
-    c->encoding = encoding;
-    const ingot_status status = encoding_parse(c->options->encode, encoding, error);
-    if (status == INGOT_OK && c->options->fast) encoding_hurry(encoding);
-    return status;
+    const bool by_size = o->target_bytes || o->target_bpw > 0;
+    c->encodes = o->encode || o->recipe || o->gguf_type || by_size;
+    assert((o->encode != NULL) + (o->recipe != NULL) + (o->gguf_type != NULL) <= 1);
+    if (o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
+    if (status != INGOT_OK || !c->encodes) return status;
+    if (o->encode) return choose_encoding(c, error);
+    if (o->gguf_type) return choose_mix(c, error);
+    if (o->recipe) return choose_recipe(c, error);
+    const struct recipe recipe = target_recipe();
+    return choose(c, &recipe, error);
+}
+
+static void end(struct conversion *c)
+{
+    choices_release(&c->choices);
+    imatrix_close(c->imatrix);
+}
+
+const struct encoding *conversion_choice(const struct conversion *c, uint32_t index)
+{
+    return c->encodes ? c->choices.of[index] : NULL;
 }
 
 ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error)
 {
-    struct encoding encoding;
     struct convert_result r = {.n_tensors = model_n_tensors(model),
                                .source_bytes = model_source_bytes(model)};
     struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
     const struct sink *sink;
-    struct imatrix *imatrix = NULL;
-    ingot_status status = begin(&c, &encoding, &sink, error);
-    if (status == INGOT_OK && options->imatrix) {
-        status = imatrix_open(options->imatrix, &imatrix, error);
-        encoding.imatrix = imatrix;
-    }
+    ingot_status status = begin(&c, &sink, error);
     if (status == INGOT_OK) status = sink->write(&c, error);
-    imatrix_close(imatrix);
+    end(&c);
     if (status == INGOT_OK) *result = r;
     return status;
 }
@@ -103,15 +193,15 @@ ingot_status convert_plan(const struct model *model, const char *target,
                           const struct convert_options *options, struct convert_plan *plan,
                           ingot_error *error)
 {
-    struct encoding encoding;
     struct convert_result r = {0};
     struct conversion c = {.model = model, .target = target, .options = options, .result = &r};
     const struct sink *sink;
-    const ingot_status status = begin(&c, &encoding, &sink, error);
-    if (status != INGOT_OK) return status;
+    ingot_status status = begin(&c, &sink, error);
     plan->n_tensors = model_n_tensors(model);
     plan->source_bytes = model_source_bytes(model);
-    return sink->plan(&c, plan, error);
+    if (status == INGOT_OK) status = sink->plan(&c, plan, error);
+    end(&c);
+    return status;
 }
 
 void plan_tensor(struct convert_plan *plan, const struct model_tensor *tensor, const char *encoding,

@@ -16,9 +16,16 @@ struct tensor_error {
 };
 
 struct convert_options {
-    const char *encode; /* NULL: keep the source's own encoding; else an encoding (see presets.h) */
-    const char *imatrix; /* NULL, or the path of importance weights (see imatrix.h) */
-    bool fast;           /* presets that search do so briefly */
+    /* At most one of these three; none: keep the source's own encoding. */
+    const char *encode;    /* an encoding for all matrices (see presets.h) */
+    const char *recipe;    /* the path of a recipe (see recipe.h) */
+    const char *gguf_type; /* a mix of GGUF types (see recipe.h); the target is a GGUF file */
+    /* At most one of these two, with a recipe or without any of the three above; 0: none. Never
+     * exceeded; found by measuring every candidate of every tensor. */
+    uint64_t target_bytes; /* of the whole file */
+    double target_bpw;     /* bits of all tensors over their weights, before lossless compression */
+    const char *imatrix;   /* NULL, or the path of importance weights (see imatrix.h) */
+    bool fast;             /* presets that search do so briefly */
     ingot_compression compression;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
@@ -60,6 +67,7 @@ struct convert_plan {
     uint64_t source_bytes;
     uint64_t tensor_bytes;     /* codes, tables and masks, before lossless compression */
     uint64_t attachment_bytes; /* of those that are carried */
+    uint64_t most_bytes;       /* the whole file takes at most; 0 when that is not known */
     uint64_t target_bytes;     /* the whole file; 0 when that shows only when it is written */
     bool at_most;              /* lossless compression will make it less */
     bool restorable;

@@ -23,9 +23,10 @@ struct row_progress {
     void (*report)(void *context, uint64_t done_rows, uint64_t n_rows);
 };
 
-/* Writes a tensor; the result does not depend on the pool. An encoding that is by rows takes memory
- * for a few slabs; one that is not takes 4 bytes a weight of the tensor and twice the encoded
- * tensor. INGOT_REFUSED, naming tensor and element, when the encoding cannot hold a value. */
+/* Writes a tensor; progress may be NULL; the result does not depend on the pool. An encoding that
+ * is by rows takes memory for a few slabs; one that is not takes 4 bytes a weight of the tensor and
+ * twice the encoded tensor. INGOT_REFUSED, naming tensor and element, when the encoding cannot hold
+ * a value. */
 ingot_status encode_tensor(const struct model *model, uint32_t index,
                            const struct encoding *encoding, ingot_writer *writer,
                            struct ingot_pool *pool, const struct row_progress *progress,

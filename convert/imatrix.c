@@ -1,11 +1,16 @@
 /* The .dat form: a count, then for each entry a name, the number of passes that were summed and the
- * sums. All integers are i32; what follows the entries (passes and data set) is left aside. */
+ * sums. All integers are i32; what follows the entries (passes and data set) is left aside.
+ *
+ * The GGUF form: for each matrix a tensor of f32, its name and ".in_sum2", with the sums of squares
+ * of its columns, a row for each matrix of a stack. How many tokens were summed (".counts") does
+ * not matter, as weights are brought to a mean of 1. Source: llama.cpp's tools/imatrix. */
 #include "convert/imatrix.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/gguf.h"
 #include "convert/input.h"
 #include "convert/names.h"
 #include "format/alloc.h"
@@ -14,7 +19,6 @@
 struct entry {
     const uint8_t *name;
     uint32_t name_bytes;
-    uint32_t n_calls;
     uint32_t n_values;
     const uint8_t *values; /* f32 */
 };
@@ -22,7 +26,8 @@ struct entry {
 struct imatrix {
     uint32_t n_entries;
     struct entry *entries;
-    uint8_t *bytes; /* of a file, else NULL */
+    uint8_t *bytes;   /* of a file, else NULL */
+    struct gguf gguf; /* of the GGUF form: it holds the names */
 };
 
 /* Least bytes of an entry: an empty name and no value. */
@@ -42,21 +47,92 @@ static ingot_status parse_entry(struct cursor *at, struct entry *entry, ingot_er
     entry->name_bytes = cursor_u32(at);
     if (entry->name_bytes > INT32_MAX) return fail_at(at, "imatrix name", error);
     entry->name = cursor_bytes(at, entry->name_bytes);
-    entry->n_calls = cursor_u32(at);
+    const uint32_t n_calls = cursor_u32(at);
     entry->n_values = cursor_u32(at);
     entry->values = cursor_bytes(at, (uint64_t)entry->n_values * sizeof(float));
-    if (at->failed || entry->n_values == 0 || entry->n_calls > INT32_MAX) {
+    if (at->failed || entry->n_values == 0 || n_calls > INT32_MAX) {
         return fail_at(at, "imatrix entry", error);
     }
     return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ the GGUF form */
+
+static const char sums_suffix[] = ".in_sum2";
+enum { SUFFIX_BYTES = sizeof sums_suffix - 1 };
+
+static bool is_sums(const struct gguf *gguf, uint32_t index)
+{
+    const struct gguf_tensor *t = &gguf->tensors[index];
+    const char *name = gguf_name(gguf, index);
+    return t->name_bytes > SUFFIX_BYTES &&
+           memcmp(name + t->name_bytes - SUFFIX_BYTES, sums_suffix, SUFFIX_BYTES) == 0;
+}
+
+static ingot_status take_sums(struct imatrix *m, struct span bytes, uint32_t index,
+                              ingot_error *error)
+{
+    const struct gguf_tensor *t = &m->gguf.tensors[index];
+    const uint64_t n_values = t->n_bytes / sizeof(float);
+    if (t->type == NULL || t->type->dtype != INGOT_F32 || n_values == 0 || n_values > UINT32_MAX) {
+        return ingot_fail(error, INGOT_INVALID, t->record, "imatrix entry",
+                          "its sums are not a list of f32");
+    }
+    m->entries[m->n_entries++] = (struct entry){
+        .name = (const uint8_t *)gguf_name(&m->gguf, index),
+        .name_bytes = (uint32_t)(t->name_bytes - SUFFIX_BYTES),
+        .n_values = (uint32_t)n_values,
+        .values = bytes.data + m->gguf.data_offset + t->offset,
+    };
+    return INGOT_OK;
+}
+
+static ingot_status take_gguf(struct imatrix *m, struct span bytes, ingot_error *error)
+{
+    ingot_status status = INGOT_OK;
+    if (m->gguf.encoding.big_endian) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, 0, "imatrix", "it is big-endian");
+    }
+    m->entries = ingot_allocate_zeroed(NULL, m->gguf.n_tensors, sizeof *m->entries);
+    if (m->entries == NULL) {
+        return ingot_fail_memory(error, m->gguf.n_tensors * sizeof *m->entries, "imatrix");
+    }
+    for (uint32_t i = 0; i < m->gguf.n_tensors && status == INGOT_OK; i++) {
+        if (is_sums(&m->gguf, i)) status = take_sums(m, bytes, i, error);
+    }
+    if (status != INGOT_OK || m->n_entries > 0) return status;
+    return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "imatrix",
+                      "it has no tensor whose name ends in %s", sums_suffix);
+}
+
+static ingot_status parse_gguf(struct span bytes, struct imatrix **imatrix, ingot_error *error)
+{
+    const struct assumptions none = {0};
+    uint64_t wanted;
+    struct imatrix *m = ingot_allocate_zeroed(NULL, 1, sizeof *m);
+    if (m == NULL) return ingot_fail_memory(error, sizeof *m, "imatrix");
+    ingot_status status = gguf_parse(bytes, bytes.n_bytes, &none, NULL, &m->gguf, &wanted, error);
+    if (status == INGOT_END) {
+        status = ingot_fail(error, INGOT_INVALID, bytes.n_bytes, "imatrix", "it ends too soon");
+    }
+    if (status == INGOT_OK) {
+        status = take_gguf(m, bytes, error);
+        if (status == INGOT_OK) {
+            *imatrix = m;
+            return status;
+        }
+        gguf_release(&m->gguf);
+    }
+    m->gguf = (struct gguf){0};
+    imatrix_close(m);
+    return status;
 }
 
 ingot_status imatrix_parse(struct span bytes, struct imatrix **imatrix, ingot_error *error)
 {
     struct cursor at = cursor_over(bytes.data, bytes.n_bytes);
     if (bytes.n_bytes >= 4 && memcmp(bytes.data, "GGUF", 4) == 0) {
-        return ingot_fail(error, INGOT_UNSUPPORTED, 0, "imatrix",
-                          "a GGUF file; only the older .dat form can be read");
+        return parse_gguf(bytes, imatrix, error);
     }
     const uint32_t n_entries = cursor_u32(&at);
     if (at.failed || n_entries == 0 || n_entries > cursor_left(&at) / ENTRY_BYTES) {
@@ -112,6 +188,7 @@ done:
 void imatrix_close(struct imatrix *imatrix)
 {
     if (imatrix == NULL) return;
+    gguf_release(&imatrix->gguf);
     ingot_release(NULL, imatrix->bytes);
     ingot_release(NULL, imatrix->entries);
     ingot_release(NULL, imatrix);

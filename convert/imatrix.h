@@ -7,8 +7,8 @@
 
 struct imatrix;
 
-/* Reads the older form (.dat). INGOT_INVALID, naming the field, for what is not one;
- * INGOT_UNSUPPORTED for the GGUF form. */
+/* Reads both forms, the older one (.dat) and GGUF. INGOT_INVALID, naming the field, for what is
+ * neither. */
 ingot_status imatrix_open(const char *path, struct imatrix **imatrix, ingot_error *error);
 /* The same from memory, which must outlive the imatrix. */
 ingot_status imatrix_parse(struct span bytes, struct imatrix **imatrix, ingot_error *error);

@@ -6,6 +6,7 @@
 #include "convert/foreign_blocks.h"
 #include "convert/names.h"
 #include "convert/select.h"
+#include "convert/size_bound.h"
 #include "convert/sink.h"
 #include "format/alloc.h"
 #include "format/fail.h"
@@ -13,6 +14,7 @@
 struct planned {
     char label[96]; /* "int4 + lowrank16" */
     uint64_t coded_bytes;
+    uint32_t n_streams;
 };
 
 /* A tensor's streams in an encoding, as the writer would have them. */
@@ -50,6 +52,7 @@ static ingot_status plan_encoding(const struct encoding *encoding, const struct 
     if (streams == NULL) return ingot_fail_memory(error, sizeof *streams, "streams");
     const ingot_status status = writer_streams(&tensor, streams, &n_streams, error);
     for (uint32_t i = 0; status == INGOT_OK && i < n_streams; i++) {
+        planned->n_streams = n_streams;
         planned->coded_bytes += streams[i].shape.n_bytes;
     }
     ingot_release(NULL, streams);
@@ -80,28 +83,47 @@ static bool is_restorable(const struct model *model)
     return file == NULL || ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0) != INGOT_NONE;
 }
 
+/* Streams of a kept tensor, at most. */
+static uint32_t kept_streams(const struct model *model, const struct model_tensor *t)
+{
+    const ingot_file *file = model_container(model);
+    ingot_tensor described;
+    if (file == NULL) return t->foreign.name ? CODING_MAX_STREAMS : 1;
+    ingot_file_tensor(file, t->number, &described);
+    return 2u * CODING_MAX_STREAMS * (described.n_terms ? described.n_terms : 1);
+}
+
 ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error)
 {
+    struct size_bound bound;
+    bound_begin(&bound, c);
     for (uint32_t i = 0; i < plan->n_tensors; i++) {
         struct model_tensor t;
         struct planned planned;
+        const struct encoding *encoding = conversion_choice(c, i);
         model_tensor(c->model, i, &t);
         if (model_alias_of(c->model, i) != INGOT_NONE) {
+            bound_add(&bound, &t, NULL, 0, 0);
             plan_tensor(plan, &t, "alias", 0, false);
-        } else if (c->encoding && encoding_applies(c->encoding, &t)) {
-            const ingot_status status = plan_encoding(c->encoding, &t, &planned, error);
+        } else if (encoding) {
+            const ingot_status status = plan_encoding(encoding, &t, &planned, error);
             if (status != INGOT_OK) return status;
+            bound_add(&bound, &t, encoding, planned.coded_bytes, planned.n_streams);
             plan_tensor(plan, &t, planned.label, planned.coded_bytes, true);
         } else {
-            plan_tensor(plan, &t, t.encoding, kept_bytes(c->model, &t), false);
+            const uint64_t n_bytes = kept_bytes(c->model, &t);
+            bound_add(&bound, &t, NULL, n_bytes, kept_streams(c->model, &t));
+            plan_tensor(plan, &t, t.encoding, n_bytes, false);
         }
     }
     for (uint32_t i = 0; i < model_n_attachments(c->model); i++) {
         struct model_attachment a;
         model_attachment(c->model, i, &a);
         plan->attachment_bytes += a.n_bytes;
+        bound_add_blob(&bound, strlen(a.name), a.n_bytes);
     }
     plan->at_most = c->options->compression != INGOT_COMPRESS_NONE;
+    if (plan->n_encoded > 0) plan->most_bytes = bound_bytes(&bound);
     plan->restorable = plan->n_encoded == 0 && is_restorable(c->model);
     return INGOT_OK;
 }

@@ -180,6 +180,13 @@ static struct receipt *new_receipt(const ingot_allocator *allocator)
     return r;
 }
 
+/* The recipe as it is in its file, which was read before. */
+static void put_recipe(struct receipt *r, json_t *object, const char *path)
+{
+    json_t *recipe = json_load_file(path, 0, NULL);
+    put(r, object, "recipe", recipe ? recipe : path_json(path));
+}
+
 ingot_status receipt_create(const struct convert_options *options, struct span earlier,
                             struct receipt **receipt, ingot_error *error)
 {
@@ -189,7 +196,14 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     struct receipt *r = new_receipt(options->allocator);
     if (r == NULL) return ingot_fail_memory(error, sizeof *r, "receipt");
     json_t *recipe = json_object();
-    put(r, recipe, "encode", options->encode ? json_string(options->encode) : json_null());
+    const bool by_size = options->target_bytes || options->target_bpw > 0;
+    const char *encode = options->recipe ? "recipe" : by_size ? "target" : options->encode;
+    put(r, recipe, "encode", encode ? json_string(encode) : json_null());
+    if (options->target_bytes) {
+        put(r, recipe, "target_bytes", json_integer((json_int_t)options->target_bytes));
+    }
+    if (options->target_bpw > 0) put_real(r, recipe, "target_bpw", options->target_bpw);
+    if (options->recipe) put_recipe(r, recipe, options->recipe);
     if (options->imatrix) put(r, recipe, "imatrix", path_json(options->imatrix));
     if (options->fast) put(r, recipe, "fast", json_true());
     put(r, recipe, "compress", json_string(compressions[options->compression]));

@@ -2,6 +2,7 @@
 #ifndef INGOT_CONVERT_SINK_H
 #define INGOT_CONVERT_SINK_H
 
+#include "convert/choices.h"
 #include "convert/convert.h"
 #include "convert/encode_tensor.h"
 #include "convert/encoding.h"
@@ -13,13 +14,19 @@ struct conversion {
     const struct model *model;
     const char *target;
     const struct convert_options *options;
-    const struct encoding *encoding; /* NULL: keep what is there */
+    struct choices choices; /* when `encodes` */
+    struct imatrix *imatrix;
+    bool encodes;          /* else everything is kept as it is */
+    const struct mix *mix; /* NULL, or the mix of GGUF types that was asked for */
     struct convert_result *result;
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
     uint64_t part_bytes; /* of the tensor that is being written */
     uint32_t n_refused;  /* tensors that the target cannot hold */
 };
+
+/* NULL: the tensor is kept. */
+const struct encoding *conversion_choice(const struct conversion *c, uint32_t index);
 
 /* Tells the progress: within_bytes of the part that is being written are done. */
 void conversion_report(const struct conversion *c, uint64_t within_bytes);

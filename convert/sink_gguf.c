@@ -21,6 +21,8 @@ enum {
 };
 
 static const char alignment_key[] = "general.alignment";
+static const char file_type_key[] = "general.file_type";
+static const char version_key[] = "general.quantization_version";
 
 static bool key_is(const char *key, uint32_t key_bytes, const char *text)
 {
@@ -49,6 +51,7 @@ static const struct gguf_type *type_of(const struct model_tensor *t, const struc
     static const char prefix[] = "ggml:";
     enum { N_PREFIX = sizeof prefix - 1 };
     if (p->repack) return p->repack->type;
+    if (p->encoding) return p->block_type;
     if (!p->foreign) return gguf_type_of_dtype(p->dtype);
     const char *name = t->foreign.name;
     if (strncmp(name, prefix, N_PREFIX) != 0) return NULL;
@@ -112,7 +115,7 @@ static void look_at(const char *key, uint32_t key_bytes, const struct metadata_v
 {
     const bool is_number = metadata_scalar_kind(value) == SCALAR_UNSIGNED;
     facts->architecture |= key_is(key, key_bytes, "general.architecture");
-    facts->file_type |= key_is(key, key_bytes, "general.file_type");
+    facts->file_type |= key_is(key, key_bytes, file_type_key);
     facts->empty_key |= key_bytes == 0;
     facts->nested |= value->type == META_ARRAY && value->element_type == META_ARRAY;
     facts->parts |=
@@ -175,8 +178,30 @@ static void put_value(struct byte_buffer *out, const struct metadata_value *valu
     }
 }
 
-static bool is_left_out(const struct metadata_facts *facts, const char *key, uint32_t key_bytes)
+/* Entries that say what the tensors are, when that was asked for. */
+enum { QUANTIZATION_VERSION = 2 }; /* of ggml */
+
+static void put_type_entries(struct plain_sink *s, struct byte_buffer *out, uint64_t *n_entries)
 {
+    const struct {
+        const char *key;
+        uint32_t value;
+    } entries[] = {{version_key, QUANTIZATION_VERSION}, {file_type_key, s->c->mix->file_type}};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        put_string(out, entries[i].key, strlen(entries[i].key));
+        buffer_u32(out, META_U32);
+        buffer_u32(out, entries[i].value);
+        *n_entries += 1;
+    }
+}
+
+static bool is_left_out(const struct plain_sink *s, const struct metadata_facts *facts,
+                        const char *key, uint32_t key_bytes)
+{
+    if (s->c->mix &&
+        (key_is(key, key_bytes, file_type_key) || key_is(key, key_bytes, version_key))) {
+        return true;
+    }
     static const char *const parts[] = {"split.no", "split.count", "split.tensors.count"};
     for (size_t i = 0; facts->parts && i < sizeof parts / sizeof *parts; i++) {
         if (key_is(key, key_bytes, parts[i])) return true;
@@ -190,6 +215,7 @@ static ingot_status walk_metadata(struct plain_sink *s, struct metadata_facts *f
 {
     const struct span blob = model_metadata(s->c->model);
     struct metadata_walk walk;
+    if (out && s->c->mix) put_type_entries(s, out, n_entries);
     if (blob.n_bytes == 0) return INGOT_OK;
     ingot_status status = metadata_open(blob, &walk, s->error);
     while (status == INGOT_OK) {
@@ -200,7 +226,7 @@ static ingot_status walk_metadata(struct plain_sink *s, struct metadata_facts *f
         if (status != INGOT_OK) break;
         if (out == NULL) {
             look_at(key, key_bytes, &value, facts);
-        } else if (!is_left_out(facts, key, key_bytes)) {
+        } else if (!is_left_out(s, facts, key, key_bytes)) {
             put_string(out, key, key_bytes);
             buffer_u32(out, value.type);
             put_value(out, &value);
@@ -216,7 +242,7 @@ static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
 {
     bool any_cast = false, zero_signs = false;
     for (uint32_t i = 0; i < s->n_tensors; i++) {
-        any_cast |= s->tensors[i].cast;
+        any_cast |= s->tensors[i].cast || s->tensors[i].encoding;
         zero_signs |= s->tensors[i].repack && s->tensors[i].repack->zero_signs;
     }
     const struct {
@@ -230,7 +256,7 @@ static void tell(const struct plain_sink *s, const struct metadata_facts *facts)
         {facts->nested, "an array of the metadata holds arrays, which llama.cpp refuses"},
         {facts->parts, "the entries split.no, split.count and split.tensors.count are left out: "
                        "this file holds all parts"},
-        {facts->file_type && any_cast,
+        {facts->file_type && any_cast && s->c->mix == NULL,
          "general.file_type is kept as it was and no longer says what the tensors are"},
         {zero_signs, "in repacked tensors some values that were -0 are 0: ggml's MXFP4 has no -0"},
     };

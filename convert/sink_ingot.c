@@ -141,12 +141,13 @@ static void note_unweighted(struct ingot_sink *s, const struct model_tensor *t)
     s->c->result->n_unweighted++;
 }
 
-static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
+static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct model_tensor *t,
+                           const struct encoding *encoding)
 {
     const struct row_progress progress = conversion_row_progress(s->c);
     struct encoded_tensor encoded;
-    const ingot_status status = encode_tensor(s->c->model, index, s->c->encoding, s->writer,
-                                              s->pool, &progress, &encoded, s->error);
+    const ingot_status status = encode_tensor(s->c->model, index, encoding, s->writer, s->pool,
+                                              &progress, &encoded, s->error);
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;
@@ -173,16 +174,16 @@ static ingot_status write_alias(struct ingot_sink *s, uint32_t index, const stru
 
 static ingot_status write_tensors(struct ingot_sink *s)
 {
-    const struct encoding *encoding = s->c->encoding;
     for (uint32_t i = 0; i < model_n_tensors(s->c->model); i++) {
         struct model_tensor t;
         ingot_status status;
+        const struct encoding *encoding = conversion_choice(s->c, i);
         model_tensor(s->c->model, i, &t);
         conversion_begin_part(s->c, t.stored_bytes);
         if (model_alias_of(s->c->model, i) != INGOT_NONE) {
             status = write_alias(s, i, &t);
-        } else if (encoding && encoding_applies(encoding, &t)) {
-            status = encode(s, i, &t);
+        } else if (encoding) {
+            status = encode(s, i, &t, encoding);
         } else {
             status = s->copies.file && !t.raw ? copy_terms(s, &t) : keep_tensor(s, i, &t);
         }
@@ -317,6 +318,7 @@ static ingot_status write_all(struct ingot_sink *s)
     ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
                                               NULL, &s->writer, s->error);
     if (status != INGOT_OK) return status;
+    ingot_writer_limit(s->writer, options->target_bytes);
     ingot_writer_keep_tables(s->writer, options->allocator);
     status = ingot_writer_use_pool(s->writer, s->pool, s->error);
     s->copies = (struct coding_copies){.file = model_container(s->c->model), .writer = s->writer};

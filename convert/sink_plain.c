@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "convert/encode.h"
+#include "convert/gguf_presets.h"
 #include "convert/measure.h"
 #include "convert/names.h"
 #include "convert/raw_values.h"
@@ -35,8 +36,8 @@ static bool has_values(const struct plain_sink *s, const struct model_tensor *t,
 static bool place(const struct plain_sink *s, const struct model_tensor *t, struct plain_tensor *p,
                   struct refusal *refusal)
 {
-    if (p->cast && !has_values(s, t, p->index, refusal)) return false;
-    if (!t->raw && !p->cast && !p->foreign && p->repack == NULL) {
+    if ((p->cast || p->encoding) && !has_values(s, t, p->index, refusal)) return false;
+    if (!t->raw && !p->cast && !p->encoding && !p->foreign && p->repack == NULL) {
         const bool why = refusal->why[0] != '\0';
         char text[sizeof refusal->why];
         snprintf(text, sizeof text,
@@ -54,7 +55,8 @@ static ingot_status find_repack(const struct plain_sink *s, const struct model_t
                                 struct plain_tensor *p, struct refusal *refusal)
 {
     const ingot_file *file = model_container(s->c->model);
-    if (t->raw || p->cast || p->foreign || file == NULL || !s->format->has_blocks) return INGOT_OK;
+    if (t->raw || p->cast || p->encoding || p->foreign || file == NULL || !s->format->has_blocks)
+        return INGOT_OK;
     struct repack *r = ingot_allocate_zeroed(NULL, 1, sizeof *r);
     if (r == NULL) return ingot_fail_memory(s->error, sizeof *r, "tensor");
     const ingot_status status = repack_find(file, t->number, r, s->error);
@@ -68,20 +70,34 @@ static ingot_status find_repack(const struct plain_sink *s, const struct model_t
     return status;
 }
 
+/* A cast, blocks of an encoding, or the tensor's own bytes. */
+static void choose_form(const struct plain_sink *s, const struct model_tensor *t,
+                        const struct encoding *encoding, struct plain_tensor *p)
+{
+    const ingot_dtype vector_dtype = t->rank == 1 ? s->format->vector_dtype : (ingot_dtype)0;
+    const ingot_dtype cast = vector_dtype ? vector_dtype : encoding ? encoding->cast : t->dtype;
+    const uint64_t n = t->n_rows * t->n_cols;
+    if (encoding && !encoding->cast) {
+        p->encoding = encoding;
+        p->block_type = gguf_type_of_encoding(encoding);
+        p->n_bytes = n / p->block_type->block_weights * p->block_type->block_bytes;
+        return;
+    }
+    p->cast = (encoding || (vector_dtype && s->c->encodes)) && cast_applies(cast, t);
+    if (p->cast) p->dtype = cast;
+    p->foreign = !p->cast && t->foreign.name != NULL;
+    p->n_bytes = p->foreign ? t->foreign.n_bytes : ingot_raw_bytes(p->dtype, n);
+}
+
 static ingot_status place_tensor(struct plain_sink *s, uint32_t index)
 {
-    const struct encoding *encoding = s->c->encoding;
+    const struct encoding *encoding = conversion_choice(s->c, index);
     struct refusal refusal = {{0}};
     struct model_tensor t;
     model_tensor(s->c->model, index, &t);
     struct plain_tensor p = {
         .index = index, .dtype = t.dtype, .name = t.name, .name_bytes = t.name_bytes};
-    const ingot_dtype vector_dtype = t.rank == 1 ? s->format->vector_dtype : (ingot_dtype)0;
-    const ingot_dtype cast = vector_dtype ? vector_dtype : encoding ? encoding->cast : t.dtype;
-    p.cast = encoding && cast_applies(cast, &t);
-    if (p.cast) p.dtype = cast;
-    p.foreign = !p.cast && t.foreign.name != NULL;
-    p.n_bytes = p.foreign ? t.foreign.n_bytes : ingot_raw_bytes(p.dtype, t.n_rows * t.n_cols);
+    choose_form(s, &t, encoding, &p);
     const ingot_status status = find_repack(s, &t, &p, &refusal);
     if (status != INGOT_OK) return status;
     if (place(s, &t, &p, &refusal)) {
@@ -115,18 +131,31 @@ static ingot_status lay_out(struct plain_sink *s, uint64_t *data_bytes)
     return INGOT_OK;
 }
 
+/* Whether all encodings are casts, or GGUF's own where the format has those. */
+static bool takes_encodings(const struct plain_sink *s)
+{
+    const struct choices *choices = &s->c->choices;
+    for (uint32_t i = 0; i < choices->n_encodings; i++) {
+        const struct encoding *e = choices->encodings[i];
+        if (e->cast || (s->format->has_blocks && gguf_type_of_encoding(e))) continue;
+        ingot_fail(s->error, INGOT_REFUSED, INGOT_NO_OFFSET, s->c->target,
+                   "%s holds plain types%s: it takes the encodings f32, f16 and bf16%s, and not "
+                   "'%s'",
+                   s->format->name, s->format->has_blocks ? " and blocks of its own" : "",
+                   s->format->has_blocks ? ", and those named after its types (q4_k)" : "",
+                   choices->texts[i]);
+        return false;
+    }
+    return true;
+}
+
 /* Places every tensor and makes the header. To be ended with end_sink. */
 static ingot_status begin_sink(struct plain_sink *s)
 {
     const struct conversion *c = s->c;
     const uint32_t n = model_n_tensors(c->model);
     uint64_t data_bytes = 0;
-    if (c->encoding && !c->encoding->cast) {
-        return ingot_fail(s->error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
-                          "%s holds plain types: it takes the encodings f32, f16 and bf16, and not "
-                          "'%s'",
-                          s->format->name, c->options->encode);
-    }
+    if (!takes_encodings(s)) return s->error ? s->error->status : INGOT_REFUSED;
     s->tensors = ingot_allocate_zeroed(NULL, n, sizeof *s->tensors);
     if (s->tensors == NULL) return ingot_fail_memory(s->error, n * sizeof *s->tensors, "tensors");
     ingot_status status = INGOT_OK;
@@ -148,6 +177,7 @@ static ingot_status begin_sink(struct plain_sink *s)
 
 static void end_sink(struct plain_sink *s)
 {
+    ingot_pool_close(s->pool);
     output_close(s->output);
     buffer_release(&s->header);
     for (uint32_t i = 0; i < s->n_tensors; i++) {
@@ -255,6 +285,7 @@ done:
 static const char *encoding_of(const struct model_tensor *t, const struct plain_tensor *p)
 {
     if (p->repack) return p->repack->type->name;
+    if (p->encoding) return p->block_type->name;
     return p->cast ? ingot_dtype_name(p->dtype) : t->encoding;
 }
 
@@ -276,11 +307,14 @@ static ingot_status write_tensor(struct plain_sink *s, const struct plain_tensor
     struct tensor_error e = {0};
     model_tensor(s->c->model, p->index, &t);
     conversion_begin_part(s->c, t.stored_bytes);
-    ingot_status status = p->cast ? write_cast(s, p, &e) : write_kept(s, p);
+    const bool encoded = p->cast || p->encoding;
+    ingot_status status = p->encoding ? sink_encode_blocks(s, p, &e)
+                          : p->cast   ? write_cast(s, p, &e)
+                                      : write_kept(s, p);
     if (status == INGOT_OK) status = write_padding(s, padding_bytes(s, p));
     if (status != INGOT_OK) return status;
-    if (p->cast) s->c->result->n_encoded++;
-    conversion_tensor_done(s->c, &t, encoding_of(&t, p), p->n_bytes, p->cast ? &e : NULL);
+    if (encoded) s->c->result->n_encoded++;
+    conversion_tensor_done(s->c, &t, encoding_of(&t, p), p->n_bytes, encoded ? &e : NULL);
     conversion_end_part(s->c);
     return INGOT_OK;
 }
@@ -290,6 +324,10 @@ static ingot_status write_file(struct plain_sink *s)
     ingot_status status =
         output_create(s->c->target, s->c->options->replace, NULL, &s->output, s->error);
     if (status != INGOT_OK) return status;
+    if (s->c->encodes) {
+        status = ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
+        if (status != INGOT_OK) return status;
+    }
     status = output_write(s->output, s->header.data, s->header.n_bytes, s->error);
     for (uint32_t i = 0; i < s->n_tensors && status == INGOT_OK; i++) {
         status = write_tensor(s, &s->tensors[i]);
@@ -322,9 +360,9 @@ ingot_status plain_plan(struct conversion *c, const struct plain_format *format,
         const struct plain_tensor *p = &s.tensors[i];
         struct model_tensor t;
         model_tensor(c->model, p->index, &t);
-        plan_tensor(plan, &t, encoding_of(&t, p), p->n_bytes, p->cast);
+        plan_tensor(plan, &t, encoding_of(&t, p), p->n_bytes, p->cast || p->encoding);
     }
-    plan->target_bytes = c->result->target_bytes;
+    plan->target_bytes = plan->most_bytes = c->result->target_bytes;
     plan->n_attachments_lost = model_n_attachments(c->model);
     plan->n_metadata_lost = s.n_metadata_lost;
     end_sink(&s);

@@ -9,9 +9,11 @@
 
 /* A tensor as the file is to hold it. */
 struct plain_tensor {
-    uint32_t index;              /* in the model */
-    bool cast;                   /* its values, in dtype; else its own bytes */
-    bool foreign;                /* those of foreign blocks */
+    uint32_t index;                     /* in the model */
+    bool cast;                          /* its values, in dtype; else its own bytes */
+    bool foreign;                       /* those of foreign blocks */
+    const struct encoding *encoding;    /* what its blocks are made by, or NULL */
+    const struct gguf_type *block_type; /* when there is one */
     const struct repack *repack; /* blocks that hold its values exactly, or NULL; the sink's */
     ingot_dtype dtype;
     uint32_t type; /* the format's number for what it holds */
@@ -29,6 +31,7 @@ struct plain_sink {
     struct conversion *c;
     const struct plain_format *format;
     struct output *output;
+    struct ingot_pool *pool; /* when any tensor has an encoding */
     uint32_t n_tensors;
     struct plain_tensor *tensors;
     uint64_t alignment; /* of the tensors' bytes; the last one is filled up to it as well */
@@ -51,6 +54,10 @@ struct plain_format {
     ingot_status (*header)(struct plain_sink *s);
 };
 
+/* Writes the blocks of a tensor that has an encoding, with the error that they make. Takes memory
+ * for the encoded tensor. */
+ingot_status sink_encode_blocks(struct plain_sink *s, const struct plain_tensor *p,
+                                struct tensor_error *e);
 /* INGOT_REFUSED, after a call of the options' refused for each of them, when there are tensors that
  * the format cannot hold. */
 ingot_status plain_write(struct conversion *c, const struct plain_format *format,

@@ -289,9 +289,20 @@ ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error)
     if (status == INGOT_OK) {
         status = write_index(&writer->tables, &writer->chunks, writer->header_checksum, error);
     }
+    if (status == INGOT_OK && writer->max_bytes && writer->chunks.offset > writer->max_bytes) {
+        status = ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "writer",
+                            "the file has %llu bytes and may have %llu",
+                            (unsigned long long)writer->chunks.offset,
+                            (unsigned long long)writer->max_bytes);
+    }
     if (status == INGOT_OK) status = output_finish(writer->chunks.output, error);
     writer->finished = true;
     return status;
+}
+
+void ingot_writer_limit(ingot_writer *writer, uint64_t max_bytes)
+{
+    writer->max_bytes = max_bytes;
 }
 
 void ingot_writer_close(ingot_writer *writer)

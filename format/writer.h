@@ -126,6 +126,10 @@ void ingot_writer_keep_tables(ingot_writer *writer, const ingot_allocator *alloc
 /* The threads that encode, as ingot_writer_set_threads says. */
 ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error);
 
+/* The most bytes that the file may have: with more, ingot_writer_finish is INGOT_REFUSED and leaves
+ * no file. 0: no limit. */
+void ingot_writer_limit(ingot_writer *writer, uint64_t max_bytes);
+
 /* Of a finished writer: the bytes written, and how many raw bytes they stand for. */
 void ingot_writer_sizes(const ingot_writer *writer, uint64_t *stored_bytes, uint64_t *raw_bytes);
 

@@ -19,6 +19,7 @@ struct ingot_writer {
     uint32_t n_threads;
     struct ingot_pool *pool; /* once something was encoded */
     uint64_t header_checksum;
+    uint64_t max_bytes; /* 0: any */
     bool finished;
 };
 

@@ -1,0 +1,79 @@
+/* ingot convert --list-encodings: the presets and their options. */
+#include "cli/list_encodings.h"
+
+#include <stdio.h>
+
+#include "cli/json.h"
+#include "cli/report.h"
+#include "cli/table.h"
+#include "convert/presets.h"
+
+enum { LISTED_ROWS = 4096, LISTED_COLS = 4096 };
+
+static double listed_bits(const struct preset *preset)
+{
+    return preset_bits_per_weight(preset, LISTED_ROWS, LISTED_COLS);
+}
+
+static int list_encodings_json(void)
+{
+    bool failed = false;
+    json_t *root = json_object();
+    json_t *list = json_array();
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        json_t *one = json_object();
+        json_put(one, "name", json_string(preset_name(preset)), &failed);
+        json_put(one, "bits_per_weight", json_number(listed_bits(preset)), &failed);
+        json_put(one, "help", json_string(preset_help(preset)), &failed);
+        json_add(list, one, &failed);
+    }
+    json_put(root, "encodings", list, &failed);
+    json_t *options = json_array();
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        json_t *one = json_object();
+        json_put(one, "name", json_string(name), &failed);
+        json_put(one, "help", json_string(help), &failed);
+        json_add(options, one, &failed);
+    }
+    json_put(root, "options", options, &failed);
+    return json_print(root, failed, EXITS_DONE);
+}
+
+static int list_options(void)
+{
+    static const struct column columns[] = {{"", false}, {"", false}};
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    const char *name, *help;
+    for (uint32_t i = 0; preset_option_at(i, &name, &help); i++) {
+        table_cell(&table, "-%s", name);
+        table_cell(&table, "%s", help);
+    }
+    puts(
+        "\nOptions follow the name of an encoding of groups, as in int4-g64-affine; the number of\n"
+        "sparse, outliers, columns (percent) and lowrank (rank) may be another:");
+    const bool printed = table_print(&table, stdout, 0);
+    table_release(&table);
+    return printed ? EXITS_DONE : EXITS_SYSTEM;
+}
+
+int list_encodings(bool as_json)
+{
+    static const struct column columns[] = {
+        {"encoding", false}, {"bits/weight", true}, {"", false}};
+    if (as_json) return list_encodings_json();
+    struct table table = {.columns = columns, .n_columns = sizeof columns / sizeof *columns};
+    const struct preset *preset;
+    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
+        table_cell(&table, "%s", preset_name(preset));
+        table_cell(&table, "%.2f", listed_bits(preset));
+        table_cell(&table, "%s", preset_help(preset));
+    }
+    const bool printed = table_print(&table, stdout, 0);
+    table_release(&table);
+    if (!printed) return EXITS_SYSTEM;
+    printf("\nBits per weight are those of a %u x %u matrix, tables included.\n", LISTED_ROWS,
+           LISTED_COLS);
+    return list_options();
+}
