@@ -2,7 +2,6 @@
 #include "convert/gguf_model.h"
 #include "convert/source_reading.h"
 #include "format/fail.h"
-#include "format/source.h"
 
 static ingot_status read_head(struct source_reading *r, const struct gguf_shard *shard)
 {
@@ -26,17 +25,18 @@ static ingot_status read_head(struct source_reading *r, const struct gguf_shard 
                       "the source changed while it was read: its head is another");
 }
 
-static ingot_status read_shard(struct source_reading *r, const struct gguf_shard *shard,
-                               struct model_hashes *hashes)
+ingot_status gguf_read_shard(struct source_reading *r, const struct model_shard *base,
+                             struct model_hashes *hashes)
 {
+    const struct gguf_shard *shard = (const struct gguf_shard *)base;
     const struct gguf *g = &shard->gguf;
     ingot_status status = read_head(r, shard);
     for (uint32_t i = 0; i < g->n_tensors && status == INGOT_OK; i++) {
-        hash_of(NULL, 0, hashes->tensors[shard->first_tensor + i]);
+        hash_of(NULL, 0, hashes->tensors[base->first_tensor + i]);
     }
     for (uint32_t i = 0; i < g->n_ordered && status == INGOT_OK; i++) {
         const struct gguf_tensor *t = &g->tensors[g->by_data[i]];
-        const uint32_t tensor = shard->first_tensor + g->by_data[i];
+        const uint32_t tensor = base->first_tensor + g->by_data[i];
         const bool swaps = g->encoding.big_endian && t->type && t->type->dtype;
         status = reading_gap(r, g->data_offset + t->offset - r->offset);
         if (status != INGOT_OK) break;
@@ -44,27 +44,5 @@ static ingot_status read_shard(struct source_reading *r, const struct gguf_shard
                                 hashes->tensors[tensor]);
     }
     if (status == INGOT_OK) status = reading_gap(r, input_bytes(r->input) - r->offset);
-    return status;
-}
-
-ingot_status gguf_source_blob(const struct gguf_model *m, const uint32_t *attachment_blobs,
-                              const struct progress *progress, struct byte_buffer *out,
-                              struct model_hashes *hashes, ingot_error *error)
-{
-    struct source_reading r;
-    ingot_status status = source_reading_open(m->model.allocator, progress,
-                                              model_source_bytes(&m->model), out, &r, error);
-    if (status != INGOT_OK) return status;
-    source_begin(out, m->n_shards + m->n_attachments);
-    for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
-        reading_begin_file(&r, m->shards[i].input);
-        status = read_shard(&r, &m->shards[i], hashes);
-        if (status == INGOT_OK) status = reading_end_file(&r);
-    }
-    for (uint32_t i = 0; i < m->n_attachments && status == INGOT_OK; i++) {
-        status =
-            reading_attachment(&r, m->attachments[i], attachment_blobs[i], hashes->attachments[i]);
-    }
-    source_reading_close(&r);
     return status;
 }

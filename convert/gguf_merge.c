@@ -60,13 +60,13 @@ static void find_runs(struct gguf_shard *shard, const uint32_t *numbers,
 static ingot_status prove_shards(struct gguf_model *m, const uint32_t *numbers, ingot_error *error)
 {
     struct metadata_list list;
-    const struct span blob = {m->metadata.data, m->metadata.n_bytes};
-    ingot_status status = metadata_list_open(blob, m->model.allocator, &list, error);
+    const struct span blob = {m->files.metadata.data, m->files.metadata.n_bytes};
+    ingot_status status = metadata_list_open(blob, m->files.model.allocator, &list, error);
     if (status != INGOT_OK) return status;
-    for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
-        struct gguf_shard *shard = &m->shards[i];
+    for (uint32_t i = 0; i < m->files.n_shards && status == INGOT_OK; i++) {
+        struct gguf_shard *shard = gguf_shard_at(m, i);
         const uint32_t n = shard->gguf.n_entries;
-        shard->runs = ingot_allocate_zeroed(m->model.allocator, n, sizeof *shard->runs);
+        shard->runs = ingot_allocate_zeroed(m->files.model.allocator, n, sizeof *shard->runs);
         if (shard->runs == NULL) {
             status = ingot_fail_memory(error, n * sizeof *shard->runs, "metadata");
             break;
@@ -84,29 +84,31 @@ static ingot_status merge(struct gguf_model *m, const struct metadata_part *part
                           ingot_error *error)
 {
     uint64_t n = 0;
-    for (uint32_t i = 0; i < m->n_shards; i++) n += m->shards[i].gguf.n_entries;
-    uint32_t *numbers = ingot_allocate_zeroed(m->model.allocator, n, sizeof *numbers);
+    for (uint32_t i = 0; i < m->files.n_shards; i++) n += gguf_shard_at(m, i)->gguf.n_entries;
+    uint32_t *numbers = ingot_allocate_zeroed(m->files.model.allocator, n, sizeof *numbers);
     if (numbers == NULL) return ingot_fail_memory(error, n * sizeof *numbers, "metadata");
     /* Which part of a set a file is, is not a fact of the model. */
-    ingot_status status =
-        metadata_merge(&m->model, parts, m->n_shards, m->n_shards > 1 ? gguf_is_split_key : NULL,
-                       &m->metadata, numbers, error);
+    ingot_status status = metadata_merge(&m->files.model, parts, m->files.n_shards,
+                                         m->files.n_shards > 1 ? gguf_is_split_key : NULL,
+                                         &m->files.metadata, numbers, error);
     if (status == INGOT_OK) status = prove_shards(m, numbers, error);
-    ingot_release(m->model.allocator, numbers);
+    ingot_release(m->files.model.allocator, numbers);
     return status;
 }
 
 ingot_status gguf_merge_metadata(struct gguf_model *m, ingot_error *error)
 {
-    const ingot_allocator *allocator = m->model.allocator;
+    const ingot_allocator *allocator = m->files.model.allocator;
+    const uint32_t n_shards = m->files.n_shards;
     ingot_status status = INGOT_OK;
     uint32_t n_open = 0;
-    struct metadata_part *parts = ingot_allocate_zeroed(allocator, m->n_shards, sizeof *parts);
-    if (parts == NULL) return ingot_fail_memory(error, m->n_shards * sizeof *parts, "metadata");
-    while (n_open < m->n_shards && status == INGOT_OK) {
-        const struct byte_buffer *blob = &m->shards[n_open].gguf.metadata;
+    struct metadata_part *parts = ingot_allocate_zeroed(allocator, n_shards, sizeof *parts);
+    if (parts == NULL) return ingot_fail_memory(error, n_shards * sizeof *parts, "metadata");
+    while (n_open < n_shards && status == INGOT_OK) {
+        const struct gguf_shard *shard = gguf_shard_at(m, n_open);
+        const struct byte_buffer *blob = &shard->gguf.metadata;
         struct metadata_part *part = &parts[n_open];
-        part->file_name = input_name(m->shards[n_open].input);
+        part->file_name = input_name(shard->base.input);
         status = metadata_list_open((struct span){blob->data, blob->n_bytes}, allocator,
                                     &part->list, error);
         n_open += status == INGOT_OK;

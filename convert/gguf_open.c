@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert/file_set.h"
 #include "convert/gguf_model.h"
 #include "convert/hash.h"
 #include "convert/source_gguf.h"
 #include "format/alloc.h"
 #include "format/fail.h"
-#include "format/source.h"
 
 /* As much of a file is read at first, and twice as much again while that is too little. */
 enum { FIRST_HEAD_BYTES = 1 << 16 };
@@ -20,17 +18,17 @@ enum { FIRST_HEAD_BYTES = 1 << 16 };
 static ingot_status read_head(struct gguf_model *m, struct gguf_shard *shard, uint64_t n_bytes,
                               ingot_error *error)
 {
-    ingot_release(m->model.allocator, shard->head);
-    shard->head = ingot_allocate(m->model.allocator, n_bytes);
+    ingot_release(m->files.model.allocator, shard->head);
+    shard->head = ingot_allocate(m->files.model.allocator, n_bytes);
     if (shard->head == NULL) return ingot_fail_memory(error, n_bytes, "head");
-    return input_read(shard->input, 0, n_bytes, shard->head, error);
+    return input_read(shard->base.input, 0, n_bytes, shard->head, error);
 }
 
 /* Reads and proves the head of a file, whose input is open. */
 static ingot_status open_shard(struct gguf_model *m, struct gguf_shard *shard,
                                const struct assumptions *assumptions, ingot_error *error)
 {
-    const uint64_t file_bytes = input_bytes(shard->input);
+    const uint64_t file_bytes = input_bytes(shard->base.input);
     uint64_t n_head = min_u64(FIRST_HEAD_BYTES, file_bytes);
     uint64_t wanted = 0;
     ingot_status status = INGOT_END;
@@ -38,7 +36,7 @@ static ingot_status open_shard(struct gguf_model *m, struct gguf_shard *shard,
         status = read_head(m, shard, n_head, error);
         if (status != INGOT_OK) return status;
         status = gguf_parse((struct span){shard->head, n_head}, file_bytes, assumptions,
-                            m->model.allocator, &shard->gguf, &wanted, error);
+                            m->files.model.allocator, &shard->gguf, &wanted, error);
         if (status != INGOT_END) break;
         if (wanted > GGUF_MAX_HEAD_BYTES) {
             status = ingot_fail(error, INGOT_UNSUPPORTED, n_head, "head",
@@ -49,7 +47,7 @@ static ingot_status open_shard(struct gguf_model *m, struct gguf_shard *shard,
         n_head = min_u64(max_u64(wanted, 2 * n_head), file_bytes);
     }
     if (status != INGOT_OK) {
-        model_blame(error, input_name(shard->input));
+        model_blame(error, input_name(shard->base.input));
         return status;
     }
     hash_of(shard->head, shard->gguf.head_bytes, shard->head_hash);
@@ -62,20 +60,14 @@ static ingot_status new_model(uint32_t n_shards, uint32_t n_attachments,
                               const ingot_allocator *allocator, struct gguf_model **out,
                               ingot_error *error)
 {
-    struct gguf_model *m = ingot_allocate_zeroed(allocator, 1, sizeof *m);
-    if (m == NULL) return ingot_fail_memory(error, sizeof *m, "model");
-    m->model = (struct model){&gguf_kind, allocator, 0, {.allocator = allocator}};
-    m->metadata = (struct byte_buffer){.allocator = allocator};
+    struct model_files *files;
+    const ingot_status status =
+        model_files_new(&gguf_kind, sizeof(struct gguf_model), &gguf_shard_kind, n_shards,
+                        n_attachments, allocator, &files, error);
+    if (status != INGOT_OK) return status;
+    struct gguf_model *m = (struct gguf_model *)files;
     m->labels = (struct byte_buffer){.allocator = allocator};
-    m->n_shards = n_shards;
-    m->n_attachments = n_attachments;
-    m->shards = ingot_allocate_zeroed(allocator, n_shards, sizeof *m->shards);
-    m->attachments = ingot_allocate_zeroed(allocator, n_attachments, sizeof *m->attachments);
-    if (m->shards == NULL || m->attachments == NULL) {
-        model_close(&m->model);
-        return ingot_fail_memory(error, n_shards * sizeof *m->shards, "model");
-    }
-    for (uint32_t i = 0; i < n_shards; i++) m->shards[i].gguf.allocator = allocator;
+    for (uint32_t i = 0; i < n_shards; i++) gguf_shard_at(m, i)->gguf.allocator = allocator;
     *out = m;
     return INGOT_OK;
 }
@@ -91,73 +83,42 @@ static int compare_parts(const void *left, const void *right)
 /* Puts the files in the order of their parts; they are one set, and all of it. */
 static ingot_status check_split(struct gguf_model *m, ingot_error *error)
 {
-    const struct gguf_split *split = &m->shards[0].gguf.split;
-    if (m->n_shards == 1 && !split->found) return INGOT_OK;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        const struct gguf_split *part = &m->shards[i].gguf.split;
-        const char *name = input_name(m->shards[i].input);
+    const struct gguf_split *split = &gguf_shard_at(m, 0)->gguf.split;
+    if (m->files.n_shards == 1 && !split->found) return INGOT_OK;
+    for (uint32_t i = 0; i < m->files.n_shards; i++) {
+        const struct gguf_split *part = &gguf_shard_at(m, i)->gguf.split;
+        const char *name = input_name(gguf_shard_at(m, i)->base.input);
         if (!part->found) {
             return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, name,
                               "it is a whole model and no part of one; name the one that is meant");
         }
-        if (part->count != m->n_shards || part->number >= part->count) {
+        if (part->count != m->files.n_shards || part->number >= part->count) {
             return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, name,
                               "it is part %llu of %llu, but %u file%s given",
                               (unsigned long long)part->number + 1, (unsigned long long)part->count,
-                              m->n_shards, m->n_shards == 1 ? " is" : "s are");
+                              m->files.n_shards, m->files.n_shards == 1 ? " is" : "s are");
         }
     }
-    qsort(m->shards, m->n_shards, sizeof *m->shards, compare_parts);
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        if (m->shards[i].gguf.split.number == i) continue;
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, input_name(m->shards[i].input),
+    qsort(m->files.shards, m->files.n_shards, sizeof(struct gguf_shard), compare_parts);
+    for (uint32_t i = 0; i < m->files.n_shards; i++) {
+        if (gguf_shard_at(m, i)->gguf.split.number == i) continue;
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
+                          input_name(gguf_shard_at(m, i)->base.input),
                           "it says that it is part %llu, and another file says so too",
-                          (unsigned long long)m->shards[i].gguf.split.number + 1);
+                          (unsigned long long)gguf_shard_at(m, i)->gguf.split.number + 1);
     }
     return INGOT_OK;
 }
 
-/* Numbers the tensors of all files and refuses a name that two of them have. */
-static ingot_status gather_tensors(struct gguf_model *m, ingot_error *error)
-{
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        m->shards[i].first_tensor = (uint32_t)n;
-        n += m->shards[i].gguf.n_tensors;
-        if (n >= INGOT_NONE) {
-            return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "tensors", "too many");
-        }
-    }
-    m->by_name = ingot_allocate_zeroed(m->model.allocator, n, sizeof *m->by_name);
-    if (m->by_name == NULL) return ingot_fail_memory(error, n * sizeof *m->by_name, "tensors");
-    m->n_tensors = (uint32_t)n;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        const struct gguf_shard *shard = &m->shards[i];
-        for (uint32_t k = 0; k < shard->gguf.n_tensors; k++) {
-            m->by_name[shard->first_tensor + k] =
-                (struct name_ref){gguf_name(&shard->gguf, k), shard->gguf.tensors[k].name_bytes,
-                                  shard->first_tensor + k};
-        }
-    }
-    names_sort(m->by_name, n);
-    const uint64_t at = names_duplicate(m->by_name, n);
-    if (at == 0) return INGOT_OK;
-    return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET,
-                      name_shown(m->by_name[at].text, m->by_name[at].n_bytes).text,
-                      "both %.100s and %.100s hold a tensor of this name",
-                      input_name(gguf_shard_of(m, m->by_name[at - 1].index)->input),
-                      input_name(gguf_shard_of(m, m->by_name[at].index)->input));
-}
-
 static ingot_status check_tensor_count(const struct gguf_model *m, ingot_error *error)
 {
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        const struct gguf_split *split = &m->shards[i].gguf.split;
-        if (!split->has_tensor_count || split->tensor_count == m->n_tensors) continue;
+    for (uint32_t i = 0; i < m->files.n_shards; i++) {
+        const struct gguf_split *split = &gguf_shard_at(m, i)->gguf.split;
+        if (!split->has_tensor_count || split->tensor_count == m->files.n_tensors) continue;
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "split.tensors.count",
                           "%.100s says %llu, but all parts together hold %u",
-                          input_name(m->shards[i].input), (unsigned long long)split->tensor_count,
-                          m->n_tensors);
+                          input_name(gguf_shard_at(m, i)->base.input),
+                          (unsigned long long)split->tensor_count, m->files.n_tensors);
     }
     return INGOT_OK;
 }
@@ -165,14 +126,14 @@ static ingot_status check_tensor_count(const struct gguf_model *m, ingot_error *
 /* The blocks of a big-endian file hold big-endian numbers: they are another type. */
 static ingot_status label_types(struct gguf_model *m, ingot_error *error)
 {
-    m->label_offsets =
-        ingot_allocate_zeroed(m->model.allocator, m->n_tensors, sizeof *m->label_offsets);
+    m->label_offsets = ingot_allocate_zeroed(m->files.model.allocator, m->files.n_tensors,
+                                             sizeof *m->label_offsets);
     if (m->label_offsets == NULL) {
-        return ingot_fail_memory(error, m->n_tensors * sizeof *m->label_offsets, "types");
+        return ingot_fail_memory(error, m->files.n_tensors * sizeof *m->label_offsets, "types");
     }
-    for (uint32_t i = 0; i < m->n_tensors; i++) {
+    for (uint32_t i = 0; i < m->files.n_tensors; i++) {
         const struct gguf_shard *shard = gguf_shard_of(m, i);
-        const struct gguf_tensor *t = &shard->gguf.tensors[i - shard->first_tensor];
+        const struct gguf_tensor *t = &shard->gguf.tensors[i - shard->base.first_tensor];
         const char *order = shard->gguf.encoding.big_endian ? "ggml-be" : "ggml";
         char label[32];
         if (t->type && t->type->dtype) continue;
@@ -191,32 +152,32 @@ static void add_notes(struct gguf_model *m, const struct gguf_shard *shard,
                       const struct assumptions *assumptions)
 {
     const struct gguf *g = &shard->gguf;
-    const char *name = input_name(shard->input);
+    const char *name = input_name(shard->base.input);
     if (g->n_repeated) {
-        model_add_note(&m->model,
+        model_add_note(&m->files.model,
                        "%.100s: %u metadata key%s there again with the same value, and kept once",
                        name, g->n_repeated, g->n_repeated == 1 ? " is" : "s are");
     }
     if (g->reordered) {
-        model_add_note(&m->model, "%.100s: the tensors' bytes lie in another order than the list",
-                       name);
+        model_add_note(&m->files.model,
+                       "%.100s: the tensors' bytes lie in another order than the list", name);
     }
     if (g->gap_bytes) {
-        model_add_note(&m->model, "%.100s: %llu bytes between tensors are no tensor's", name,
+        model_add_note(&m->files.model, "%.100s: %llu bytes between tensors are no tensor's", name,
                        (unsigned long long)g->gap_bytes);
     }
     if (g->tail_bytes) {
-        model_add_note(&m->model, "%.100s: %llu bytes after the last tensor are no tensor's", name,
-                       (unsigned long long)g->tail_bytes);
+        model_add_note(&m->files.model, "%.100s: %llu bytes after the last tensor are no tensor's",
+                       name, (unsigned long long)g->tail_bytes);
     }
     if (g->n_opaque) {
-        model_add_note(&m->model,
+        model_add_note(&m->files.model,
                        "%.100s: the bytes of %u tensor%s of unknown types are carried as they are, "
                        "as was assumed (dialect=opaque)",
                        name, g->n_opaque, g->n_opaque == 1 ? "" : "s");
     }
     if (g->n_reused && assumptions->dialect == DIALECT_GGML) {
-        model_add_note(&m->model,
+        model_add_note(&m->files.model,
                        "%.100s: the types of %u tensor%s, which forks use otherwise, are ggml's, "
                        "as was assumed (dialect=ggml)",
                        name, g->n_reused, g->n_reused == 1 ? "" : "s");
@@ -228,47 +189,29 @@ static ingot_status finish(struct gguf_model *m, const struct assumptions *assum
                            ingot_error *error)
 {
     ingot_status status = check_split(m, error);
-    if (status == INGOT_OK) status = gather_tensors(m, error);
+    if (status == INGOT_OK) status = model_files_gather(&m->files, error);
     if (status == INGOT_OK) status = check_tensor_count(m, error);
     if (status == INGOT_OK) status = label_types(m, error);
     if (status == INGOT_OK) status = gguf_merge_metadata(m, error);
     if (status != INGOT_OK) return status;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        struct gguf_shard *shard = &m->shards[i];
+    for (uint32_t i = 0; i < m->files.n_shards; i++) {
+        struct gguf_shard *shard = gguf_shard_at(m, i);
         add_notes(m, shard, assumptions);
-        ingot_release(m->model.allocator, shard->head);
+        ingot_release(m->files.model.allocator, shard->head);
         shard->head = NULL;
         buffer_release(&shard->gguf.metadata);
     }
-    if (!m->model.notes.failed) return INGOT_OK;
-    return ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
+    if (!m->files.model.notes.failed) return INGOT_OK;
+    return ingot_fail_memory(error, m->files.model.notes.n_bytes, "notes");
 }
 
 /* ------------------------------------------------------------------ files by name */
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static ingot_status open_named(struct gguf_model *m, uint32_t i, const char *path,
                                const struct assumptions *assumptions, ingot_error *error)
 {
-    const char *name = base_name(path);
-    struct gguf_shard *shard = &m->shards[i];
-    if (!safe_path(name, strlen(name))) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
-                          name_shown(name, strlen(name)).text,
-                          "the name of this file is not a safe path");
-    }
-    for (uint32_t k = 0; k < i; k++) {
-        if (strcmp(name, input_name(m->shards[k].input)) != 0) continue;
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, name,
-                          "two sources have this name");
-    }
-    const ingot_status status = input_open(path, name, m->model.allocator, &shard->input, error);
-    return status == INGOT_OK ? open_shard(m, shard, assumptions, error) : status;
+    const ingot_status status = model_files_open_shard(&m->files, i, path, error);
+    return status == INGOT_OK ? open_shard(m, gguf_shard_at(m, i), assumptions, error) : status;
 }
 
 /* "<prefix>-00001-of-00003.gguf": the length of the prefix, and what stands behind it. */
@@ -309,15 +252,15 @@ static ingot_status open_beside(struct gguf_model *m, const char *first, size_t 
 {
     const size_t n_bytes = strlen(first) + 1;
     ingot_status status = INGOT_OK;
-    char *path = ingot_allocate(m->model.allocator, n_bytes);
+    char *path = ingot_allocate(m->files.model.allocator, n_bytes);
     if (path == NULL) return ingot_fail_memory(error, n_bytes, "file name");
     memcpy(path, first, prefix_bytes);
-    for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
+    for (uint32_t i = 0; i < m->files.n_shards && status == INGOT_OK; i++) {
         snprintf(path + prefix_bytes, n_bytes - prefix_bytes, "-%05u-of-%05u.gguf", i + 1,
-                 m->n_shards);
+                 m->files.n_shards);
         status = open_named(m, i, path, assumptions, error);
     }
-    ingot_release(m->model.allocator, path);
+    ingot_release(m->files.model.allocator, path);
     return status;
 }
 
@@ -340,10 +283,10 @@ ingot_status gguf_open_files(const char *const *paths, uint32_t n_paths,
     }
     if (status == INGOT_OK) status = finish(m, assumptions, error);
     if (status != INGOT_OK) {
-        model_close(&m->model);
+        model_close(&m->files.model);
         return status;
     }
-    *model = &m->model;
+    *model = &m->files.model;
     return INGOT_OK;
 }
 
@@ -366,11 +309,12 @@ static ingot_status open_listed(struct gguf_model *m, const struct file_set *set
     uint32_t n_attachments = 0;
     for (uint32_t i = 0; i < set->n_files && status == INGOT_OK; i++) {
         if (!is_shard(file_set_name(set, i))) {
-            status = file_set_open(set, i, input_note, &m->attachments[n_attachments++], error);
+            status =
+                file_set_open(set, i, input_note, &m->files.attachments[n_attachments++], error);
             continue;
         }
-        struct gguf_shard *shard = &m->shards[n_shards++];
-        status = file_set_open(set, i, input_open, &shard->input, error);
+        struct gguf_shard *shard = gguf_shard_at(m, n_shards++);
+        status = file_set_open(set, i, input_open, &shard->base.input, error);
         if (status == INGOT_OK) status = open_shard(m, shard, assumptions, error);
     }
     return status;
@@ -389,16 +333,13 @@ static ingot_status open_set(const struct file_set *set, const struct assumption
     ingot_status status = new_model(n_shards, set->n_files - n_shards, set->allocator, &m, error);
     if (status != INGOT_OK) return status;
     status = open_listed(m, set, assumptions, error);
-    const char *empty = set->empty;
-    for (uint32_t i = 0; i < set->n_empty; i++, empty += strlen(empty) + 1) {
-        model_add_note(&m->model, "the empty folder '%s' is left out", empty);
-    }
+    model_files_note_empty(&m->files, set);
     if (status == INGOT_OK) status = finish(m, assumptions, error);
     if (status != INGOT_OK) {
-        model_close(&m->model);
+        model_close(&m->files.model);
         return status;
     }
-    *model = &m->model;
+    *model = &m->files.model;
     return INGOT_OK;
 }
 

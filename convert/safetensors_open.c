@@ -5,50 +5,43 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/file_set.h"
 #include "convert/hash.h"
 #include "convert/safetensors_model.h"
 #include "convert/shard_index.h"
 #include "format/alloc.h"
 #include "format/fail.h"
-#include "format/source.h"
 
 /* ------------------------------------------------------------------ a model and its shards */
 
 static ingot_status new_model(uint32_t n_shards, uint32_t n_attachments,
-                              const ingot_allocator *allocator, struct safetensors_model **out,
+                              const ingot_allocator *allocator, struct model_files **out,
                               ingot_error *error)
 {
-    struct safetensors_model *m = ingot_allocate_zeroed(allocator, 1, sizeof *m);
-    if (m == NULL) return ingot_fail_memory(error, sizeof *m, "model");
-    m->model = (struct model){&safetensors_kind, allocator, 0, {.allocator = allocator}};
-    m->metadata = (struct byte_buffer){.allocator = allocator};
-    m->n_shards = n_shards;
-    m->n_attachments = n_attachments;
-    m->shards = ingot_allocate_zeroed(allocator, n_shards, sizeof *m->shards);
-    m->attachments = ingot_allocate_zeroed(allocator, n_attachments, sizeof *m->attachments);
-    if (m->shards == NULL || m->attachments == NULL) {
-        model_close(&m->model);
-        return ingot_fail_memory(error, n_shards * sizeof *m->shards, "model");
+    struct model_files *m;
+    const ingot_status status =
+        model_files_new(&safetensors_kind, sizeof *m, &safetensors_shard_kind, n_shards,
+                        n_attachments, allocator, &m, error);
+    if (status != INGOT_OK) return status;
+    for (uint32_t i = 0; i < n_shards; i++) {
+        safetensors_shard_at(m, i)->header.allocator = allocator;
     }
-    for (uint32_t i = 0; i < n_shards; i++) m->shards[i].header.allocator = allocator;
     *out = m;
     return INGOT_OK;
 }
 
 /* Reads and proves the header of one file, whose input is open. */
-static ingot_status open_shard(struct safetensors_model *m, struct safetensors_shard *shard,
+static ingot_status open_shard(struct model_files *m, struct safetensors_shard *shard,
                                ingot_error *error)
 {
     const ingot_allocator *allocator = m->model.allocator;
-    const char *name = input_name(shard->input);
+    const char *name = input_name(shard->base.input);
     uint8_t length[SAFETENSORS_LENGTH_BYTES];
     uint8_t *header = NULL;
-    const uint64_t n_bytes = input_bytes(shard->input);
+    const uint64_t n_bytes = input_bytes(shard->base.input);
     if (n_bytes < sizeof length) {
         return ingot_fail(error, INGOT_INVALID, 0, name, "shorter than the length of a header");
     }
-    ingot_status status = input_read(shard->input, 0, sizeof length, length, error);
+    ingot_status status = input_read(shard->base.input, 0, sizeof length, length, error);
     if (status != INGOT_OK) return status;
     shard->header_bytes = load_u64(length);
     if (shard->header_bytes > SAFETENSORS_MAX_HEADER_BYTES ||
@@ -62,7 +55,7 @@ static ingot_status open_shard(struct safetensors_model *m, struct safetensors_s
     shard->data_offset = sizeof length + shard->header_bytes;
     header = ingot_allocate(allocator, shard->header_bytes);
     if (header == NULL) return ingot_fail_memory(error, shard->header_bytes, "header");
-    status = input_read(shard->input, sizeof length, shard->header_bytes, header, error);
+    status = input_read(shard->base.input, sizeof length, shard->header_bytes, header, error);
     if (status == INGOT_OK) {
         hash_of(header, shard->header_bytes, shard->header_hash);
         status = safetensors_parse((struct span){header, shard->header_bytes},
@@ -73,76 +66,23 @@ static ingot_status open_shard(struct safetensors_model *m, struct safetensors_s
     return status;
 }
 
-/* Numbers the tensors of all files and refuses a name that two of them have. */
-static ingot_status gather_tensors(struct safetensors_model *m, ingot_error *error)
+static ingot_status finish(struct model_files *m, ingot_error *error)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        m->shards[i].first_tensor = (uint32_t)n;
-        n += m->shards[i].header.n_entries;
-        if (n >= INGOT_NONE) {
-            return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "tensors", "too many");
-        }
-    }
-    m->by_name = ingot_allocate_zeroed(m->model.allocator, n, sizeof *m->by_name);
-    if (m->by_name == NULL) return ingot_fail_memory(error, n * sizeof *m->by_name, "tensors");
-    m->n_tensors = (uint32_t)n;
-    for (uint32_t i = 0; i < m->n_shards; i++) {
-        const struct safetensors_shard *shard = &m->shards[i];
-        for (uint32_t k = 0; k < shard->header.n_entries; k++) {
-            m->by_name[shard->first_tensor + k] = (struct name_ref){
-                safetensors_name(&shard->header, k),
-                safetensors_entry_at(&shard->header, k)->name_bytes, shard->first_tensor + k};
-        }
-    }
-    names_sort(m->by_name, n);
-    const uint64_t at = names_duplicate(m->by_name, n);
-    if (at == 0) return INGOT_OK;
-    return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET,
-                      name_shown(m->by_name[at].text, m->by_name[at].n_bytes).text,
-                      "both %.100s and %.100s hold a tensor of this name",
-                      input_name(safetensors_shard_of(m, m->by_name[at - 1].index)->input),
-                      input_name(safetensors_shard_of(m, m->by_name[at].index)->input));
-}
-
-static ingot_status finish(struct safetensors_model *m, ingot_error *error)
-{
-    ingot_status status = gather_tensors(m, error);
+    ingot_status status = model_files_gather(m, error);
     if (status == INGOT_OK) status = safetensors_merge_metadata(m, error);
     return status;
-}
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
 }
 
 ingot_status safetensors_open_files(const char *const *paths, uint32_t n_paths,
                                     const ingot_allocator *allocator, struct model **model,
                                     ingot_error *error)
 {
-    struct safetensors_model *m;
+    struct model_files *m;
     ingot_status status = new_model(n_paths, 0, allocator, &m, error);
     if (status != INGOT_OK) return status;
     for (uint32_t i = 0; i < n_paths && status == INGOT_OK; i++) {
-        const char *name = base_name(paths[i]);
-        if (!safe_path(name, strlen(name))) {
-            status = ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
-                                name_shown(name, strlen(name)).text,
-                                "the name of this file is not a safe path");
-        }
-        for (uint32_t k = 0; k < i && status == INGOT_OK; k++) {
-            if (strcmp(name, base_name(paths[k])) == 0) {
-                status = ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, name,
-                                    "two sources have this name");
-            }
-        }
-        struct safetensors_shard *shard = &m->shards[i];
-        if (status == INGOT_OK) {
-            status = input_open(paths[i], name, allocator, &shard->input, error);
-        }
-        if (status == INGOT_OK) status = open_shard(m, shard, error);
+        status = model_files_open_shard(m, i, paths[i], error);
+        if (status == INGOT_OK) status = open_shard(m, safetensors_shard_at(m, i), error);
     }
     if (status == INGOT_OK) status = finish(m, error);
     if (status != INGOT_OK) {
@@ -158,14 +98,15 @@ ingot_status safetensors_open_files(const char *const *paths, uint32_t n_paths,
 /* The bytes of a name up to and with its last slash. */
 static size_t folder_bytes(const char *name)
 {
-    return (size_t)(base_name(name) - name);
+    const char *slash = strrchr(name, '/');
+    return slash ? (size_t)(slash - name) + 1 : 0;
 }
 
 static bool is_safetensors(const char *name)
 {
     static const char suffix[] = ".safetensors";
     const size_t n = sizeof suffix - 1;
-    const size_t n_bytes = strlen(base_name(name));
+    const size_t n_bytes = strlen(name + folder_bytes(name));
     return n_bytes > n && strcmp(name + strlen(name) - n, suffix) == 0;
 }
 
@@ -246,8 +187,8 @@ static ingot_status order_by_data(struct safetensors *st, ingot_error *error)
 }
 
 /* Opens every file of a set: shards whole, others noted for later. */
-static ingot_status open_listed(struct safetensors_model *m, const struct file_set *set,
-                                const char *root, size_t root_bytes, ingot_error *error)
+static ingot_status open_listed(struct model_files *m, const struct file_set *set, const char *root,
+                                size_t root_bytes, ingot_error *error)
 {
     ingot_status status = INGOT_OK;
     uint32_t n_shards = 0;
@@ -257,8 +198,8 @@ static ingot_status open_listed(struct safetensors_model *m, const struct file_s
             status = file_set_open(set, i, input_note, &m->attachments[n_attachments++], error);
             continue;
         }
-        struct safetensors_shard *shard = &m->shards[n_shards++];
-        status = file_set_open(set, i, input_open, &shard->input, error);
+        struct safetensors_shard *shard = safetensors_shard_at(m, n_shards++);
+        status = file_set_open(set, i, input_open, &shard->base.input, error);
         if (status == INGOT_OK) status = open_shard(m, shard, error);
         if (status == INGOT_OK && set->bundle) status = order_by_data(&shard->header, error);
     }
@@ -269,7 +210,7 @@ static ingot_status open_listed(struct safetensors_model *m, const struct file_s
 
 /* A model and the folder that its index lies in. */
 struct indexed {
-    const struct safetensors_model *m;
+    const struct model_files *m;
     size_t root_bytes; /* of every shard's name */
 };
 
@@ -278,30 +219,30 @@ static bool shard_holds(const void *context, const char *shard, const char *tens
                         size_t tensor_bytes, bool *shard_exists)
 {
     const struct indexed *in = context;
-    const struct safetensors_model *m = in->m;
+    const struct model_files *m = in->m;
     uint32_t index;
     *shard_exists = false;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        if (strcmp(input_name(m->shards[i].input) + in->root_bytes, shard) == 0) {
+        if (strcmp(input_name(model_files_shard(m, i)->input) + in->root_bytes, shard) == 0) {
             *shard_exists = true;
         }
     }
     return *shard_exists && names_find(m->by_name, m->n_tensors, tensor, tensor_bytes, &index) &&
-           strcmp(input_name(safetensors_shard_of(m, index)->input) + in->root_bytes, shard) == 0;
+           strcmp(input_name(model_files_shard_of(m, index)->input) + in->root_bytes, shard) == 0;
 }
 
 /* Some programs count the tensors' bytes, some the files': a total that is neither is told. */
-static void check_total(struct safetensors_model *m, const struct shard_index_total *total)
+static void check_total(struct model_files *m, const struct shard_index_total *total)
 {
     uint64_t tensor_bytes = 0;
     uint64_t file_bytes = 0;
     for (uint32_t i = 0; i < m->n_shards; i++) {
-        const struct safetensors *header = &m->shards[i].header;
+        const struct safetensors *header = &safetensors_shard_at(m, i)->header;
         for (uint32_t k = 0; k < header->n_entries; k++) {
             const struct safetensors_entry *entry = safetensors_entry_at(header, k);
             tensor_bytes += entry->end - entry->begin;
         }
-        file_bytes += input_bytes(m->shards[i].input);
+        file_bytes += input_bytes(model_files_shard(m, i)->input);
     }
     if (!total->found || total->n_bytes == tensor_bytes || total->n_bytes == file_bytes) return;
     model_add_note(
@@ -309,12 +250,12 @@ static void check_total(struct safetensors_model *m, const struct shard_index_to
         SHARD_INDEX_NAME, (unsigned long long)total->n_bytes, (unsigned long long)tensor_bytes);
 }
 
-static ingot_status check_index(struct safetensors_model *m, size_t root_bytes, ingot_error *error)
+static ingot_status check_index(struct model_files *m, size_t root_bytes, ingot_error *error)
 {
     const struct input *input = NULL;
     const struct indexed indexed = {m, root_bytes};
     struct shard_index_total total;
-    const char *root = input_name(m->shards[0].input);
+    const char *root = input_name(model_files_shard(m, 0)->input);
     for (uint32_t i = 0; i < m->n_attachments; i++) {
         const char *name = input_name(m->attachments[i]);
         const bool here = strncmp(name, root, root_bytes) == 0;
@@ -343,7 +284,7 @@ static ingot_status check_index(struct safetensors_model *m, size_t root_bytes, 
 /* Makes a model of a set, of which it takes the bundle over. */
 static ingot_status open_set(struct file_set *set, struct model **model, ingot_error *error)
 {
-    struct safetensors_model *m = NULL;
+    struct model_files *m = NULL;
     const char *root = "";
     size_t root_bytes = 0;
     uint32_t n_shards = 0;
@@ -357,10 +298,7 @@ static ingot_status open_set(struct file_set *set, struct model **model, ingot_e
     status = open_listed(m, set, root, root_bytes, error);
     if (status == INGOT_OK) status = finish(m, error);
     if (status == INGOT_OK) status = check_index(m, root_bytes, error);
-    const char *empty = set->empty;
-    for (uint32_t i = 0; i < set->n_empty; i++, empty += strlen(empty) + 1) {
-        model_add_note(&m->model, "the empty folder '%s' is left out", empty);
-    }
+    model_files_note_empty(m, set);
     if (status == INGOT_OK && m->model.notes.failed) {
         status = ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
     }

@@ -13,24 +13,14 @@ static const struct gguf_model *self(const struct model *model)
 
 /* ------------------------------------------------------------------ tensors */
 
-const struct gguf_shard *gguf_shard_of(const struct gguf_model *m, uint32_t index)
+struct gguf_shard *gguf_shard_at(const struct gguf_model *m, uint32_t index)
 {
-    uint32_t low = 0;
-    uint32_t high = m->n_shards;
-    while (high - low > 1) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (m->shards[middle].first_tensor <= index) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return &m->shards[low];
+    return (struct gguf_shard *)model_files_shard(&m->files, index);
 }
 
-static uint32_t n_tensors(const struct model *model)
+const struct gguf_shard *gguf_shard_of(const struct gguf_model *m, uint32_t tensor)
 {
-    return self(model)->n_tensors;
+    return (const struct gguf_shard *)model_files_shard_of(&m->files, tensor);
 }
 
 /* The values of blocks are f32. */
@@ -38,10 +28,10 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
 {
     const struct gguf_model *m = self(model);
     const struct gguf_shard *shard = gguf_shard_of(m, index);
-    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->first_tensor];
+    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->base.first_tensor];
     const bool plain = g->type && g->type->dtype;
     struct model_tensor t = {
-        .name = gguf_name(&shard->gguf, index - shard->first_tensor),
+        .name = gguf_name(&shard->gguf, index - shard->base.first_tensor),
         .name_bytes = g->name_bytes,
         .number = index,
         .dtype = plain ? g->type->dtype : INGOT_F32,
@@ -62,24 +52,16 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
     *tensor = t;
 }
 
-static ingot_status find(const struct model *model, const char *name, size_t name_bytes,
-                         uint32_t *index)
-{
-    const struct gguf_model *m = self(model);
-    return names_find(m->by_name, m->n_tensors, name, name_bytes, index) ? INGOT_OK
-                                                                         : INGOT_NOT_FOUND;
-}
-
 /* The file's bytes of a tensor. */
 static ingot_status read_stored(const struct model *model, uint32_t index, uint64_t offset,
                                 uint64_t n_bytes, void *dst, ingot_error *error)
 {
     const struct gguf_shard *shard = gguf_shard_of(self(model), index);
-    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->first_tensor];
+    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->base.first_tensor];
     if (!range_within(offset, n_bytes, g->n_bytes)) {
         return ingot_fail(error, INGOT_INVALID, offset, "tensor", "bytes past its end are wanted");
     }
-    return input_read(shard->input, shard->gguf.data_offset + g->offset + offset, n_bytes, dst,
+    return input_read(shard->base.input, shard->gguf.data_offset + g->offset + offset, n_bytes, dst,
                       error);
 }
 
@@ -123,7 +105,7 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
                              uint64_t n_bytes, void *dst, ingot_error *error)
 {
     const struct gguf_shard *shard = gguf_shard_of(self(model), index);
-    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->first_tensor];
+    const struct gguf_tensor *g = &shard->gguf.tensors[index - shard->base.first_tensor];
     if (!range_within(offset, n_bytes, g->n_bytes)) {
         return ingot_fail(error, INGOT_INVALID, offset, "tensor", "bytes past its end are wanted");
     }
@@ -142,104 +124,51 @@ static ingot_status decode_f32(const struct model *model, uint32_t index, uint64
     return model_decode_raw(model, index, first_row, n_rows, dst, error);
 }
 
-/* ------------------------------------------------------------------ the rest of a model */
+/* ------------------------------------------------------------------ shards */
 
-static const ingot_file *container(const struct model *model)
+static uint32_t n_shard_tensors(const struct model_shard *shard)
 {
-    (void)model;
-    return NULL;
+    return ((const struct gguf_shard *)shard)->gguf.n_tensors;
 }
 
-static struct span metadata(const struct model *model)
+static struct span tensor_name(const struct model_shard *shard, uint32_t index)
 {
-    const struct gguf_model *m = self(model);
-    return (struct span){m->metadata.data, m->metadata.n_bytes};
+    const struct gguf *g = &((const struct gguf_shard *)shard)->gguf;
+    return (struct span){(const uint8_t *)gguf_name(g, index), g->tensors[index].name_bytes};
 }
 
-static uint32_t n_attachments(const struct model *model)
+static void release_shard(struct model_shard *shard, const ingot_allocator *allocator)
 {
-    return self(model)->n_attachments;
+    struct gguf_shard *s = (struct gguf_shard *)shard;
+    ingot_release(allocator, s->runs);
+    gguf_release(&s->gguf);
+    ingot_release(allocator, s->head);
 }
 
-static void attachment_of(const struct model *model, uint32_t index,
-                          struct model_attachment *attachment)
-{
-    const struct input *input = self(model)->attachments[index];
-    *attachment = (struct model_attachment){input_name(input), input_bytes(input)};
-}
+const struct shard_kind gguf_shard_kind = {
+    .n_bytes = sizeof(struct gguf_shard),
+    .n_tensors = n_shard_tensors,
+    .tensor_name = tensor_name,
+    .read = gguf_read_shard,
+    .release = release_shard,
+};
 
-static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
-                                    uint64_t n_bytes, void *dst, ingot_error *error)
-{
-    return input_read(self(model)->attachments[index], offset, n_bytes, dst, error);
-}
-
-static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                const struct progress *progress, struct byte_buffer *out,
-                                struct model_hashes *hashes, ingot_error *error)
-{
-    return gguf_source_blob(self(model), attachment_blobs, progress, out, hashes, error);
-}
-
-static uint64_t source_bytes(const struct model *model)
-{
-    const struct gguf_model *m = self(model);
-    uint64_t n_bytes = 0;
-    for (uint32_t i = 0; i < m->n_shards; i++) n_bytes += input_bytes(m->shards[i].input);
-    for (uint32_t i = 0; i < m->n_attachments; i++) n_bytes += input_bytes(m->attachments[i]);
-    return n_bytes;
-}
-
-static ingot_status unchanged(const struct model *model, ingot_error *error)
-{
-    const struct gguf_model *m = self(model);
-    ingot_status status = INGOT_OK;
-    for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
-        status = input_unchanged(m->shards[i].input, error);
-    }
-    for (uint32_t i = 0; i < m->n_attachments && status == INGOT_OK; i++) {
-        status = input_unchanged(m->attachments[i], error);
-    }
-    return status;
-}
+/* ------------------------------------------------------------------ the model */
 
 static void close_model(struct model *model)
 {
     struct gguf_model *m = (struct gguf_model *)model;
-    const ingot_allocator *allocator = model->allocator;
-    for (uint32_t i = 0; m->shards && i < m->n_shards; i++) {
-        ingot_release(allocator, m->shards[i].runs);
-        gguf_release(&m->shards[i].gguf);
-        ingot_release(allocator, m->shards[i].head);
-        input_close(m->shards[i].input);
-    }
-    for (uint32_t i = 0; m->attachments && i < m->n_attachments; i++) {
-        input_close(m->attachments[i]);
-    }
-    ingot_release(allocator, m->label_offsets);
+    ingot_release(model->allocator, m->label_offsets);
     buffer_release(&m->labels);
-    buffer_release(&m->metadata);
-    ingot_release(allocator, m->by_name);
-    ingot_release(allocator, m->attachments);
-    ingot_release(allocator, m->shards);
-    ingot_release(allocator, m);
+    model_files_close(model);
 }
 
 const struct model_kind gguf_kind = {
     .format = "gguf",
     .close = close_model,
-    .container = container,
-    .n_tensors = n_tensors,
     .tensor = tensor_of,
-    .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
     .read_foreign = read_stored,
-    .metadata = metadata,
-    .n_attachments = n_attachments,
-    .attachment = attachment_of,
-    .read_attachment = read_attachment,
-    .source_blob = source_blob,
-    .unchanged = unchanged,
-    .source_bytes = source_bytes,
+    MODEL_FILES_CALLS,
 };
