@@ -2,6 +2,7 @@
  * is convert/'s. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/amounts.h"
 #include "cli/assume.h"
@@ -297,6 +298,33 @@ static ingot_status open_source(const struct conversion *c, struct model **model
     return model_select(*model, &selection, c->memory, model, error);
 }
 
+/* Whether something lies in a folder, at any depth. Nothing that is not there does. */
+static bool lies_in(const char *path, const char *folder)
+{
+    struct stat found;
+    if (stat(folder, &found) != 0 || !S_ISDIR(found.st_mode)) return false;
+    char *whole = realpath(path, NULL);
+    char *outer = realpath(folder, NULL);
+    const size_t n_bytes = outer ? strlen(outer) : 0;
+    const bool lies =
+        whole && outer && strncmp(whole, outer, n_bytes) == 0 && whole[n_bytes] == '/';
+    free(outer);
+    free(whole);
+    return lies;
+}
+
+/* What an earlier run left in the source's folder would be taken for one of its files. */
+static int check_target(const char *target, struct operands sources)
+{
+    for (uint32_t i = 0; i < sources.n; i++) {
+        if (!lies_in(target, sources.at[i])) continue;
+        return report_refusal(target,
+                              "it is there already, in the folder that is converted, and would "
+                              "become a part of itself: remove it first");
+    }
+    return EXITS_DONE;
+}
+
 /* Where large tables may spill to: the target's folder, which is to have room. The caller frees it;
  * NULL when memory is lacking. */
 static char *spill_folder(const char *target)
@@ -360,6 +388,7 @@ static int run(const void *values, struct operands operands)
         return report_usage("convert", "-o - and --json both want standard output");
     }
     int status = v->encode ? check_encode(v->encode) : EXITS_DONE;
+    if (status == EXITS_DONE) status = check_target(v->target, operands);
     if (status != EXITS_DONE) return status;
 
     char *folder = spill_folder(v->target);

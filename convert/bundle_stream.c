@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "convert/archive_error.h"
 #include "convert/names.h"
 #include "format/alloc.h"
 #include "format/bytes.h"
@@ -21,12 +22,14 @@ struct bundle_stream {
     const ingot_allocator *allocator;
     const struct input *file;
     struct archive *archive;
+    struct archive_entry *entry;
     /* libarchive changes names from UTF-8 to the locale's character set, and to another normal form
      * on the way. In the locale "C" it cannot, and gives the bytes. */
     locale_t plain;
     uint64_t position; /* of the next byte that libarchive is given */
     uint64_t data_end; /* tar: where the entry after this one, or the end mark, begins */
     bool is_tar;
+    int number;       /* the errno that libarchive's last call left behind */
     bool read_failed; /* read_error is why */
     ingot_error read_error;
     uint8_t block[BLOCK_BYTES];
@@ -83,10 +86,9 @@ static ingot_status fail_archive(const struct bundle_stream *s, const char *name
         if (error) *error = s->read_error;
         return s->read_error.status;
     }
-    const char *why = archive_error_string(s->archive);
-    if (archive_errno(s->archive) == ENOMEM) return ingot_fail_memory(error, 0, name);
+    if (archive_lacks_memory(s->archive, s->number)) return ingot_fail_memory(error, 0, name);
     return ingot_fail(error, INGOT_INVALID, s->position, name, "%s",
-                      why ? why : "the archive is damaged");
+                      archive_error_string(s->archive));
 }
 
 /* ------------------------------------------------------------------ opening and closing */
@@ -101,7 +103,9 @@ ingot_status bundle_stream_open(const struct input *file, const ingot_allocator 
     s->file = file;
     s->plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     s->archive = archive_read_new();
-    if (s->plain == (locale_t)0 || s->archive == NULL) {
+    /* The archive's own entry would be used without a look whether there was memory for it. */
+    if (s->archive) s->entry = archive_entry_new2(s->archive);
+    if (s->plain == (locale_t)0 || s->entry == NULL) {
         status = ingot_fail_memory(error, sizeof *s, "archive");
         goto done;
     }
@@ -109,10 +113,16 @@ ingot_status bundle_stream_open(const struct input *file, const ingot_allocator 
                        archive_read_support_format_tar(s->archive) == ARCHIVE_OK &&
                        archive_read_support_filter_gzip(s->archive) == ARCHIVE_OK &&
                        archive_read_support_filter_zstd(s->archive) == ARCHIVE_OK &&
-                       archive_read_set_seek_callback(s->archive, seek) == ARCHIVE_OK;
-    if (!ready || archive_read_open2(s->archive, s, NULL, give, skip, NULL) != ARCHIVE_OK) {
-        status = fail_archive(s, input_name(file), error);
-    }
+                       archive_read_set_seek_callback(s->archive, seek) == ARCHIVE_OK &&
+                       archive_read_set_read_callback(s->archive, give) == ARCHIVE_OK &&
+                       archive_read_set_skip_callback(s->archive, skip) == ARCHIVE_OK &&
+                       archive_read_set_callback_data(s->archive, s) == ARCHIVE_OK;
+    const int number_before = errno;
+    errno = 0;
+    const int result = ready ? archive_read_open1(s->archive) : ARCHIVE_FATAL;
+    s->number = errno;
+    errno = number_before;
+    if (result != ARCHIVE_OK) status = fail_archive(s, input_name(file), error);
 done:
     if (status != INGOT_OK) {
         bundle_stream_close(s);
@@ -125,6 +135,7 @@ done:
 void bundle_stream_close(struct bundle_stream *stream)
 {
     if (stream == NULL) return;
+    archive_entry_free(stream->entry);
     if (stream->archive) (void)archive_read_free(stream->archive);
     if (stream->plain != (locale_t)0) freelocale(stream->plain);
     ingot_release(stream->allocator, stream);
@@ -222,9 +233,13 @@ ingot_status bundle_stream_next(struct bundle_stream *stream, struct bundle_entr
                                 ingot_error *error)
 {
     struct bundle_stream *s = stream;
-    struct archive_entry *e;
+    struct archive_entry *e = s->entry;
     const locale_t before = uselocale(s->plain);
-    const int result = archive_read_next_header(s->archive, &e);
+    const int number_before = errno;
+    errno = 0;
+    const int result = archive_read_next_header2(s->archive, e);
+    s->number = errno;
+    errno = number_before;
     (void)uselocale(before);
     if (archive_filter_count(s->archive) > MAX_FILTERS) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, input_name(s->file),
@@ -254,7 +269,11 @@ ingot_status bundle_stream_next(struct bundle_stream *stream, struct bundle_entr
 ingot_status bundle_stream_read(struct bundle_stream *stream, const char *name, void *dst,
                                 uint64_t n_bytes, uint64_t *n_read, ingot_error *error)
 {
+    const int number_before = errno;
+    errno = 0;
     const la_ssize_t n = archive_read_data(stream->archive, dst, (size_t)n_bytes);
+    stream->number = errno;
+    errno = number_before;
     if (n < 0) return fail_archive(stream, name, error);
     *n_read = (uint64_t)n;
     return INGOT_OK;

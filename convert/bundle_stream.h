@@ -1,5 +1,7 @@
-/* An archive as libarchive walks it: entry after entry, forward only. Knows the archive formats and
- * what of an entry they say; whether an entry is welcome is bundle.c's affair. */
+/* An archive as libarchive walks it: entry after entry, forward only. Where it finds no memory for
+ * a string of its own, libarchive 3.6 ends the process; all other lacks are INGOT_NO_MEMORY here.
+ * Knows the archive formats and what of an entry they say; whether an entry is welcome is
+ * bundle.c's affair. */
 #ifndef INGOT_CONVERT_BUNDLE_STREAM_H
 #define INGOT_CONVERT_BUNDLE_STREAM_H
 

@@ -59,7 +59,28 @@ struct svd {
     float *right;      /* n_basis x n_basis */
     float *singular;   /* n_basis */
     float *reflectors; /* n_basis */
+    /* LAPACK's own room: asked for and given here, since LAPACKE prints when it finds none. */
+    lapack_int n_work;
+    float *work;
+    lapack_int *integers; /* 8 * n_basis */
 };
+
+/* How much room LAPACK wants for all that svd_run asks of it: the most of its answers. */
+static lapack_int work_wanted(const struct svd *s)
+{
+    const lapack_int n = s->n_rows > s->n_cols ? s->n_rows : s->n_cols;
+    float wanted[3] = {0};
+    float none = 0;
+    lapack_int integer = 0;
+    (void)LAPACKE_sgeqrf_work(LAPACK_COL_MAJOR, n, s->n_basis, &none, n, &none, &wanted[0], -1);
+    (void)LAPACKE_sorgqr_work(LAPACK_COL_MAJOR, n, s->n_basis, s->n_basis, &none, n, &none,
+                              &wanted[1], -1);
+    (void)LAPACKE_sgesdd_work(LAPACK_COL_MAJOR, 'S', s->n_cols, s->n_basis, &none, s->n_cols, &none,
+                              &none, s->n_cols, &none, s->n_basis, &wanted[2], -1, &integer);
+    const float most = fmaxf(fmaxf(wanted[0], wanted[1]), wanted[2]);
+    /* A float may have rounded the number down. */
+    return (lapack_int)(most * 1.0000005f) + 1;
+}
 
 static ingot_status svd_allocate(struct svd *s, ingot_error *error)
 {
@@ -73,8 +94,11 @@ static ingot_status svd_allocate(struct svd *s, ingot_error *error)
     s->right = ingot_allocate(NULL, basis * basis * sizeof(float));
     s->singular = ingot_allocate(NULL, basis * sizeof(float));
     s->reflectors = ingot_allocate(NULL, basis * sizeof(float));
+    s->n_work = work_wanted(s);
+    s->work = ingot_allocate(NULL, (uint64_t)s->n_work * sizeof(float));
+    s->integers = ingot_allocate(NULL, 8 * basis * sizeof *s->integers);
     if (s->matrix && s->range && s->projection && s->left && s->right && s->singular &&
-        s->reflectors) {
+        s->reflectors && s->work && s->integers) {
         return INGOT_OK;
     }
     return ingot_fail_memory(error, rows * cols * sizeof(float), "decomposition");
@@ -82,6 +106,8 @@ static ingot_status svd_allocate(struct svd *s, ingot_error *error)
 
 static void svd_release(struct svd *s)
 {
+    ingot_release(NULL, s->integers);
+    ingot_release(NULL, s->work);
     ingot_release(NULL, s->reflectors);
     ingot_release(NULL, s->singular);
     ingot_release(NULL, s->right);
@@ -94,10 +120,11 @@ static void svd_release(struct svd *s)
 /* Replaces the columns of an n x n_basis matrix by an orthonormal basis of their space. */
 static lapack_int orthonormalize(const struct svd *s, lapack_int n, float *columns)
 {
-    const lapack_int info =
-        LAPACKE_sgeqrf(LAPACK_COL_MAJOR, n, s->n_basis, columns, n, s->reflectors);
+    const lapack_int info = LAPACKE_sgeqrf_work(LAPACK_COL_MAJOR, n, s->n_basis, columns, n,
+                                                s->reflectors, s->work, s->n_work);
     if (info != 0) return info;
-    return LAPACKE_sorgqr(LAPACK_COL_MAJOR, n, s->n_basis, s->n_basis, columns, n, s->reflectors);
+    return LAPACKE_sorgqr_work(LAPACK_COL_MAJOR, n, s->n_basis, s->n_basis, columns, n,
+                               s->reflectors, s->work, s->n_work);
 }
 
 /* range = matrix^T * from: the matrix times n_cols x n_basis columns. */
@@ -129,13 +156,11 @@ static ingot_status svd_run(const struct svd *s, ingot_error *error)
         if (i + 1 < N_ITERATIONS) info = orthonormalize(s, s->n_cols, s->projection);
     }
     if (info == 0) {
-        info = LAPACKE_sgesdd(LAPACK_COL_MAJOR, 'S', s->n_cols, s->n_basis, s->projection,
-                              s->n_cols, s->singular, s->left, s->n_cols, s->right, s->n_basis);
+        info = LAPACKE_sgesdd_work(LAPACK_COL_MAJOR, 'S', s->n_cols, s->n_basis, s->projection,
+                                   s->n_cols, s->singular, s->left, s->n_cols, s->right, s->n_basis,
+                                   s->work, s->n_work, s->integers);
     }
     if (info == 0) return INGOT_OK;
-    if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR) {
-        return ingot_fail_memory(error, n_random * sizeof(float), "decomposition");
-    }
     return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "decomposition",
                       "the singular values did not converge (%d)", (int)info);
 }

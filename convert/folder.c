@@ -29,6 +29,11 @@ static ingot_status fail_here(const struct walker *w, ingot_status status, const
                       what);
 }
 
+static ingot_status fail_system(const struct walker *w)
+{
+    return fail_here(w, errno == ENOMEM ? INGOT_NO_MEMORY : INGOT_IO, strerror(errno));
+}
+
 static ingot_status add_file(struct walker *w)
 {
     struct folder *folder = w->folder;
@@ -68,7 +73,7 @@ static ingot_status take(struct walker *w, uint32_t depth)
         {S_IFCHR, "a device"},
     };
     struct stat found;
-    if (lstat(w->path, &found) != 0) return fail_here(w, INGOT_IO, strerror(errno));
+    if (lstat(w->path, &found) != 0) return fail_system(w);
     if (S_ISREG(found.st_mode)) return add_file(w);
     if (S_ISDIR(found.st_mode)) {
         if (depth == MAX_DEPTH) return fail_here(w, INGOT_UNSUPPORTED, "folders too deep");
@@ -89,12 +94,12 @@ static ingot_status walk(struct walker *w, uint32_t depth)
     ingot_status status = INGOT_OK;
     bool empty = true;
     DIR *stream = opendir(w->path);
-    if (stream == NULL) return fail_here(w, INGOT_IO, strerror(errno));
+    if (stream == NULL) return fail_system(w);
     while (status == INGOT_OK) {
         errno = 0;
         const struct dirent *entry = readdir(stream);
         if (entry == NULL) {
-            if (errno != 0) status = fail_here(w, INGOT_IO, strerror(errno));
+            if (errno != 0) status = fail_system(w);
             break;
         }
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;

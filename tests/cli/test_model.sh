@@ -21,6 +21,18 @@ cmp -s "$kept" "$scratch/copy" || fail 'the same conversion gave other bytes'
 "$INGOT" convert "$fixture" -o - >"$scratch/piped" 2>"$err" || fail 'convert -o - failed'
 cmp -s "$kept" "$scratch/piped" || fail 'a pipe and a file got different bytes'
 
+# A target in the source's own folder does not become a part of itself.
+cp -r "$fixture" "$scratch/own"
+expect 0 "$INGOT" convert "$scratch/own" -o "$scratch/own/own.ingot" -q
+cmp -s "$kept" "$scratch/own/own.ingot" || fail 'a target in the source folder has other bytes'
+for force in '' --force; do
+    # shellcheck disable=SC2086 # the option may be none
+    expect 1 "$INGOT" convert "$scratch/own/" -o "$scratch/own/../own/own.ingot" $force
+    says 'would become a part of itself'
+    cmp -s "$kept" "$scratch/own/own.ingot" || fail 'a refused conversion changed its target'
+done
+rm -r "$scratch/own"
+
 expect 0 "$INGOT" convert "$fixture" -o "$scratch/max.ingot" --compress max --json
 is_json
 json_holds 'j["restorable"] and j["n_encoded"] == 0 and j["n_tensors"] == len(j["tensors"])'
