@@ -4,6 +4,7 @@
 #define INGOT_CONVERT_DIALECT_H
 
 #include "convert/composite.h"
+#include "convert/dialect_export.h"
 
 struct recognition {
     const struct model *source;
@@ -18,6 +19,8 @@ struct dialect {
      * all others complete. Fills in all of r->composite but source; names point into the source's.
      * A failure is one of reading. */
     ingot_status (*recognise)(struct recognition *r, bool *found, ingot_error *error);
+    /* Adds the parts of a tensor that is one dense term of codes, or says why it has none. */
+    ingot_status (*export)(struct dialect_export *x, ingot_error *error);
 };
 
 extern const struct dialect dialect_bitsandbytes;

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "convert/dialect.h"
+#include "convert/levels.h"
+#include "convert/metadata_scalar.h"
 #include "convert/model_kind.h"
 #include "format/writer.h"
 #include "format/fail.h"
@@ -39,15 +41,25 @@ static bool take_block(struct recognition *r, const json_t *value, uint64_t *blo
     return n > 0 && n <= 1 << 20 ? true : refuse(r, "its block size is none");
 }
 
+static const struct {
+    const char *name;
+    ingot_dtype dtype;
+} dtypes[] = {{"float32", INGOT_F32}, {"float16", INGOT_F16}, {"bfloat16", INGOT_BF16}};
+enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
+
+static const char *dtype_name(ingot_dtype dtype)
+{
+    for (size_t i = 0; i < N_DTYPES; i++) {
+        if (dtypes[i].dtype == dtype) return dtypes[i].name;
+    }
+    return NULL;
+}
+
 static bool take_dtype(struct recognition *r, const char *name, ingot_dtype *dtype)
 {
-    static const struct {
-        const char *name;
-        ingot_dtype dtype;
-    } known[] = {{"float32", INGOT_F32}, {"float16", INGOT_F16}, {"bfloat16", INGOT_BF16}};
-    for (size_t i = 0; name && i < sizeof known / sizeof *known; i++) {
-        if (strcmp(known[i].name, name) != 0) continue;
-        *dtype = known[i].dtype;
+    for (size_t i = 0; name && i < N_DTYPES; i++) {
+        if (strcmp(dtypes[i].name, name) != 0) continue;
+        *dtype = dtypes[i].dtype;
         return true;
     }
     return refuse(r, "its dtype is not a float of 16 or 32 bits");
@@ -156,14 +168,18 @@ static struct coding_slot run_table(uint64_t length)
     return (struct coding_slot){.has_table = true, .group = GROUP_RUN, .group_cols = length};
 }
 
+/* "nf4-bnb", "fp4-bnb-f32-g128" */
+static void label_of(const char *type, bool nested, uint64_t block, char label[32])
+{
+    char group[16] = "";
+    if (block != 64) snprintf(group, sizeof group, "-g%u", (unsigned)block);
+    snprintf(label, 32, "%s-bnb%s%s", type, nested ? "" : "-f32", group);
+}
+
 static void set_coding(struct composite *c, const struct quant_state *q)
 {
     c->coding = dialect_book(4, 0);
-    snprintf(c->coding.name, sizeof c->coding.name, "%s-bnb%s", q->type, q->nested ? "" : "-f32");
-    if (q->block != 64) {
-        const size_t n = strlen(c->coding.name);
-        snprintf(c->coding.name + n, sizeof c->coding.name - n, "-g%u", (unsigned)q->block);
-    }
+    label_of(q->type, q->nested, q->block, c->coding.name);
     c->coding.slots[SLOT_SCALE] = run_table(q->block);
     c->tables[0] = dialect_f32();
     if (!q->nested) return;
@@ -261,4 +277,186 @@ static ingot_status recognise(struct recognition *r, bool *found, ingot_error *e
     return status;
 }
 
-const struct dialect dialect_bitsandbytes = {"bitsandbytes", recognise};
+/* ------------------------------------------------------------------ out */
+
+/* What a tensor of a container is as one of the dialect. */
+struct outgoing {
+    const char *type; /* "nf4" */
+    const char *dtype;
+    uint64_t block;
+    bool nested;
+    uint64_t nested_block;
+    float offset;
+    uint8_t levels[16 * 4];
+    uint8_t nested_levels[256 * 4];
+};
+
+static bool read_book(const struct dialect_export *x, const struct ingot_coding *coding,
+                      uint32_t n_bytes, uint8_t *dst)
+{
+    return coding->format == INGOT_F32 && coding->n_entries == n_bytes / 4 &&
+           ingot_file_read_stream(x->file, coding->codebook_stream, 0, n_bytes, dst, NULL) ==
+               INGOT_OK;
+}
+
+/* Programs have levels of their own by the name of the type, and do not look at those in the file:
+ * so they must be the same. */
+static bool find_type(struct dialect_export *x, struct outgoing *out)
+{
+    static const struct codebook *const known[] = {&codebook_nf4, &codebook_fp4};
+    if (x->coding->map != MAP_CODEBOOK || x->coding->bits != 4 ||
+        !read_book(x, x->coding, sizeof out->levels, out->levels)) {
+        return export_refuse(x, "it has no f32 codebook of 16 levels");
+    }
+    for (size_t i = 0; i < sizeof known / sizeof *known && out->type == NULL; i++) {
+        bool same = true;
+        for (uint32_t k = 0; k < 16; k++) {
+            same = same && load_f32(out->levels + 4 * k) == known[i]->entries[k];
+        }
+        if (same) out->type = known[i]->name;
+    }
+    return out->type || export_refuse(x, "its levels are neither NF4's nor FP4's");
+}
+
+/* The length of runs of the flattened tensor that share an entry; 0 when it is no such table. */
+static uint64_t run_of(const struct coding_slot *slot, struct stack_shape stack)
+{
+    if (slot->inverse_table || slot->has_constant) return 0;
+    if (slot->group == GROUP_RUN && stack.n_matrices == 1) return slot->group_cols;
+    if (slot->group != GROUP_BLOCK || slot->group_rows != 1) return 0;
+    const uint64_t group = slot->group_cols ? slot->group_cols : stack.n_cols;
+    return group && stack.n_cols % group == 0 ? group : 0;
+}
+
+static bool find_nesting(struct dialect_export *x, struct outgoing *out)
+{
+    const struct ingot_coding *table = x->coding->slots[SLOT_SCALE].table;
+    const struct coding_slot *scale = &table->slots[SLOT_SCALE];
+    const struct coding_slot *bias = &table->slots[SLOT_BIAS];
+    struct stack_shape grid;
+    const char *why = "its scales are neither floats nor 8-bit codes of 256 f32 levels and runs";
+    out->nested = !export_plain_float(table);
+    if (!out->nested) return true;
+    if (table->map != MAP_CODEBOOK || table->bits != 8 || !scale->has_table || bias->has_table ||
+        bias->inverse_constant || table->slots[SLOT_ZERO].has_table ||
+        table->slots[SLOT_ZERO].has_constant || !export_plain_float(scale->table) ||
+        !read_book(x, table, sizeof out->nested_levels, out->nested_levels) ||
+        !slot_grid(&x->coding->slots[SLOT_SCALE], x->stack, &grid)) {
+        return export_refuse(x, why);
+    }
+    out->offset = bias->has_constant ? bias->constant : 0;
+    out->nested_block = run_of(scale, grid);
+    return out->nested_block || export_refuse(x, why);
+}
+
+static bool fits(struct dialect_export *x, struct outgoing *out)
+{
+    const struct coding_slot *slots = x->coding->slots;
+    if (!find_type(x, out)) return false;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        if (slots[i].has_table != (i == SLOT_SCALE) || slots[i].has_constant) {
+            return export_refuse(x, "it has more than a scale");
+        }
+    }
+    out->block = run_of(&slots[SLOT_SCALE], x->stack);
+    if (out->block < 32 || out->block > 4096 || (out->block & (out->block - 1)) != 0) {
+        return export_refuse(x, "its scales are not of runs of 32, 64, ... 4096 weights");
+    }
+    out->dtype = dtype_name(x->described.dtype);
+    if (out->dtype == NULL) return export_refuse(x, "it is not f32, f16 or bf16");
+    if (x->described.rank == 0 || x->stack.n_cols == 0) return export_refuse(x, "it is empty");
+    return find_nesting(x, out);
+}
+
+static struct scalar_text number_text(float v)
+{
+    const double wide = (double)v;
+    uint8_t bytes[8];
+    memcpy(bytes, &wide, sizeof bytes);
+    const struct metadata_value value = {.type = META_F64, .bytes = {bytes, sizeof bytes}};
+    return metadata_scalar_text(&value);
+}
+
+static void put_state(const struct dialect_export *x, const struct outgoing *out,
+                      struct byte_buffer *text)
+{
+    char part[128];
+    snprintf(part, sizeof part, "{\"quant_type\": \"%s\", \"blocksize\": %u, \"dtype\": \"%s\", ",
+             out->type, (unsigned)out->block, out->dtype);
+    buffer_append(text, part, strlen(part));
+    for (uint32_t i = 0; i < x->described.rank; i++) {
+        snprintf(part, sizeof part, "%s%llu", i ? ", " : "\"shape\": [",
+                 (unsigned long long)x->described.dims[i]);
+        buffer_append(text, part, strlen(part));
+    }
+    buffer_append(text, "]", 1);
+    if (out->nested) {
+        snprintf(part, sizeof part,
+                 ", \"nested_blocksize\": %llu, \"nested_dtype\": \"float32\", \"nested_offset\": ",
+                 (unsigned long long)out->nested_block);
+        buffer_append(text, part, strlen(part));
+        const struct scalar_text number = number_text(out->offset);
+        buffer_append(text, number.at, strlen(number.at));
+    }
+    buffer_append(text, "}", 1);
+}
+
+static struct export_part *add_held(struct dialect_export *x, const char *suffix, ingot_dtype dtype,
+                                    const void *bytes, uint64_t n_bytes)
+{
+    struct export_part *part = export_add(x, EXPORT_BYTES, suffix);
+    if (part == NULL) return NULL;
+    part->dtype = dtype;
+    part->rank = 1;
+    part->dims[0] = n_bytes / (dtype == INGOT_F32 ? 4 : 1);
+    part->n_bytes = n_bytes;
+    buffer_append(&part->bytes, bytes, n_bytes);
+    return part->bytes.failed ? NULL : part;
+}
+
+static struct export_part *add_sequence(struct dialect_export *x, const char *suffix,
+                                        uint32_t number, bool codes)
+{
+    struct export_part *part = export_add(x, codes ? EXPORT_CODES : EXPORT_F32, suffix);
+    if (part == NULL || !coding_sequence(x->coding, x->stack, number, &part->sequence)) return NULL;
+    const struct stack_shape shape = part->sequence.shape;
+    const uint64_t n = shape.n_matrices * shape.n_rows * shape.n_cols;
+    part->dtype = codes ? INGOT_U8 : INGOT_F32;
+    part->n_bytes = codes ? sequence_bytes(&part->sequence) : 4 * n;
+    part->rank = 1;
+    part->dims[0] = codes ? part->n_bytes : n;
+    return part;
+}
+
+static bool add_all(struct dialect_export *x, const struct outgoing *out)
+{
+    struct byte_buffer text = {.allocator = NULL};
+    char suffix[64];
+    struct export_part *codes = add_sequence(x, "", 0, true);
+    if (codes == NULL) return false;
+    codes->first_high = true;
+    codes->rank = 2;
+    codes->dims[1] = 1;
+    bool added = add_sequence(x, ".absmax", 1, out->nested) &&
+                 add_held(x, ".quant_map", INGOT_F32, out->levels, sizeof out->levels);
+    if (added && out->nested) {
+        added = add_sequence(x, ".nested_absmax", 2, false) &&
+                add_held(x, ".nested_quant_map", INGOT_F32, out->nested_levels,
+                         sizeof out->nested_levels);
+    }
+    snprintf(suffix, sizeof suffix, ".quant_state.bitsandbytes__%s", out->type);
+    put_state(x, out, &text);
+    added = added && !text.failed && add_held(x, suffix, INGOT_U8, text.data, text.n_bytes);
+    buffer_release(&text);
+    return added;
+}
+
+static ingot_status export(struct dialect_export *x, ingot_error *error)
+{
+    struct outgoing out = {.type = NULL};
+    if (!fits(x, &out)) return INGOT_OK;
+    label_of(out.type, out.nested, out.block, x->label);
+    return add_all(x, &out) ? INGOT_OK : ingot_fail_memory(error, sizeof out, "tensor");
+}
+
+const struct dialect dialect_bitsandbytes = {"bitsandbytes", recognise, export};

@@ -38,6 +38,22 @@ static const struct dialect_model *self(const struct model *model)
     return (const struct dialect_model *)model;
 }
 
+const struct dialect *dialect_named(const char *name)
+{
+    for (uint32_t i = 0; i < N_DIALECTS; i++) {
+        if (strcmp(dialects[i]->name, name) == 0) return dialects[i];
+    }
+    return NULL;
+}
+
+void dialect_names(char *text, size_t text_bytes)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < N_DIALECTS && n < text_bytes; i++) {
+        n += (size_t)snprintf(text + n, text_bytes - n, "%s%s", i ? ", " : "", dialects[i]->name);
+    }
+}
+
 /* ------------------------------------------------------------------ for the dialects */
 
 bool dialect_find(const struct model *source, const char *base, uint32_t n_base, const char *suffix,

@@ -16,8 +16,9 @@ struct conversion {
     const struct convert_options *options;
     struct choices choices; /* when `encodes` */
     struct imatrix *imatrix;
-    bool encodes;          /* else everything is kept as it is */
-    const struct mix *mix; /* NULL, or the mix of GGUF types that was asked for */
+    bool encodes;                  /* else everything is kept as it is */
+    const struct mix *mix;         /* NULL, or the mix of GGUF types that was asked for */
+    const struct dialect *dialect; /* NULL, or the one that was asked for */
     struct convert_result *result;
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
