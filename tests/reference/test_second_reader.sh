@@ -31,7 +31,7 @@ validate() {
 }
 
 for tests in tests/reference/test_*.py; do
-    "$python" -B "$tests" >"$folder/log" 2>&1 || {
+    INGOT=$INGOT "$python" -B "$tests" >"$folder/log" 2>&1 || {
         cat "$folder/log"
         fail "$tests"
     }
