@@ -1,5 +1,5 @@
 """Makes tokenizers of many kinds with the libraries that models come with, and what they make of
-texts: tokenizers.py FOLDER TEXT...
+texts: make_tokenizers.py FOLDER TEXT...
 
 SentencePiece adds scores in f32 and takes worse ways through a megabyte in one piece, so its unigram
 model is not asked about the first text.
@@ -7,11 +7,12 @@ model is not asked about the first text.
 Writes FOLDER/KIND/ with a tokenizer and an empty model.safetensors, FOLDER/N.txt, and for each kind
 FOLDER/KIND/N.ids with the numbers of the tokens of text N, one a line.
 """
+import json
 import os
 import sys
 
 import sentencepiece
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 ODD = """ two  spaces, and   three\n\n\n\tA tab; trailing \t \r\n windows lines\r\nI'm YOU'LL he's 'tis 12345678 3.14 x²½ ٣٤
 naïve café cafe\u0301 \u212b \ufb01 Ａ １ \u00a0nbsp\u2003em\u3000wide 日本語のテキスト 中文字符，标点。 한국어 텍스트 Ελληνικά русский العربية हिन्दी ไทย
@@ -42,7 +43,6 @@ def bpe(name, texts, normalizer, words, size=3000, alphabet=None, **options):
 
 def without_special(tokenizer, names):
     """Tokens of bytes are no tokens that are cut out of text; training knows no other way."""
-    import json
     root = json.loads(tokenizer.to_str())
     root["added_tokens"] = [t for t in root["added_tokens"] if t["content"] not in names]
     return Tokenizer.from_str(json.dumps(root))
