@@ -51,7 +51,7 @@ static void gather_narrow(const uint8_t *data, uint64_t bit, uint8_t bits, uint8
 {
     const uint32_t mask = (1u << bits) - 1;
     for (uint64_t i = 0; i < n; i++, bit += bits) {
-        codes[i] |= (uint64_t)(data[bit / 8] >> bit % 8 & mask) << shift;
+        codes[i] |= (uint64_t)((uint32_t)data[bit / 8] >> bit % 8 & mask) << shift;
     }
 }
 
