@@ -103,22 +103,40 @@ static double multiply(ingot_matrix *matrix)
     return end - begin;
 }
 
-/* One file anew for each: open it, open all its matrices, multiply by one. */
+enum { N_RUNS = 7 };
+
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Opens the file anew and all its matrices, and multiplies by one, several times. */
 static void time_first(const char *path, ingot_device *device, const struct way *way, bool largest)
 {
-    const double begin = now();
-    struct opened o = open_all(path, device, &way->options);
-    const double opened = now();
-    ingot_matrix *matrix = o.matrices[largest ? largest_matrix(o.file) : first_matrix(o.file)];
-    const double product = multiply(matrix);
-    const double again = multiply(matrix);
-    printf("%-26s %6" PRIu64 " x %-6" PRIu64
-           " first product %7.2f ms after the file's opening: %u matrices opened %.2f, product "
-           "%.2f, the next %.2f\n",
-           way->name, ingot_matrix_rows(matrix), ingot_matrix_cols(matrix),
-           (opened - begin + product) * 1e3, o.n, (opened - begin) * 1e3, product * 1e3,
-           again * 1e3);
-    close_all(&o);
+    double first[N_RUNS], opening[N_RUNS], next[N_RUNS];
+    uint64_t n_rows = 0, n_cols = 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < N_RUNS; i++) {
+        const double begin = now();
+        struct opened o = open_all(path, device, &way->options);
+        opening[i] = now() - begin;
+        ingot_matrix *matrix = o.matrices[largest ? largest_matrix(o.file) : first_matrix(o.file)];
+        first[i] = opening[i] + multiply(matrix);
+        next[i] = multiply(matrix);
+        n_rows = ingot_matrix_rows(matrix);
+        n_cols = ingot_matrix_cols(matrix);
+        n = o.n;
+        close_all(&o);
+    }
+    qsort(first, N_RUNS, sizeof *first, compare);
+    qsort(opening, N_RUNS, sizeof *opening, compare);
+    qsort(next, N_RUNS, sizeof *next, compare);
+    printf("%-26s first product, %" PRIu64 " x %" PRIu64
+           ", ms after opening the file: min %.2f  median %.2f  max %.2f  (%u matrices open after "
+           "%.2f; the next product %.2f)\n",
+           way->name, n_rows, n_cols, first[0] * 1e3, first[N_RUNS / 2] * 1e3,
+           first[N_RUNS - 1] * 1e3, n, opening[N_RUNS / 2] * 1e3, next[N_RUNS / 2] * 1e3);
 }
 
 /* All matrices, one after another, each with every byte checked. */
@@ -164,13 +182,11 @@ int main(int n_arguments, char **arguments)
     const uint32_t n_threads = n_arguments > 2 ? (uint32_t)strtoul(arguments[2], NULL, 10) : 0;
     warm(arguments[1]);
     must(ingot_device_open(INGOT_DEVICE_CPU, n_threads, NULL, NULL, &device, &error), &error);
-    for (int round = 0; round < 3; round++) {
-        for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-            time_first(arguments[1], device, &ways[i], false);
-            time_first(arguments[1], device, &ways[i], true);
-        }
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        time_first(arguments[1], device, &ways[i], false);
+        time_first(arguments[1], device, &ways[i], true);
     }
-    for (int round = 0; round < 2; round++) time_all(arguments[1], device);
+    for (int run = 0; run < 3; run++) time_all(arguments[1], device);
     ingot_device_close(device);
     return 0;
 }
