@@ -278,16 +278,18 @@ static void gather_hashes(const struct dialect_model *m, const struct model_hash
 }
 
 static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                const struct progress *progress, struct byte_buffer *out,
-                                struct model_hashes *hashes, ingot_error *error)
+                                const struct progress *progress, struct source_passing *passing,
+                                struct byte_buffer *out, struct model_hashes *hashes,
+                                ingot_error *error)
 {
     const struct dialect_model *m = self(model);
     struct model_hashes all = {.attachments = hashes->attachments};
     const struct segment_rewriter rewriter = {(void *)(uintptr_t)m, put_segment};
     all.tensors = ingot_allocate_zeroed(model->allocator, m->n_source, 16);
+    (void)passing; /* there is none, since tensors here have no place of their own */
     if (all.tensors == NULL) return ingot_fail_memory(error, m->n_source * 16ull, "hashes");
     ingot_status status =
-        model_source_blob(m->source, attachment_blobs, progress, out, &all, error);
+        model_source_blob(m->source, attachment_blobs, progress, NULL, out, &all, error);
     if (status == INGOT_OK) status = rewrite_source(&rewriter, out, error);
     if (status == INGOT_OK) gather_hashes(m, &all, hashes);
     ingot_release(model->allocator, all.tensors);
@@ -362,7 +364,7 @@ static ingot_status look_at(struct dialect_model *m, const struct dialect *diale
     }
     if (status == INGOT_OK && r.why_not[0]) {
         model_tensor(m->source, index, &t);
-        model_add_note(&m->model, "'%.200s' looks like a tensor of %s, and is left as it is: %s",
+        model_add_note(m->source, "'%.200s' looks like a tensor of %s, and is left as it is: %s",
                        name_shown(t.name, t.name_bytes).text, dialect->name, r.why_not);
     }
     composite_release(&r.composite);
@@ -434,12 +436,18 @@ ingot_status dialects_recognise(struct model *source, const ingot_allocator *all
     m->model = (struct model){&m->kind, allocator, 0, {.allocator = allocator}};
     m->source = source;
     m->n_source = model_n_tensors(source);
+    ingot_status status = recognise_all(m, error);
     for (uint32_t i = 0; i < model_n_notes(source); i++) {
         model_add_note(&m->model, "%s", model_note(source, i));
     }
-    ingot_status status = recognise_all(m, error);
-    if (status == INGOT_OK && m->model.notes.failed) {
+    if (status == INGOT_OK && (m->model.notes.failed || source->notes.failed)) {
         status = ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
+    }
+    if (status == INGOT_OK && m->n_composites == 0) {
+        m->source = NULL;
+        model_close(&m->model);
+        *model = source;
+        return INGOT_OK;
     }
     if (status != INGOT_OK) {
         model_close(&m->model);

@@ -200,7 +200,7 @@ static ingot_status write_tensor(struct holding *h, const struct writer_tensor *
                                  ingot_writer *writer, ingot_error *error)
 {
     struct written_coding coding;
-    const struct writer_source source = {h, fill, rows};
+    const struct writer_source source = {h, fill, rows, false};
     const struct writer_term term = {.kind = TERM_DENSE, .coding = &coding.coding};
     struct writer_tensor written = *tensor;
     written.n_terms = 1;

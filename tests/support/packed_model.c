@@ -269,7 +269,7 @@ static void add_tensor(ingot_writer *writer, const struct packed_tensor *t, uint
     uint64_t offsets[CODING_MAX_STREAMS];
     struct byte_buffer planes = {0};
     struct pulled pulled = {.offsets = offsets};
-    const struct writer_source source = {&pulled, pull_bytes, pull_rows};
+    const struct writer_source source = {&pulled, pull_bytes, pull_rows, false};
     const struct stack_shape stack = {1, t->n_rows, t->n_cols};
     ingot_error error = {0};
     make_planes(t, seed, &planes, offsets);
