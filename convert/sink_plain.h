@@ -31,7 +31,7 @@ struct plain_tensor {
 };
 
 struct refusal {
-    char why[256];
+    char why[320];
 };
 
 struct plain_sink {
