@@ -1,12 +1,14 @@
 /* bitsandbytes' 4-bit weights: codes of the flattened tensor in bytes, the first of two in the high
  * half; scales of runs of them, which may be 8-bit codes themselves; the levels of both; and a JSON
  * of the shape. */
-#include <jansson.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "convert/dialect.h"
+#include "convert/json.h"
 #include "convert/levels.h"
 #include "convert/metadata_scalar.h"
 #include "convert/model_kind.h"
@@ -22,9 +24,12 @@ struct quant_state {
     uint64_t block;
     bool nested;
     uint64_t nested_block;
+    bool has_offset;
     float offset;
     char type[8]; /* "nf4" */
 };
+
+static const char not_json[] = "its quant_state is no JSON object";
 
 static bool refuse(struct recognition *r, const char *why)
 {
@@ -33,13 +38,6 @@ static bool refuse(struct recognition *r, const char *why)
 }
 
 /* ------------------------------------------------------------------ the JSON */
-
-static bool take_block(struct recognition *r, const json_t *value, uint64_t *block)
-{
-    const json_int_t n = json_integer_value(value);
-    *block = (uint64_t)n;
-    return n > 0 && n <= 1 << 20 ? true : refuse(r, "its block size is none");
-}
 
 static const struct {
     const char *name;
@@ -55,67 +53,135 @@ static const char *dtype_name(ingot_dtype dtype)
     return NULL;
 }
 
-static bool take_dtype(struct recognition *r, const char *name, ingot_dtype *dtype)
+/* A value: the event that begins it, of an array the reader behind it. */
+struct state_value {
+    const struct json_event *event;
+    struct json_pull *pull;
+};
+
+static bool take_count(const struct state_value *v, uint64_t most, uint64_t *n)
 {
-    for (size_t i = 0; name && i < N_DTYPES; i++) {
-        if (strcmp(dtypes[i].name, name) != 0) continue;
-        *dtype = dtypes[i].dtype;
+    return v->event->kind == JSON_KIND_NUMBER && json_event_u64(v->event, n) && *n > 0 &&
+           *n <= most;
+}
+
+static bool take_type(const struct state_value *v, struct quant_state *q)
+{
+    if (v->event->kind != JSON_KIND_STRING || v->event->text_bytes >= sizeof q->type) return false;
+    json_event_text(v->event, q->type);
+    return true;
+}
+
+static bool take_block(const struct state_value *v, struct quant_state *q)
+{
+    return take_count(v, 1 << 20, &q->block);
+}
+
+static bool take_dtype(const struct state_value *v, struct quant_state *q)
+{
+    for (size_t i = 0; v->event->kind == JSON_KIND_STRING && i < N_DTYPES; i++) {
+        if (!json_event_is(v->event, dtypes[i].name)) continue;
+        q->dtype = dtypes[i].dtype;
         return true;
     }
-    return refuse(r, "its dtype is not a float of 16 or 32 bits");
+    return false;
 }
 
-static bool take_shape(struct recognition *r, const json_t *shape, struct quant_state *q)
+static bool take_shape(const struct state_value *v, struct quant_state *q)
 {
-    const size_t rank = json_array_size(shape);
-    if (!json_is_array(shape) || rank < 1 || rank > INGOT_MAX_RANK) {
-        return refuse(r, "its shape is none");
-    }
+    struct json_event event;
     q->n = 1;
-    q->rank = (uint32_t)rank;
-    for (size_t i = 0; i < rank; i++) {
-        const json_int_t n = json_integer_value(json_array_get(shape, i));
-        if (n < 1 || !mul_u64(q->n, (uint64_t)n, &q->n) || q->n >> 57) {
-            return refuse(r, "its shape is none");
+    q->rank = 0;
+    if (v->event->kind != JSON_KIND_ARRAY) return false;
+    while (json_pull_next(v->pull, &event, NULL) == INGOT_OK) {
+        const struct state_value extent = {&event, v->pull};
+        if (event.kind == JSON_KIND_ARRAY_END) return q->rank > 0;
+        if (q->rank == INGOT_MAX_RANK ||
+            !take_count(&extent, UINT64_C(1) << 56, &q->dims[q->rank]) ||
+            !mul_u64(q->n, q->dims[q->rank], &q->n) || q->n >> 57) {
+            return false;
         }
-        q->dims[i] = (uint64_t)n;
+        q->rank++;
     }
-    return true;
+    return false;
 }
 
-static bool take_nesting(struct recognition *r, const json_t *root, struct quant_state *q)
+static bool take_nested_block(const struct state_value *v, struct quant_state *q)
 {
-    const char *dtype = json_string_value(json_object_get(root, "nested_dtype"));
-    const json_t *offset = json_object_get(root, "nested_offset");
-    q->nested = json_object_get(root, "nested_blocksize") != NULL;
-    if (!q->nested) return true;
-    if (!take_block(r, json_object_get(root, "nested_blocksize"), &q->nested_block)) return false;
-    if (dtype && strcmp(dtype, "float32") != 0) return refuse(r, "its nested scales are not f32");
-    q->offset = (float)json_number_value(offset);
-    if (!json_is_number(offset) || !isfinite(q->offset)) {
-        return refuse(r, "its nested offset is no finite number");
+    q->nested = true;
+    return take_count(v, 1 << 20, &q->nested_block);
+}
+
+static bool take_nested_dtype(const struct state_value *v, struct quant_state *q)
+{
+    (void)q;
+    return v->event->kind == JSON_KIND_STRING && json_event_is(v->event, "float32");
+}
+
+/* JSON's point is not that of every locale. */
+static bool take_offset(const struct state_value *v, struct quant_state *q)
+{
+    char text[64];
+    char *end;
+    const uint64_t n = v->event->text.n_bytes;
+    if (v->event->kind != JSON_KIND_NUMBER || n >= sizeof text) return false;
+    memcpy(text, v->event->text.data, (size_t)n);
+    text[n] = '\0';
+    char *point = strchr(text, '.');
+    if (point) *point = *localeconv()->decimal_point;
+    q->offset = (float)strtod(text, &end);
+    q->has_offset = true;
+    return *end == '\0' && isfinite(q->offset);
+}
+
+static const struct state_key {
+    const char *name;
+    bool (*take)(const struct state_value *v, struct quant_state *q);
+    const char *why; /* when it is not taken */
+    bool required;
+} keys[] = {
+    {"quant_type", take_type, "it has no quant_type", true},
+    {"blocksize", take_block, "its block size is none", true},
+    {"dtype", take_dtype, "its dtype is not a float of 16 or 32 bits", true},
+    {"shape", take_shape, "its shape is none", true},
+    {"nested_blocksize", take_nested_block, "its nested block size is none", false},
+    {"nested_dtype", take_nested_dtype, "its nested scales are not f32", false},
+    {"nested_offset", take_offset, "its nested offset is no finite number", false},
+};
+enum { N_KEYS = sizeof keys / sizeof *keys };
+
+/* A key and its value. */
+static bool read_key(struct recognition *r, struct json_pull *pull, const struct json_event *key,
+                     struct quant_state *q, uint32_t *seen)
+{
+    struct json_event event;
+    const struct state_value value = {&event, pull};
+    if (json_pull_next(pull, &event, NULL) != INGOT_OK) return refuse(r, not_json);
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        if (!json_event_is(key, keys[i].name)) continue;
+        if (*seen & 1u << i) return refuse(r, "its quant_state has a key twice");
+        *seen |= 1u << i;
+        return keys[i].take(&value, q) || refuse(r, keys[i].why);
     }
-    return true;
+    return json_pull_skip(pull, &event, NULL) == INGOT_OK || refuse(r, not_json);
 }
 
-static bool take_state(struct recognition *r, const json_t *root, struct quant_state *q)
+static bool read_state(struct recognition *r, struct span text, struct quant_state *q)
 {
-    const char *type = json_string_value(json_object_get(root, "quant_type"));
-    if (type == NULL || strlen(type) >= sizeof q->type) return refuse(r, "it has no quant_type");
-    snprintf(q->type, sizeof q->type, "%s", type);
-    return take_block(r, json_object_get(root, "blocksize"), &q->block) &&
-           take_dtype(r, json_string_value(json_object_get(root, "dtype")), &q->dtype) &&
-           take_shape(r, json_object_get(root, "shape"), q) && take_nesting(r, root, q);
-}
-
-static bool read_state(struct recognition *r, const struct byte_buffer *text, struct quant_state *q)
-{
-    json_t *root =
-        json_loadb((const char *)text->data, (size_t)text->n_bytes, JSON_REJECT_DUPLICATES, NULL);
-    const bool read = json_is_object(root) ? take_state(r, root, q)
-                                           : refuse(r, "its quant_state is no JSON object");
-    json_decref(root);
-    return read;
+    struct json_pull pull = json_pull_open(text, 0, "quant_state");
+    struct json_event event;
+    uint32_t seen = 0;
+    ingot_status status = json_pull_next(&pull, &event, NULL);
+    if (status != INGOT_OK || event.kind != JSON_KIND_OBJECT) return refuse(r, not_json);
+    while ((status = json_pull_next(&pull, &event, NULL)) == INGOT_OK) {
+        if (event.kind == JSON_KIND_OBJECT_END) continue;
+        if (!read_key(r, &pull, &event, q, &seen)) return false;
+    }
+    if (status != INGOT_END) return refuse(r, not_json);
+    for (uint32_t i = 0; i < N_KEYS; i++) {
+        if (keys[i].required && !(seen & 1u << i)) return refuse(r, keys[i].why);
+    }
+    return q->nested == q->has_offset || refuse(r, keys[N_KEYS - 1].why);
 }
 
 /* ------------------------------------------------------------------ the tensors */
@@ -264,8 +330,8 @@ static ingot_status recognise(struct recognition *r, bool *found, ingot_error *e
     }
     ingot_status status = model_read_raw(r->source, r->index, 0, t.stored_bytes, bytes, error);
     if (status != INGOT_OK) return status;
-    const struct byte_buffer text = {.data = bytes, .n_bytes = t.stored_bytes};
-    if (!read_state(r, &text, &q) || !find_members(r, t.name, n_base, &q, members)) {
+    if (!read_state(r, (struct span){bytes, t.stored_bytes}, &q) ||
+        !find_members(r, t.name, n_base, &q, members)) {
         return INGOT_OK;
     }
     r->composite.name = t.name;
@@ -291,12 +357,11 @@ struct outgoing {
     uint8_t nested_levels[256 * 4];
 };
 
-static bool read_book(const struct dialect_export *x, const struct ingot_coding *coding,
-                      uint32_t n_bytes, uint8_t *dst)
+static bool read_book(struct dialect_export *x, const struct ingot_coding *coding, uint32_t n_bytes,
+                      uint8_t *dst)
 {
     return coding->format == INGOT_F32 && coding->n_entries == n_bytes / 4 &&
-           ingot_file_read_stream(x->file, coding->codebook_stream, 0, n_bytes, dst, NULL) ==
-               INGOT_OK;
+           export_book(x, coding, n_bytes, dst);
 }
 
 /* Programs have levels of their own by the name of the type, and do not look at those in the file:
