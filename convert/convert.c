@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/dialect_export.h"
 #include "convert/gguf_presets.h"
 #include "convert/names.h"
 #include "convert/sink.h"
@@ -142,6 +143,21 @@ static ingot_status choose_mix(struct conversion *c, ingot_error *error)
                       "GGUF has no type or mix '%s'", name_shown(name, strlen(name)).text);
 }
 
+static ingot_status choose_dialect(struct conversion *c, ingot_error *error)
+{
+    const char *name = c->options->dialect;
+    char names[128];
+    if (sink_of(c->target)->write != sink_safetensors) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
+                          "dialects are for a target whose name ends in .safetensors");
+    }
+    c->dialect = dialect_named(name);
+    if (c->dialect) return INGOT_OK;
+    dialect_names(names, sizeof names);
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "dialect",
+                      "'%s' is none; there are: %s", name_shown(name, strlen(name)).text, names);
+}
+
 static ingot_status choose_recipe(struct conversion *c, ingot_error *error)
 {
     struct recipe recipe = {0};
@@ -162,7 +178,8 @@ static ingot_status begin(struct conversion *c, const struct sink **sink, ingot_
     const bool by_size = o->target_bytes || o->target_bpw > 0;
     c->encodes = o->encode || o->recipe || o->gguf_type || by_size;
     assert((o->encode != NULL) + (o->recipe != NULL) + (o->gguf_type != NULL) <= 1);
-    if (o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
+    if (o->dialect) status = choose_dialect(c, error);
+    if (status == INGOT_OK && o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
     if (status != INGOT_OK || !c->encodes) return status;
     if (o->encode) return choose_encoding(c, error);
     if (o->gguf_type) return choose_mix(c, error);
