@@ -4,6 +4,7 @@
 #include "format/xxh3.h"
 
 #include "format/alloc.h"
+#include "format/fail.h"
 #include "format/file.h"
 #include "format/source.h"
 
@@ -89,46 +90,65 @@ static void advance(struct source_follow *f, uint32_t from)
     }
 }
 
-struct source_follow *source_follow_open(const ingot_file *file)
+/* Reads the blob, and goes to the first stream that is wanted. */
+static ingot_status begin(struct source_follow *f, uint32_t blob_index, ingot_error *error)
 {
     ingot_blob blob;
+    ingot_file_blob(f->file, blob_index, &blob);
+    f->hash = XXH3_createState();
+    f->blob = ingot_allocate(f->file->allocator, blob.n_bytes);
+    if (f->hash == NULL || f->blob == NULL) return ingot_fail_memory(error, blob.n_bytes, "source");
+    ingot_status status =
+        ingot_file_read_blob(f->file, blob_index, 0, blob.n_bytes, f->blob, error);
+    if (status == INGOT_OK) {
+        status = source_open((struct span){f->blob, blob.n_bytes}, &f->walk, error);
+    }
+    if (status != INGOT_OK) return status;
+    next_file(f);
+    advance(f, 0);
+    return INGOT_OK;
+}
+
+ingot_status source_follow_open(const ingot_file *file, struct source_follow **follow,
+                                ingot_error *error)
+{
     const uint32_t index = ingot_file_find_blob(file, INGOT_BLOB_SOURCE, "", 0);
-    if (index == INGOT_NONE) return NULL;
+    *follow = NULL;
+    if (index == INGOT_NONE) return INGOT_OK;
     struct source_follow *f = ingot_allocate_zeroed(file->allocator, 1, sizeof *f);
-    if (f == NULL) return NULL;
+    if (f == NULL) return ingot_fail_memory(error, sizeof *f, "source");
     f->file = file;
     f->proved.allocator = file->allocator;
     f->next = INGOT_NONE;
-    ingot_file_blob(file, index, &blob);
-    f->hash = XXH3_createState();
-    f->blob = ingot_allocate(file->allocator, blob.n_bytes);
-    const bool read =
-        f->hash && f->blob &&
-        ingot_file_read_blob(file, index, 0, blob.n_bytes, f->blob, NULL) == INGOT_OK &&
-        source_open((struct span){f->blob, blob.n_bytes}, &f->walk, NULL) == INGOT_OK;
-    if (!read) {
+    const ingot_status status = begin(f, index, error);
+    if (status != INGOT_OK) {
         source_follow_close(f);
-        return NULL;
+        return status == INGOT_NO_MEMORY ? status : INGOT_OK;
     }
-    next_file(f);
-    advance(f, 0);
-    return f;
+    *follow = f;
+    return INGOT_OK;
 }
 
-void source_follow_end(struct source_follow *follow)
+static void release_blob(struct source_follow *f)
 {
-    if (follow == NULL) return;
+    ingot_release(f->file->allocator, f->blob);
+    XXH3_freeState(f->hash);
+    f->blob = NULL;
+    f->hash = NULL;
+}
+
+ingot_status source_follow_end(struct source_follow *follow, ingot_error *error)
+{
+    if (follow == NULL) return INGOT_OK;
     if (follow->next != INGOT_NONE) advance(follow, INGOT_NONE);
-    ingot_release(follow->file->allocator, follow->blob);
-    XXH3_freeState(follow->hash);
-    follow->blob = NULL;
-    follow->hash = NULL;
+    release_blob(follow);
+    return follow->proved.failed ? ingot_fail_memory(error, 1, "source") : INGOT_OK;
 }
 
 void source_follow_close(struct source_follow *follow)
 {
     if (follow == NULL) return;
-    source_follow_end(follow);
+    release_blob(follow);
     buffer_release(&follow->proved);
     ingot_release(follow->file->allocator, follow);
 }
@@ -149,6 +169,5 @@ void source_follow_put(struct source_follow *follow, const void *bytes, uint64_t
 
 bool source_follow_proved(const struct source_follow *follow, uint32_t source_file)
 {
-    return follow && !follow->proved.failed && source_file < follow->proved.n_bytes &&
-           follow->proved.data[source_file];
+    return follow && source_file < follow->proved.n_bytes && follow->proved.data[source_file];
 }

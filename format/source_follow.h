@@ -8,8 +8,10 @@
 
 struct source_follow;
 
-/* NULL where there is no source blob, or it cannot be read. */
-struct source_follow *source_follow_open(const ingot_file *file);
+/* *follow is NULL where there is no source blob, or none that can be read. INGOT_NO_MEMORY is the
+ * only failure. */
+ingot_status source_follow_open(const ingot_file *file, struct source_follow **follow,
+                                ingot_error *error);
 /* Takes NULL. */
 void source_follow_close(struct source_follow *follow);
 
@@ -18,8 +20,8 @@ void source_follow_close(struct source_follow *follow);
 bool source_follow_wants(struct source_follow *follow, uint32_t stream);
 /* Bytes of the stream that is wanted, in order. */
 void source_follow_put(struct source_follow *follow, const void *bytes, uint64_t n_bytes);
-/* After the last stream: frees all but what was found. */
-void source_follow_end(struct source_follow *follow);
+/* After the last stream: frees all but what was found. INGOT_NO_MEMORY is the only failure. */
+ingot_status source_follow_end(struct source_follow *follow, ingot_error *error);
 /* Whether a source file, by its number in the blob, was put together whole, with the length and the
  * hash that the blob gives it. */
 bool source_follow_proved(const struct source_follow *follow, uint32_t source_file);

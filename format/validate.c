@@ -172,7 +172,8 @@ ingot_status validate_chunks(struct validation *v)
         s.followed = source_follow_wants(v->follow, i);
         status = validate_stream(&s);
     }
-    source_follow_end(v->follow);
+    const ingot_status ended = source_follow_end(v->follow, NULL);
+    if (status == INGOT_OK) status = ended;
     for (uint32_t i = 0; s.slots && i < s.n_slots; i++) {
         chunk_scratch_release(&s.slots[i].scratch);
         ingot_release(file->allocator, s.slots[i].raw);
@@ -197,11 +198,12 @@ static ingot_status validate_content_id(struct validation *v)
 ingot_status ingot_file_validate(const ingot_file *file, const struct validate_report *report,
                                  uint64_t *n_violations, ingot_error *error)
 {
-    struct validation v = {file, report, source_follow_open(file), 0, 0, 0};
+    struct validation v = {file, report, NULL, 0, 0, 0};
     for (uint32_t i = 0; i < file->sections[SECTION_CHUNKS].n_records; i++) {
         v.total_bytes += chunk_at(file, i).stored_bytes;
     }
-    ingot_status status = validate_gaps(&v);
+    ingot_status status = source_follow_open(file, &v.follow, error);
+    if (status == INGOT_OK) status = validate_gaps(&v);
     if (status == INGOT_OK) status = validate_chunks(&v);
     /* What follows reads data that must be whole to be judged. */
     if (status == INGOT_OK && v.n_violations == 0) status = validate_tensors(&v);

@@ -24,7 +24,8 @@ static struct source_follow *follow_all(const ingot_file *file, uint32_t flip)
 {
     ingot_error error = {0};
     uint8_t *bytes = malloc(DATA_BYTES);
-    struct source_follow *follow = source_follow_open(file);
+    struct source_follow *follow;
+    assert_ok(source_follow_open(file, &follow, &error), &error);
     assert_non_null(follow);
     for (uint32_t i = 0; i < ingot_file_n_tensors(file); i++) {
         const uint64_t n = ingot_file_stream_bytes(file, i);
@@ -35,7 +36,7 @@ static struct source_follow *follow_all(const ingot_file *file, uint32_t flip)
         source_follow_put(follow, bytes, n / 3);
         source_follow_put(follow, bytes + n / 3, n - n / 3);
     }
-    source_follow_end(follow);
+    assert_ok(source_follow_end(follow, &error), &error);
     free(bytes);
     return follow;
 }
@@ -84,10 +85,11 @@ static void test_none(void **state)
     write_matrix(source, 8, 64, values);
     assert_ok(convert_path(source, target, "int8", &result, &error), &error);
     ingot_file *file = open_valid(target);
-    struct source_follow *follow = source_follow_open(file);
+    struct source_follow *follow;
+    assert_ok(source_follow_open(file, &follow, &error), &error);
     assert_null(follow);
     assert_false(source_follow_wants(follow, 0));
-    source_follow_end(follow);
+    assert_ok(source_follow_end(follow, &error), &error);
     assert_false(source_follow_proved(follow, 0));
     source_follow_close(follow);
     ingot_file_close(file);
