@@ -1,6 +1,6 @@
 /* Groups of many rows: blocks of a matrix, or the whole tensor, each with one scale. Rows of a
- * group lie side by side in the lanes. Scales over an octave below that which clips nothing are
- * tried, and the one with the least error taken: floats lose alike an octave further. */
+ * group lie side by side in the lanes. Scales below that which clips nothing are tried, an octave
+ * at a time, and the one with the least error taken. */
 #include <math.h>
 
 #include "convert/encode.h"
@@ -8,7 +8,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 
-enum { N_SCALES = 2 * CANDIDATES };
+enum { N_SCALES = 2 * CANDIDATES, MAX_OCTAVES = 4 };
 
 /* Rows [first_row, first_row + n_rows) of the stack, columns [first_col, first_col + n_cols). */
 struct block {
@@ -87,21 +87,35 @@ static ingot_status sum_range(void *context, const struct grid_work *w, uint64_t
     return INGOT_OK;
 }
 
-static ingot_status best_scale(const struct grid_work *w, const struct block *block, float *scale)
+/* The number of the best candidate. */
+static ingot_status best_candidate(const struct grid_work *w, const struct block *block,
+                                   float largest, uint32_t *best)
 {
     const uint64_t n = ceil_div(block->n_rows, RANGE_ROWS);
-    struct block_ranges ranges = {block, *scale, NULL};
-    uint32_t best = 0;
+    struct block_ranges ranges = {block, largest, NULL};
     ranges.sums = ingot_allocate_zeroed(NULL, n, sizeof *ranges.sums);
     if (ranges.sums == NULL) return ingot_fail_memory(w->error, n * sizeof *ranges.sums, "sums");
     const ingot_status status = grid_run(w, block->n_rows, RANGE_ROWS, sum_range, &ranges);
     for (uint64_t i = 1; i < n; i++) {
         for (uint32_t j = 0; j < N_SCALES; j++) ranges.sums[0][j] += ranges.sums[i][j];
     }
+    *best = 0;
     for (uint32_t j = 1; j < N_SCALES; j++) {
-        if (ranges.sums[0][j] < ranges.sums[0][best]) best = j;
+        if (ranges.sums[0][j] < ranges.sums[0][*best]) *best = j;
     }
     ingot_release(NULL, ranges.sums);
+    return status;
+}
+
+/* Codes of few bits clip much: where the least scale of an octave is best, the next is tried. */
+static ingot_status best_scale(const struct grid_work *w, const struct block *block, float *scale)
+{
+    uint32_t best = 0;
+    ingot_status status = best_candidate(w, block, *scale, &best);
+    for (uint32_t i = 1; i < MAX_OCTAVES && best == N_SCALES - 1 && status == INGOT_OK; i++) {
+        *scale = candidate(*scale, best);
+        status = best_candidate(w, block, *scale, &best);
+    }
     *scale = candidate(*scale, best);
     return status;
 }

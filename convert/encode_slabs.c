@@ -306,7 +306,7 @@ ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error)
 {
     struct slab slab = {
         .job = job, .part_rows = max_u64(8, PART_VALUES / max_u64(1, job->stack.n_cols) / 8 * 8)};
-    const struct writer_source source = {&slab, slab_fill, slab_rows};
+    const struct writer_source source = {&slab, slab_fill, slab_rows, false};
     ingot_status status =
         writer_streams(&job->tensor, job->streams.list, &job->streams.n_streams, error);
     if (status != INGOT_OK) return status;

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "format/reader.h"
-#include "runtime/cpu_level.h"
 #include "runtime/resident.h"
 #include "runtime/resident_rows.h"
+#include "tests/runtime/levels.h"
 #include "tests/support/golden.h"
 #include "tests/support/judge.h"
 #include "tests/support/made_tensor.h"
@@ -18,9 +18,6 @@
 #include "tests/support/stream_source.h"
 
 enum { N_X = 3 };
-
-static const char *const level_names[] = {"plain", "avx2", "avx512"};
-enum { N_LEVELS = sizeof level_names / sizeof *level_names };
 
 struct tally {
     uint64_t n_sums;    /* that are finite and not zero */
