@@ -176,7 +176,7 @@ static ingot_status encode_block(const struct grid_work *w, const struct block *
 
 /* Blocks of block_rows x block_cols in each of the matrices, of n_rows rows: rows of blocks are for
  * the threads. */
-struct block_grid {
+struct block_matrix {
     uint64_t n_block_rows;
     uint64_t n_rows;
     uint64_t block_rows, block_cols;
@@ -186,7 +186,7 @@ struct block_grid {
 static ingot_status encode_block_rows(void *context, const struct grid_work *w, uint64_t first,
                                       uint64_t n)
 {
-    const struct block_grid *g = context;
+    const struct block_matrix *g = context;
     const uint64_t rows = ceil_div(g->n_rows, g->block_rows);
     const uint64_t cols = ceil_div(w->n_cols, g->block_cols);
     const struct encode_input *input = w->input;
@@ -222,10 +222,10 @@ ingot_status encode_blocks(const struct encode_input *input, uint8_t *const *str
     if (status != INGOT_OK) return status;
     status = grid_open(&w, input, error);
     if (status == INGOT_OK && w.n_groups) {
-        struct block_grid blocks = {1, n_rows, n_rows, w.n_cols, scales};
+        struct block_matrix blocks = {1, n_rows, n_rows, w.n_cols, scales};
         if (!grid->tensor) {
             const uint64_t n = shape.n_matrices * ceil_div(shape.n_rows, grid->block);
-            blocks = (struct block_grid){n, shape.n_rows, grid->block, grid->block, scales};
+            blocks = (struct block_matrix){n, shape.n_rows, grid->block, grid->block, scales};
         }
         status = grid_run(&w, blocks.n_block_rows, 1, encode_block_rows, &blocks);
         planes_put(grid->bits, shape, w.codes, streams);
