@@ -103,6 +103,21 @@ struct resident_matrix {
  */
 bool resident_is_basic(const struct resident_matrix *matrix, const char **why);
 
+/* What a backend may leave to the reference decoder, which lives on the host. `why` names what
+ * stands in the way. */
+bool resident_is_decodable(const struct resident_dense *dense, const char **why);
+/* Columns [first_col, first_col + n_cols) of a row of codes, exactly as the coding has them. */
+void resident_decode(const struct resident_dense *dense, uint64_t row, uint64_t first_col,
+                     uint64_t n_cols, float *dst);
+/* Kept values [first, first + n) of one row of the matrix, at these columns. */
+void resident_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
+                          const uint32_t *cols, uint64_t n, float *dst);
+/* The entry of weight (row, col) of the matrix. */
+float resident_entry(const struct resident_table *table, uint64_t row, uint64_t col);
+/* The codes of columns [first_col, first_col + n) of a row, of planes of at most 32 bits in all. */
+void resident_codes(const struct resident_plane *planes, uint32_t n_planes, uint64_t row,
+                    uint64_t first_col, uint32_t n, uint32_t *codes);
+
 struct backend_options {
     uint32_t n_threads;    /* 0: one per core */
     const char *cpu_level; /* NULL: the best */

@@ -104,7 +104,6 @@ const struct ingot_backend ingot_backend_vulkan = {
     .describe = backend_describe,
     .open = backend_open,
     .close = backend_close,
-    .basic_only = true,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,
     .matmul = backend_matmul,
