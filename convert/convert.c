@@ -289,17 +289,21 @@ static ingot_status pass(void *context, uint64_t offset, uint64_t n_bytes, void 
                          ingot_error *error)
 {
     struct passing_bytes *p = context;
-    const ingot_status status =
-        p->read(p->conversion->model, p->index, offset, n_bytes, dst, error);
+    ingot_status status = p->read(p->conversion->model, p->index, offset, n_bytes, dst, error);
     if (status != INGOT_OK) return status;
     /* A writer may ask again for the last byte when its rows end within one; never for a later
      * part before an earlier one. */
     assert(offset <= p->hashed_bytes);
     const uint64_t seen = min_u64(p->hashed_bytes - offset, n_bytes);
-    XXH3_128bits_update(p->hash, (const uint8_t *)dst + seen, (size_t)(n_bytes - seen));
+    const uint8_t *fresh = (const uint8_t *)dst + seen;
+    XXH3_128bits_update(p->hash, fresh, (size_t)(n_bytes - seen));
+    if (p->source) {
+        status =
+            source_passing_tensor(p->source, p->index, offset + seen, fresh, n_bytes - seen, error);
+    }
     p->hashed_bytes = max_u64(p->hashed_bytes, offset + n_bytes);
     conversion_report(p->conversion, p->hashed_bytes);
-    return INGOT_OK;
+    return status;
 }
 
 struct byte_source passing_source(struct passing_bytes *passing)

@@ -72,7 +72,7 @@ ingot_status hold_blocks(struct blocks_held *held, struct conversion *c, uint32_
                          uint64_t *coded_bytes, ingot_error *error)
 {
     struct proof_bytes proof = {c->model, index};
-    struct passing_bytes passing = {c, index, model_read_foreign, hash, 0};
+    struct passing_bytes passing = {c, index, model_read_foreign, hash, c->passing, 0};
     struct block_import import = {.bytes = {&proof, read_for_proof}};
     struct model_tensor t;
     *done = false;

@@ -362,6 +362,11 @@ ingot_status model_read_foreign(const struct model *model, uint32_t index, uint6
     return model->kind->read_foreign(model, index, offset, n_bytes, dst, error);
 }
 
+bool model_place(const struct model *model, uint32_t index, struct model_place *place)
+{
+    return model->kind->place && model->kind->place(model, index, place);
+}
+
 struct span model_metadata(const struct model *model)
 {
     return model->kind->metadata(model);
@@ -385,10 +390,11 @@ ingot_status model_read_attachment(const struct model *model, uint32_t index, ui
 }
 
 ingot_status model_source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                               const struct progress *progress, struct byte_buffer *out,
-                               struct model_hashes *hashes, ingot_error *error)
+                               const struct progress *progress, struct source_passing *passing,
+                               struct byte_buffer *out, struct model_hashes *hashes,
+                               ingot_error *error)
 {
-    return model->kind->source_blob(model, attachment_blobs, progress, out, hashes, error);
+    return model->kind->source_blob(model, attachment_blobs, progress, passing, out, hashes, error);
 }
 
 ingot_status model_unchanged(const struct model *model, ingot_error *error)

@@ -87,6 +87,17 @@ void model_attachment(const struct model *model, uint32_t index,
 ingot_status model_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
                                    uint64_t n_bytes, void *dst, ingot_error *error);
 
+/* Where the bytes of a tensor lie, all of them and as model_read_raw or model_read_foreign gives
+ * them. The input belongs to the model. */
+struct input;
+struct model_place {
+    const struct input *input;
+    uint64_t offset;
+    uint64_t n_bytes;
+};
+/* False when that is not known. */
+bool model_place(const struct model *model, uint32_t index, struct model_place *place);
+
 /* XXH3-128 of the bytes of each tensor and each attachment, in canonical order, as they were when
  * the hash of their file was made. The caller owns both arrays, one entry a tensor or attachment.
  */
@@ -96,11 +107,14 @@ struct model_hashes {
 };
 /* Appends the source blob [spec 8.2]: tensor i of the model is tensor i of the container, and
  * attachment i is blob attachment_blobs[i]. Reads every source file once for its hash, and gives
- * the hashes of their parts from the same reading. INGOT_NOT_FOUND when the model is a container
- * that has no source blob. progress may be NULL. */
+ * the hashes of their parts from the same reading; but of a file that has passed not its tensors,
+ * whose hashes are left as they are. INGOT_NOT_FOUND when the model is a container that has no
+ * source blob. progress and passing may be NULL. */
+struct source_passing;
 ingot_status model_source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                               const struct progress *progress, struct byte_buffer *out,
-                               struct model_hashes *hashes, ingot_error *error);
+                               const struct progress *progress, struct source_passing *passing,
+                               struct byte_buffer *out, struct model_hashes *hashes,
+                               ingot_error *error);
 /* INGOT_REFUSED when a source file changed since it was opened. */
 ingot_status model_unchanged(const struct model *model, ingot_error *error);
 

@@ -120,6 +120,8 @@ ingot_status prove_string(const struct ingot_file *file, struct string_ref s, ui
 
 /* Asks the system for all pages of a part of a mapped file at once. */
 void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Lets the system read a part of a mapped file, without waiting for it. */
+void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* What decoding a chunk needs besides its bytes; begins with the allocator alone and is used for
  * one chunk after another, by one thread. */
 struct chunk_scratch {

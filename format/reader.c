@@ -99,18 +99,30 @@ done:
     return status;
 }
 
-void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice,
+                   int otherwise)
 {
     if (file->mapping == NULL) return;
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t begin = offset / page * page;
     uint8_t *first = (uint8_t *)file->mapping + begin;
     const size_t n = (size_t)(offset + n_bytes - begin);
+    if (madvise(first, n, advice) != 0 && otherwise != advice) (void)madvise(first, n, otherwise);
+}
+
+void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+{
 #ifdef MADV_POPULATE_READ
     /* Maps the pages too, which saves the faults. Older kernels refuse it. */
-    if (madvise(first, n, MADV_POPULATE_READ) == 0) return;
+    advise(file, offset, n_bytes, MADV_POPULATE_READ, MADV_WILLNEED);
+#else
+    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
 #endif
-    (void)madvise(first, n, MADV_WILLNEED);
+}
+
+void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+{
+    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
 }
 
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
