@@ -41,6 +41,7 @@ enum { N_SLOTS_UPLOAD = 2, N_COMMANDS = N_SLOTS_UPLOAD + 1 };
 
 struct vk_device {
     const ingot_allocator *allocator; /* the caller's; outlives the device */
+    struct ingot_pool *readers;       /* of files; NULL: none */
     struct vk_instance instance;
     ingot_device_info info;
     struct vk_device_api api;
