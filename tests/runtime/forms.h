@@ -30,7 +30,7 @@ struct forms_device {
 };
 
 /* Up to the first without a name. */
-enum { MAX_FORMS_DEVICES = 4 };
+enum { MAX_FORMS_DEVICES = 8 };
 static struct forms_device forms_devices[MAX_FORMS_DEVICES];
 
 struct tally {

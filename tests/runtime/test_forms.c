@@ -1,5 +1,6 @@
 /* From files to products by the CPU at every kernel level. */
 #include "tests/runtime/forms.h"
+#include "tests/runtime/levels.h"
 
 static void random_tensors_multiply(void **state)
 {
@@ -9,9 +10,8 @@ static void random_tensors_multiply(void **state)
 
 int main(void)
 {
-    static const char *const level_names[] = {"plain", "avx2", "avx512"};
     uint32_t n = 0;
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
         const struct backend_options options = {.n_threads = 2, .cpu_level = level_names[i]};
         struct forms_device *device = &forms_devices[n];
         if (cpu_level_find(level_names[i]) == NULL) continue;
