@@ -67,15 +67,22 @@ static uint64_t all_bytes(const struct model *model)
     return n_bytes;
 }
 
+struct model_facts conversion_facts(const struct conversion *c)
+{
+    struct model_facts facts = model_facts_of(c->model);
+    facts.has_imatrix = c->imatrix != NULL;
+    return facts;
+}
+
 /* Where a mix or a preset gives way, since its blocks do not divide the rows. */
 static void tell_fallbacks(const struct conversion *c, const struct recipe *recipe)
 {
-    const uint32_t n_layers = count_layers(c->model);
+    const struct model_facts facts = conversion_facts(c);
     for (uint32_t i = 0; i < model_n_tensors(c->model); i++) {
         struct model_tensor t;
         if (c->choices.of[i] == NULL) continue;
         model_tensor(c->model, i, &t);
-        const char *asked = recipe_rule(recipe, &t, n_layers)->encode[0];
+        const char *asked = recipe_rule(recipe, &t, &facts)->encode[0];
         const uint64_t n_row = t.dims[t.rank - 1];
         const char *taken = gguf_preset_for(asked, n_row);
         if (taken == asked) continue;
@@ -89,13 +96,14 @@ static ingot_status choose(struct conversion *c, const struct recipe *recipe, in
 {
     const bool blocks = sink_of(c->target)->write == sink_gguf;
     const bool by_size = c->options->target_bytes || c->options->target_bpw > 0;
+    const struct model_facts facts = conversion_facts(c);
     const ingot_status status =
         by_size ? target_choose(c, recipe, blocks, sink_of(c->target)->plan, error)
-                : choices_make(&c->choices, c->model, recipe, blocks, error);
+                : choices_make(&c->choices, c->model, recipe, &facts, blocks, error);
     if (status != INGOT_OK) return status;
     if (blocks && !by_size) tell_fallbacks(c, recipe);
     for (uint32_t i = 0; i < c->choices.n_encodings; i++) {
-        if (c->options->fast) encoding_hurry(c->choices.encodings[i]);
+        if (c->options->fast) encoding_rush(c->choices.encodings[i]);
         c->choices.encodings[i]->imatrix = c->imatrix;
     }
     return INGOT_OK;

@@ -31,6 +31,9 @@ struct conversion {
 /* NULL: the tensor is kept. */
 const struct encoding *conversion_choice(const struct conversion *c, uint32_t index);
 
+/* What the rules of a recipe may ask of the model and the conversion. */
+struct model_facts conversion_facts(const struct conversion *c);
+
 /* Tells the progress: within_bytes of the part that is being written are done. */
 void conversion_report(const struct conversion *c, uint64_t within_bytes);
 /* The same as rows of the part. The conversion must outlive it. */
