@@ -188,6 +188,9 @@ $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 $(FAULT_SHIM): $(O)/tests/faults/shim.o
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(CC) -shared $(LDFLAGS) -o $@ $<
+# Loops over weights are left to the compiler's vectorizer where no kernel is written for them.
+WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
+$(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)

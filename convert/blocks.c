@@ -269,7 +269,7 @@ ingot_status block_import_write(struct block_import *import, const struct writer
     const struct block_books streams = {books, written_book};
     struct block_coding coding;
     struct pull pull = {.import = import, .layout = block_layout_of(import->type)};
-    const struct writer_source source = {&pull, pull_nothing, pull_rows};
+    const struct writer_source source = {&pull, pull_nothing, pull_rows, false};
     struct writer_term term = {.kind = TERM_DENSE, .coding = &coding.coding};
     struct writer_tensor written = *tensor;
     uint32_t n_streams;

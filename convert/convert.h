@@ -20,6 +20,8 @@ struct convert_options {
     const char *encode;    /* an encoding for all matrices (see presets.h) */
     const char *recipe;    /* the path of a recipe (see recipe.h) */
     const char *gguf_type; /* a mix of GGUF types (see recipe.h); the target is a GGUF file */
+    const char *dialect;   /* NULL, or of a .safetensors target, with none of those: how quantized
+                            * tensors of a container are written, each as several plain ones */
     /* At most one of these two, with a recipe or without any of the three above; 0: none. Never
      * exceeded; found by measuring every candidate of every tensor. */
     uint64_t target_bytes; /* of the whole file */

@@ -162,7 +162,7 @@ ingot_status copy_tensor(struct coding_copies *copies, uint32_t index,
     memcpy(c->tensor.dims, t.dims, sizeof t.dims);
     buffer_append(&c->texts, t.name, t.name_bytes);
     buffer_u8(&c->texts, 0);
-    const struct writer_source source = {c, copy_fill, copy_rows};
+    const struct writer_source source = {c, copy_fill, copy_rows, false};
     ingot_status status = list_terms(c, index, t.n_terms, error);
     if (status == INGOT_OK) status = match_streams(c, error);
     if (status == INGOT_OK) {

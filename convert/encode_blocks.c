@@ -1,12 +1,12 @@
 /* Groups of many rows: blocks of a matrix, or the whole tensor, each with one scale. Rows of a
- * group lie side by side in the lanes. Scales over an octave below that which clips nothing are
- * tried, and the one with the least error taken: floats lose alike an octave further. */
+ * group lie side by side in the lanes. Scales below that which clips nothing are tried, an octave
+ * at a time, and the one with the least error taken. */
 #include <math.h>
 
 #include "convert/encode.h"
 #include "convert/planes.h"
 
-enum { N_SCALES = 2 * CANDIDATES };
+enum { N_SCALES = 2 * CANDIDATES, MAX_OCTAVES = 4 };
 
 /* Rows [first_row, first_row + n_rows) of the stack, columns [first_col, first_col + n_cols). */
 struct block {
@@ -37,7 +37,8 @@ static float candidate(float scale, uint32_t j)
     return scale * shares[j];
 }
 
-static float best_scale(const struct grid_work *w, const struct block *block, float largest)
+/* The number of the best candidate. */
+static uint32_t best_candidate(const struct grid_work *w, const struct block *block, float largest)
 {
     double sums[N_SCALES] = {0};
     uint32_t best = 0;
@@ -62,6 +63,17 @@ static float best_scale(const struct grid_work *w, const struct block *block, fl
     }
     for (uint32_t j = 1; j < N_SCALES; j++) {
         if (sums[j] < sums[best]) best = j;
+    }
+    return best;
+}
+
+/* Codes of few bits clip much: where the least scale of an octave is best, the next is tried. */
+static float best_scale(const struct grid_work *w, const struct block *block, float largest)
+{
+    uint32_t best = best_candidate(w, block, largest);
+    for (uint32_t i = 1; i < MAX_OCTAVES && best == N_SCALES - 1; i++) {
+        largest = candidate(largest, best);
+        best = best_candidate(w, block, largest);
     }
     return candidate(largest, best);
 }

@@ -24,6 +24,13 @@ static ingot_status add_codebook(ingot_writer *writer, const struct codebook *co
                                  &coding->codebook_stream, error);
 }
 
+static ingot_status add_book(ingot_writer *writer, const struct plan_book *book, ingot_error *error)
+{
+    uint8_t entries[BLOCK_BOOK_MAX_BYTES];
+    const uint32_t n_bytes = block_book_write(book->book, entries);
+    return ingot_writer_codebook(writer, entries, n_bytes, &book->coding->codebook_stream, error);
+}
+
 ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_writer *writer,
                                ingot_error *error)
 {
@@ -33,6 +40,9 @@ ingot_status job_add_codebooks(struct tensor_job *job, uint32_t n_terms, ingot_w
         status = add_codebook(writer, plan->codebook, &plan->coding, error);
         if (status != INGOT_OK) break;
         status = add_codebook(writer, plan->scale_codebook, &plan->scale_table, error);
+        for (uint32_t i = 0; i < plan->n_books && status == INGOT_OK; i++) {
+            status = add_book(writer, &plan->books[i], error);
+        }
     }
     return status;
 }

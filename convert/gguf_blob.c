@@ -32,7 +32,7 @@ ingot_status gguf_read_shard(struct source_reading *r, const struct model_shard 
     const struct gguf *g = &shard->gguf;
     ingot_status status = read_head(r, shard);
     for (uint32_t i = 0; i < g->n_tensors && status == INGOT_OK; i++) {
-        hash_of(NULL, 0, hashes->tensors[base->first_tensor + i]);
+        if (g->tensors[i].n_bytes == 0) hash_of(NULL, 0, hashes->tensors[base->first_tensor + i]);
     }
     for (uint32_t i = 0; i < g->n_ordered && status == INGOT_OK; i++) {
         const struct gguf_tensor *t = &g->tensors[g->by_data[i]];

@@ -12,7 +12,8 @@
 static struct levels unsigned_levels(const struct grid *grid, const struct codebook *codebook)
 {
     (void)codebook;
-    return levels_uniform(-grid->zero, (1 << grid->bits) - 1 - grid->zero, grid->zero);
+    const int32_t high = grid->narrow ? grid->zero : (1 << grid->bits) - 1 - grid->zero;
+    return levels_uniform(-grid->zero, high, grid->zero);
 }
 
 static struct levels signed_levels(const struct grid *grid, const struct codebook *codebook)

@@ -35,7 +35,7 @@ struct grid {
     uint8_t bits;                    /* of a code */
     uint8_t zero;                    /* UINT: the code that stands for level 0 */
     bool affine;                     /* a bias beside the scale */
-    bool narrow;                     /* INT: without the lowest code, the same on both sides */
+    bool narrow;                     /* INT, UINT: without the codes that have no opposite */
     bool positive;                   /* scales are */
     ingot_dtype format;              /* FLOAT: of a code */
     const struct codebook *codebook; /* CODEBOOK */

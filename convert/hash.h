@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <xxhash.h>
+
+#include "format/xxh3.h"
 
 /* Bytes that a hash in the making takes, about, for the message that there are none. */
 enum { HASH_STATE_BYTES = 640 };

@@ -65,6 +65,10 @@ uint32_t model_n_tensors(const struct model *model);
 void model_tensor(const struct model *model, uint32_t index, struct model_tensor *tensor);
 ingot_status model_find(const struct model *model, const char *name, size_t name_bytes,
                         uint32_t *index);
+/* What a tensor that the source holds as several ones is made of (see composite.h), as long as the
+ * model lives; NULL for any other. */
+struct composite;
+const struct composite *model_composite(const struct model *model, uint32_t index);
 /* The tensor that this one is another name of; INGOT_NONE when there is none, or it is left out. */
 uint32_t model_alias_of(const struct model *model, uint32_t index);
 /* Rows of the stack as f32. */
@@ -87,6 +91,17 @@ void model_attachment(const struct model *model, uint32_t index,
 ingot_status model_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
                                    uint64_t n_bytes, void *dst, ingot_error *error);
 
+/* Where the bytes of a tensor lie, all of them and as model_read_raw or model_read_foreign gives
+ * them. The input belongs to the model. */
+struct input;
+struct model_place {
+    const struct input *input;
+    uint64_t offset;
+    uint64_t n_bytes;
+};
+/* False when that is not known. */
+bool model_place(const struct model *model, uint32_t index, struct model_place *place);
+
 /* XXH3-128 of the bytes of each tensor and each attachment, in canonical order, as they were when
  * the hash of their file was made. The caller owns both arrays, one entry a tensor or attachment.
  */
@@ -96,11 +111,14 @@ struct model_hashes {
 };
 /* Appends the source blob [spec 8.2]: tensor i of the model is tensor i of the container, and
  * attachment i is blob attachment_blobs[i]. Reads every source file once for its hash, and gives
- * the hashes of their parts from the same reading. INGOT_NOT_FOUND when the model is a container
- * that has no source blob. progress may be NULL. */
+ * the hashes of their parts from the same reading; but of a file that has passed not its tensors,
+ * whose hashes are left as they are. INGOT_NOT_FOUND when the model is a container that has no
+ * source blob. progress and passing may be NULL. */
+struct source_passing;
 ingot_status model_source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                               const struct progress *progress, struct byte_buffer *out,
-                               struct model_hashes *hashes, ingot_error *error);
+                               const struct progress *progress, struct source_passing *passing,
+                               struct byte_buffer *out, struct model_hashes *hashes,
+                               ingot_error *error);
 /* INGOT_REFUSED when a source file changed since it was opened. */
 ingot_status model_unchanged(const struct model *model, ingot_error *error);
 

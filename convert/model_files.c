@@ -186,8 +186,17 @@ ingot_status model_files_read_attachment(const struct model *model, uint32_t ind
     return input_read(self(model)->attachments[index], offset, n_bytes, dst, error);
 }
 
+bool model_files_place(const struct model *model, uint32_t index, struct model_place *place)
+{
+    const struct model_files *m = self(model);
+    const struct model_shard *shard = model_files_shard_of(m, index);
+    place->input = shard->input;
+    return m->shard_kind->place(shard, index - shard->first_tensor, place);
+}
+
 ingot_status model_files_source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                     const struct progress *progress, struct byte_buffer *out,
+                                     const struct progress *progress,
+                                     struct source_passing *passing, struct byte_buffer *out,
                                      struct model_hashes *hashes, ingot_error *error)
 {
     const struct model_files *m = self(model);
@@ -198,7 +207,7 @@ ingot_status model_files_source_blob(const struct model *model, const uint32_t *
     source_begin(out, m->n_shards + m->n_attachments);
     for (uint32_t i = 0; i < m->n_shards && status == INGOT_OK; i++) {
         const struct model_shard *shard = model_files_shard(m, i);
-        reading_begin_file(&r, shard->input);
+        reading_begin_file(&r, shard->input, source_passing_file(passing, shard->input));
         status = m->shard_kind->read(&r, shard, hashes);
         if (status == INGOT_OK) status = reading_end_file(&r);
     }

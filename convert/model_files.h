@@ -22,6 +22,8 @@ struct shard_kind {
     uint32_t (*n_tensors)(const struct model_shard *shard);
     /* The name of a tensor by its number in the shard; lives as long as the shard. */
     struct span (*tensor_name)(const struct model_shard *shard, uint32_t index);
+    /* Where its bytes lie in the file; false when they are not those that are read as its own. */
+    bool (*place)(const struct model_shard *shard, uint32_t index, struct model_place *place);
     /* Reads the shard from its first byte to its last, and gives the hashes of its tensors. */
     ingot_status (*read)(struct source_reading *reading, const struct model_shard *shard,
                          struct model_hashes *hashes);
@@ -75,8 +77,10 @@ void model_files_attachment(const struct model *model, uint32_t index,
                             struct model_attachment *attachment);
 ingot_status model_files_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
                                          uint64_t n_bytes, void *dst, ingot_error *error);
+bool model_files_place(const struct model *model, uint32_t index, struct model_place *place);
 ingot_status model_files_source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                     const struct progress *progress, struct byte_buffer *out,
+                                     const struct progress *progress,
+                                     struct source_passing *passing, struct byte_buffer *out,
                                      struct model_hashes *hashes, ingot_error *error);
 ingot_status model_files_unchanged(const struct model *model, ingot_error *error);
 uint64_t model_files_source_bytes(const struct model *model);
@@ -84,7 +88,7 @@ uint64_t model_files_source_bytes(const struct model *model);
 /* Those of them that no format replaces, as rows of its model_kind. */
 #define MODEL_FILES_CALLS                                                                   \
     .container = model_files_container, .n_tensors = model_files_n_tensors,                 \
-    .find = model_files_find, .metadata = model_files_metadata,                             \
+    .find = model_files_find, .place = model_files_place, .metadata = model_files_metadata, \
     .n_attachments = model_files_n_attachments, .attachment = model_files_attachment,       \
     .read_attachment = model_files_read_attachment, .source_blob = model_files_source_blob, \
     .unchanged = model_files_unchanged, .source_bytes = model_files_source_bytes

@@ -13,6 +13,8 @@ struct model_kind {
     const ingot_file *(*container)(const struct model *model);
     uint32_t (*n_tensors)(const struct model *model);
     void (*tensor)(const struct model *model, uint32_t index, struct model_tensor *tensor);
+    /* NULL where no tensor is ever one. */
+    const struct composite *(*composite)(const struct model *model, uint32_t index);
     ingot_status (*find)(const struct model *model, const char *name, size_t name_bytes,
                          uint32_t *index);
     ingot_status (*decode_f32)(const struct model *model, uint32_t index, uint64_t first_row,
@@ -22,6 +24,8 @@ struct model_kind {
     /* NULL where no tensor is ever foreign. */
     ingot_status (*read_foreign)(const struct model *model, uint32_t index, uint64_t offset,
                                  uint64_t n_bytes, void *dst, ingot_error *error);
+    /* NULL where no tensor has a place. */
+    bool (*place)(const struct model *model, uint32_t index, struct model_place *place);
     struct span (*metadata)(const struct model *model);
     uint32_t (*n_attachments)(const struct model *model);
     void (*attachment)(const struct model *model, uint32_t index,
@@ -29,8 +33,9 @@ struct model_kind {
     ingot_status (*read_attachment)(const struct model *model, uint32_t index, uint64_t offset,
                                     uint64_t n_bytes, void *dst, ingot_error *error);
     ingot_status (*source_blob)(const struct model *model, const uint32_t *attachment_blobs,
-                                const struct progress *progress, struct byte_buffer *out,
-                                struct model_hashes *hashes, ingot_error *error);
+                                const struct progress *progress, struct source_passing *passing,
+                                struct byte_buffer *out, struct model_hashes *hashes,
+                                ingot_error *error);
     ingot_status (*unchanged)(const struct model *model, ingot_error *error);
     uint64_t (*source_bytes)(const struct model *model);
 };

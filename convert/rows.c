@@ -42,12 +42,12 @@ uint64_t rows_step(const struct row_reader *reader)
 
 /* f64 values that f32 takes for infinite: were they? */
 static ingot_status check_range(const struct row_reader *r, uint64_t first_element, uint64_t n,
-                                const float *values, ingot_error *error)
+                                const uint8_t *bytes, const float *values, ingot_error *error)
 {
     for (uint64_t i = 0; i < n; i++) {
         double v;
         if (!isinf(values[i])) continue;
-        memcpy(&v, r->bytes + 8 * i, sizeof v);
+        memcpy(&v, bytes + 8 * i, sizeof v);
         if (isinf(v)) continue;
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
                           name_shown(r->tensor.name, r->tensor.name_bytes).text,
@@ -57,45 +57,90 @@ static ingot_status check_range(const struct row_reader *r, uint64_t first_eleme
     return INGOT_OK;
 }
 
-static ingot_status read_raw_rows(struct row_reader *r, uint64_t first_row, uint64_t n_rows,
-                                  float *dst, ingot_error *error)
+static uint32_t element_bytes(const struct row_reader *r)
 {
-    const struct model_tensor *t = &r->tensor;
-    const uint32_t element_bytes = dtype_bytes(t->dtype);
-    const bool hashes = first_row == r->hashed_rows;
-    const uint64_t end = (first_row + n_rows) * t->n_cols;
-    assert(element_bytes > 0); /* narrower types are never encoded anew */
-    for (uint64_t at = first_row * t->n_cols; at < end;) {
-        const uint64_t n = min_u64(PART_BYTES / element_bytes, end - at);
-        ingot_status status = model_read_raw(r->model, r->index, at * element_bytes,
-                                             n * element_bytes, r->bytes, error);
-        if (status != INGOT_OK) return status;
-        if (hashes) XXH3_128bits_update(r->hash, r->bytes, (size_t)(n * element_bytes));
-        status = raw_values_f32(t->dtype, r->bytes, n, dst, error);
-        if (status == INGOT_OK && t->dtype == INGOT_F64) {
-            status = check_range(r, at, n, dst, error);
-        }
-        if (status != INGOT_OK) return status;
-        dst += n;
-        at += n;
+    const uint32_t n_bytes = r->tensor.raw ? dtype_bytes(r->tensor.dtype) : sizeof(float);
+    assert(n_bytes > 0); /* narrower types are never encoded anew */
+    return n_bytes;
+}
+
+uint64_t rows_row_bytes(const struct row_reader *reader)
+{
+    return reader->tensor.n_cols * element_bytes(reader);
+}
+
+/* Elements [at, at + n) to values. */
+static ingot_status convert(const struct row_reader *r, uint64_t at, uint64_t n,
+                            const uint8_t *bytes, float *dst, ingot_error *error)
+{
+    const ingot_status status = raw_values_f32(r->tensor.dtype, bytes, n, dst, error);
+    if (status != INGOT_OK || r->tensor.dtype != INGOT_F64) return status;
+    return check_range(r, at, n, bytes, dst, error);
+}
+
+ingot_status rows_values(const struct row_reader *reader, uint64_t first_row, uint64_t n_rows,
+                         const uint8_t *bytes, float *dst, ingot_error *error)
+{
+    const struct model_tensor *t = &reader->tensor;
+    if (t->raw) {
+        return convert(reader, first_row * t->n_cols, n_rows * t->n_cols, bytes, dst, error);
     }
+    memcpy(dst, bytes, (size_t)(n_rows * t->n_cols) * sizeof *dst);
     return INGOT_OK;
+}
+
+/* Elements [at, at + n) of a tensor held raw. */
+static ingot_status take_raw(struct row_reader *r, uint64_t at, uint64_t n, bool hashes,
+                             uint8_t *bytes, ingot_error *error)
+{
+    const uint64_t n_bytes = n * element_bytes(r);
+    const ingot_status status =
+        model_read_raw(r->model, r->index, at * element_bytes(r), n_bytes, bytes, error);
+    if (status == INGOT_OK && hashes) XXH3_128bits_update(r->hash, bytes, (size_t)n_bytes);
+    return status;
+}
+
+/* Parts are hashed while they are in the cache. */
+ingot_status rows_take(struct row_reader *reader, uint64_t first_row, uint64_t n_rows,
+                       uint8_t *bytes, ingot_error *error)
+{
+    const struct model_tensor *t = &reader->tensor;
+    const bool hashes = first_row == reader->hashed_rows;
+    const uint64_t begin = first_row * t->n_cols, end = begin + n_rows * t->n_cols;
+    const uint64_t n_part = PART_BYTES / element_bytes(reader);
+    ingot_status status = INGOT_OK;
+    for (uint64_t at = begin; at < end && t->raw && status == INGOT_OK; at += n_part) {
+        status = take_raw(reader, at, min_u64(n_part, end - at), hashes,
+                          bytes + (at - begin) * element_bytes(reader), error);
+    }
+    if (!t->raw) {
+        status = model_decode_f32(reader->model, reader->index, first_row, n_rows,
+                                  (float *)(void *)bytes, error);
+        if (status == INGOT_OK && hashes) {
+            XXH3_128bits_update(reader->hash, bytes, (size_t)(end - begin) * sizeof(float));
+        }
+    }
+    if (status == INGOT_OK && hashes) reader->hashed_rows += n_rows;
+    return status;
 }
 
 ingot_status rows_read(struct row_reader *reader, uint64_t first_row, uint64_t n_rows, float *dst,
                        ingot_error *error)
 {
     const struct model_tensor *t = &reader->tensor;
-    ingot_status status;
-    if (t->raw) {
-        status = read_raw_rows(reader, first_row, n_rows, dst, error);
-    } else {
-        status = model_decode_f32(reader->model, reader->index, first_row, n_rows, dst, error);
-        if (status == INGOT_OK && first_row == reader->hashed_rows) {
-            XXH3_128bits_update(reader->hash, dst, (size_t)(n_rows * t->n_cols) * sizeof *dst);
+    const bool hashes = first_row == reader->hashed_rows;
+    const uint64_t begin = first_row * t->n_cols, end = begin + n_rows * t->n_cols;
+    const uint64_t n_part = PART_BYTES / element_bytes(reader);
+    ingot_status status = INGOT_OK;
+    if (!t->raw) return rows_take(reader, first_row, n_rows, (uint8_t *)dst, error);
+    for (uint64_t at = begin; at < end && status == INGOT_OK; at += n_part) {
+        const uint64_t n = min_u64(n_part, end - at);
+        status = take_raw(reader, at, n, hashes, reader->bytes, error);
+        if (status == INGOT_OK) {
+            status = convert(reader, at, n, reader->bytes, dst + (at - begin), error);
         }
     }
-    if (status == INGOT_OK && first_row == reader->hashed_rows) reader->hashed_rows += n_rows;
+    if (status == INGOT_OK && hashes) reader->hashed_rows += n_rows;
     return status;
 }
 

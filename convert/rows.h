@@ -28,6 +28,15 @@ uint64_t rows_step(const struct row_reader *reader);
  * is INGOT_REFUSED. */
 ingot_status rows_read(struct row_reader *reader, uint64_t first_row, uint64_t n_rows, float *dst,
                        ingot_error *error);
+/* The same in two halves. Bytes of a row as rows_take gives them: logical ones of a tensor held
+ * raw, else values as f32. */
+uint64_t rows_row_bytes(const struct row_reader *reader);
+/* Reads rows and hashes them as rows_read does. */
+ingot_status rows_take(struct row_reader *reader, uint64_t first_row, uint64_t n_rows,
+                       uint8_t *bytes, ingot_error *error);
+/* The values of bytes that rows_take gave; of many threads at once. */
+ingot_status rows_values(const struct row_reader *reader, uint64_t first_row, uint64_t n_rows,
+                         const uint8_t *bytes, float *dst, ingot_error *error);
 /* The hash of the logical bytes of a tensor held raw, else of its values as f32. All rows must have
  * been read. */
 void rows_hash(const struct row_reader *reader, uint8_t hash[16]);

@@ -42,6 +42,11 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
     model_tensor(self(model)->all, self(model)->tensors[index], tensor);
 }
 
+static const struct composite *composite_of(const struct model *model, uint32_t index)
+{
+    return model_composite(self(model)->all, self(model)->tensors[index]);
+}
+
 static bool find_number(const uint32_t *numbers, uint32_t n, uint32_t number, uint32_t *index)
 {
     uint32_t low = 0;
@@ -90,6 +95,11 @@ static ingot_status read_foreign(const struct model *model, uint32_t index, uint
     return model_read_foreign(m->all, m->tensors[index], offset, n_bytes, dst, error);
 }
 
+static bool place_of(const struct model *model, uint32_t index, struct model_place *place)
+{
+    return model_place(self(model)->all, self(model)->tensors[index], place);
+}
+
 static struct span metadata(const struct model *model)
 {
     return model_metadata(self(model)->all);
@@ -114,15 +124,17 @@ static ingot_status read_attachment(const struct model *model, uint32_t index, u
 }
 
 static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                const struct progress *progress, struct byte_buffer *out,
-                                struct model_hashes *hashes, ingot_error *error)
+                                const struct progress *progress, struct source_passing *passing,
+                                struct byte_buffer *out, struct model_hashes *hashes,
+                                ingot_error *error)
 {
     const struct left_out left = model_left_out(model);
     if (left.n_tensors + left.n_attachments > 0) {
         return ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "source",
                           "parts of the source files are left out");
     }
-    return model_source_blob(self(model)->all, attachment_blobs, progress, out, hashes, error);
+    return model_source_blob(self(model)->all, attachment_blobs, progress, passing, out, hashes,
+                             error);
 }
 
 static ingot_status unchanged(const struct model *model, ingot_error *error)
@@ -150,10 +162,12 @@ static const struct model_kind selected_kind = {
     .container = container,
     .n_tensors = n_tensors,
     .tensor = tensor_of,
+    .composite = composite_of,
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
     .read_foreign = read_foreign,
+    .place = place_of,
     .metadata = metadata,
     .n_attachments = n_attachments,
     .attachment = attachment_of,

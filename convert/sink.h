@@ -7,6 +7,7 @@
 #include "convert/encode_tensor.h"
 #include "convert/encoding.h"
 #include "convert/hash.h"
+#include "convert/source_passing.h"
 #include "format/compiler.h"
 #include "format/writer.h"
 
@@ -16,8 +17,10 @@ struct conversion {
     const struct convert_options *options;
     struct choices choices; /* when `encodes` */
     struct imatrix *imatrix;
-    bool encodes;          /* else everything is kept as it is */
-    const struct mix *mix; /* NULL, or the mix of GGUF types that was asked for */
+    struct source_passing *passing; /* the source's files, as their tensors pass; may be NULL */
+    bool encodes;                   /* else everything is kept as it is */
+    const struct mix *mix;          /* NULL, or the mix of GGUF types that was asked for */
+    const struct dialect *dialect;  /* NULL, or the one that was asked for */
     struct convert_result *result;
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
@@ -27,6 +30,9 @@ struct conversion {
 
 /* NULL: the tensor is kept. */
 const struct encoding *conversion_choice(const struct conversion *c, uint32_t index);
+
+/* What the rules of a recipe may ask of the model and the conversion. */
+struct model_facts conversion_facts(const struct conversion *c);
 
 /* Tells the progress: within_bytes of the part that is being written are done. */
 void conversion_report(const struct conversion *c, uint64_t within_bytes);
@@ -48,13 +54,14 @@ ingot_status conversion_refusals(const struct conversion *c, ingot_error *error)
 void conversion_note(const struct conversion *c, const char *format, ...) INGOT_PRINTF(2, 3);
 
 /* Bytes of a tensor or attachment on their way to a writer, which takes them in order: hashed as
- * they pass. */
+ * they pass, and those of tensors told to the source's files. */
 struct passing_bytes {
     struct conversion *conversion;
     uint32_t index;
     ingot_status (*read)(const struct model *model, uint32_t index, uint64_t offset,
                          uint64_t n_bytes, void *dst, ingot_error *error);
     XXH3_state_t *hash;
+    struct source_passing *source; /* whose tensor it is; NULL: nobody else hears of the bytes */
     uint64_t hashed_bytes;
 };
 /* The passing bytes must outlive the source; hash is reset. */

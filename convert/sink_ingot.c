@@ -6,6 +6,7 @@
 #include "convert/copy_tensor.h"
 #include "convert/foreign_blocks.h"
 #include "convert/hold_blocks.h"
+#include "convert/hold_composite.h"
 #include "convert/names.h"
 #include "convert/receipt.h"
 #include "convert/sink.h"
@@ -38,7 +39,7 @@ static ingot_status write_attachments(struct ingot_sink *s)
     for (uint32_t i = 0; i < model_n_attachments(model); i++) {
         struct model_attachment a;
         model_attachment(model, i, &a);
-        struct passing_bytes passing = {s->c, i, model_read_attachment, s->hash, 0};
+        struct passing_bytes passing = {s->c, i, model_read_attachment, s->hash, NULL, 0};
         const struct byte_source source = passing_source(&passing);
         conversion_begin_part(s->c, a.n_bytes);
         const ingot_status status =
@@ -74,8 +75,8 @@ static ingot_status put_kept(struct ingot_sink *s, uint32_t index, const struct 
                              const struct writer_tensor *tensor, uint64_t *coded_bytes)
 {
     const struct model_foreign *f = &t->foreign;
-    struct passing_bytes passing = {s->c, index, f->name ? model_read_foreign : model_read_raw,
-                                    s->hash, 0};
+    struct passing_bytes passing = {
+        s->c, index, f->name ? model_read_foreign : model_read_raw, s->hash, s->c->passing, 0};
     ingot_status status;
     if (s->copies.file == NULL && foreign_blocks_type(t)) {
         bool held;
@@ -96,6 +97,7 @@ static ingot_status put_kept(struct ingot_sink *s, uint32_t index, const struct 
 
 static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
 {
+    const bool composite = model_composite(s->c->model, index) != NULL;
     uint64_t coded_bytes;
     struct writer_tensor tensor = {
         .name_bytes = t->name_bytes,
@@ -110,10 +112,13 @@ static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const stru
     memcpy(name, t->name, t->name_bytes);
     name[t->name_bytes] = '\0';
     tensor.name = name;
-    const ingot_status status = put_kept(s, index, t, &tensor, &coded_bytes);
+    const ingot_status status =
+        composite ? hold_composite(s->c, index, &tensor, s->writer, s->written.tensors[index],
+                                   &coded_bytes, s->error)
+                  : put_kept(s, index, t, &tensor, &coded_bytes);
     ingot_release(NULL, name);
     if (status != INGOT_OK) return status;
-    hash_digest(s->hash, s->written.tensors[index]);
+    if (!composite) hash_digest(s->hash, s->written.tensors[index]);
     s->kept[index] = true;
     receipt_kept(s->receipt, t, s->written.tensors[index]);
     conversion_tensor_done(s->c, t, t->encoding, coded_bytes, NULL);
@@ -222,8 +227,10 @@ static ingot_status write_source(struct ingot_sink *s)
 {
     struct byte_buffer blob = {.allocator = s->c->options->allocator};
     if (s->changed) return INGOT_OK;
-    ingot_status status = model_source_blob(s->c->model, s->attachment_blobs,
-                                            s->c->options->progress, &blob, &s->proved, s->error);
+    memcpy(s->proved.tensors, s->written.tensors, model_n_tensors(s->c->model) * (size_t)16);
+    ingot_status status =
+        model_source_blob(s->c->model, s->attachment_blobs, s->c->options->progress, s->c->passing,
+                          &blob, &s->proved, s->error);
     if (status == INGOT_NOT_FOUND) {
         status = INGOT_OK;
         goto done;
@@ -306,7 +313,10 @@ static ingot_status begin(struct ingot_sink *s)
         s->attachment_blobs == NULL) {
         return ingot_fail_memory(s->error, n_tensors * 33 + n_attachments * 36, "hashes");
     }
-    const ingot_status status = begin_receipt(s);
+    ingot_status status = begin_receipt(s);
+    if (status == INGOT_OK && !s->c->encodes) {
+        status = source_passing_create(s->c->model, memory, &s->c->passing, s->error);
+    }
     if (status != INGOT_OK) return status;
     return ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
 }
@@ -346,6 +356,7 @@ ingot_status sink_ingot(struct conversion *c, ingot_error *error)
     coding_copies_release(&s.copies);
     ingot_writer_close(s.writer);
     ingot_pool_close(s.pool);
+    source_passing_close(c->passing);
     receipt_close(s.receipt);
     ingot_release(c->options->allocator, s.attachment_blobs);
     ingot_release(c->options->allocator, s.kept);

@@ -137,6 +137,14 @@ static struct span tensor_name(const struct model_shard *shard, uint32_t index)
     return (struct span){(const uint8_t *)gguf_name(g, index), g->tensors[index].name_bytes};
 }
 
+static bool place_of(const struct model_shard *shard, uint32_t index, struct model_place *place)
+{
+    const struct gguf *g = &((const struct gguf_shard *)shard)->gguf;
+    place->offset = g->data_offset + g->tensors[index].offset;
+    place->n_bytes = g->tensors[index].n_bytes;
+    return !g->encoding.big_endian;
+}
+
 static void release_shard(struct model_shard *shard, const ingot_allocator *allocator)
 {
     struct gguf_shard *s = (struct gguf_shard *)shard;
@@ -149,6 +157,7 @@ const struct shard_kind gguf_shard_kind = {
     .n_bytes = sizeof(struct gguf_shard),
     .n_tensors = n_shard_tensors,
     .tensor_name = tensor_name,
+    .place = place_of,
     .read = gguf_read_shard,
     .release = release_shard,
 };

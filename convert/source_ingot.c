@@ -239,9 +239,11 @@ static ingot_status hash_parts(const struct rewriting *w, ingot_error *error)
 }
 
 static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
-                                const struct progress *progress, struct byte_buffer *out,
-                                struct model_hashes *hashes, ingot_error *error)
+                                const struct progress *progress, struct source_passing *passing,
+                                struct byte_buffer *out, struct model_hashes *hashes,
+                                ingot_error *error)
 {
+    (void)passing; /* what passes is not the source's files */
     const struct container_model *m = self(model);
     struct rewriting w = {
         .m = m, .attachment_blobs = attachment_blobs, .hashes = hashes, .progress = progress};

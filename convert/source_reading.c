@@ -37,27 +37,42 @@ void source_reading_close(struct source_reading *reading)
     *reading = (struct source_reading){0};
 }
 
+static void advance(struct source_reading *r, uint64_t n_bytes)
+{
+    r->offset += n_bytes;
+    r->done_bytes += n_bytes;
+    if (r->progress) {
+        r->progress->report(r->progress->context, "checking", r->done_bytes, r->total_bytes);
+    }
+}
+
+/* A piece of the file, read at r->offset, to the hashes of the file that it belongs to. */
+static void hash_piece(struct source_reading *r, uint64_t n_bytes, bool of_tensor)
+{
+    if (r->passed && r->offset >= r->passed->n_bytes) {
+        passed_file_add(r->passed, r->piece, n_bytes, of_tensor);
+    }
+    if (r->passed && of_tensor) return;
+    XXH3_128bits_update(r->file_hash, r->piece, (size_t)n_bytes);
+}
+
 /* Reads the next n_bytes: into the file's hash; swapped, into a hash of their own; and, when keep
  * is given, to its end. */
 static ingot_status read_part(struct source_reading *r, uint64_t n_bytes, uint32_t element_bytes,
-                              struct byte_buffer *keep, uint8_t hash[16])
+                              bool of_tensor, struct byte_buffer *keep, uint8_t hash[16])
 {
     XXH3_128bits_reset(r->part_hash);
     while (n_bytes > 0) {
         const uint64_t n = min_u64(n_bytes, PIECE_BYTES);
         const ingot_status status = input_read(r->input, r->offset, n, r->piece, r->error);
         if (status != INGOT_OK) return status;
-        XXH3_128bits_update(r->file_hash, r->piece, (size_t)n);
+        hash_piece(r, n, of_tensor);
         swap_elements(r->piece, n, element_bytes);
         XXH3_128bits_update(r->part_hash, r->piece, (size_t)n);
         if (keep) buffer_append(keep, r->piece, n);
         if (keep && keep->failed) return ingot_fail_memory(r->error, n_bytes, "source");
-        r->offset += n;
-        r->done_bytes += n;
         n_bytes -= n;
-        if (r->progress) {
-            r->progress->report(r->progress->context, "checking", r->done_bytes, r->total_bytes);
-        }
+        advance(r, n);
     }
     hash_digest(r->part_hash, hash);
     return INGOT_OK;
@@ -67,7 +82,7 @@ ingot_status reading_literal(struct source_reading *r, uint64_t n_bytes, uint8_t
 {
     source_begin_literal(r->out, n_bytes);
     r->n_segments++;
-    return read_part(r, n_bytes, 1, r->out, hash);
+    return read_part(r, n_bytes, 1, false, r->out, hash);
 }
 
 ingot_status reading_gap(struct source_reading *r, uint64_t n_bytes)
@@ -86,7 +101,12 @@ ingot_status reading_tensor(struct source_reading *r, uint64_t n_bytes, uint32_t
                             uint32_t element_bytes, uint8_t hash[16])
 {
     static const uint8_t swapped[] = {FORM_SWAPPED};
-    const ingot_status status = read_part(r, n_bytes, element_bytes, NULL, hash);
+    ingot_status status = INGOT_OK;
+    if (r->passed && n_bytes <= r->passed->n_bytes && r->offset <= r->passed->n_bytes - n_bytes) {
+        advance(r, n_bytes);
+    } else {
+        status = read_part(r, n_bytes, element_bytes, true, NULL, hash);
+    }
     if (status != INGOT_OK) return status;
     source_put_tensor(r->out, tensor, swapped, element_bytes > 1 ? sizeof swapped : 0);
     r->n_segments++;
@@ -97,7 +117,7 @@ ingot_status reading_metadata(struct source_reading *r, uint64_t n_bytes,
                               const struct metadata_range *range)
 {
     uint8_t hash[16];
-    const ingot_status status = read_part(r, n_bytes, 1, NULL, hash);
+    const ingot_status status = read_part(r, n_bytes, 1, false, NULL, hash);
     if (status != INGOT_OK) return status;
     source_put_metadata(r->out, range);
     r->n_segments++;
@@ -118,10 +138,12 @@ static struct source_file file_of(const struct input *input)
     };
 }
 
-void reading_begin_file(struct source_reading *r, const struct input *input)
+void reading_begin_file(struct source_reading *r, const struct input *input,
+                        struct passed_file *passed)
 {
     const struct source_file file = file_of(input);
     r->input = input;
+    r->passed = passed;
     r->offset = 0;
     r->gap_bytes = 0;
     r->n_segments = 0;
@@ -135,6 +157,15 @@ ingot_status reading_end_file(struct source_reading *r)
     struct source_file file = file_of(r->input);
     file.n_segments = r->n_segments;
     hash_digest(r->file_hash, file.hash);
+    if (r->passed) {
+        uint8_t between[16];
+        hash_digest(r->passed->between, between);
+        if (memcmp(between, file.hash, sizeof between) != 0) {
+            return ingot_fail(r->error, INGOT_REFUSED, INGOT_NO_OFFSET, input_name(r->input),
+                              "the source changed while it was read: what is no tensor's is other");
+        }
+        hash_digest(r->passed->whole, file.hash);
+    }
     source_patch_file(r->out, r->record, &file);
     return r->out->failed ? ingot_fail_memory(r->error, r->out->n_bytes, "source") : INGOT_OK;
 }
@@ -142,8 +173,8 @@ ingot_status reading_end_file(struct source_reading *r)
 ingot_status reading_attachment(struct source_reading *r, const struct input *input, uint32_t blob,
                                 uint8_t hash[16])
 {
-    reading_begin_file(r, input);
-    const ingot_status status = read_part(r, input_bytes(input), 1, NULL, hash);
+    reading_begin_file(r, input, NULL);
+    const ingot_status status = read_part(r, input_bytes(input), 1, false, NULL, hash);
     if (status != INGOT_OK) return status;
     source_put_attachment(r->out, blob);
     r->n_segments++;

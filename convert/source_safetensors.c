@@ -77,6 +77,15 @@ static struct span tensor_name(const struct model_shard *shard, uint32_t index)
                          safetensors_entry_at(header, index)->name_bytes};
 }
 
+static bool place_of(const struct model_shard *base, uint32_t index, struct model_place *place)
+{
+    const struct safetensors_shard *shard = (const struct safetensors_shard *)base;
+    const struct safetensors_entry *entry = safetensors_entry_at(&shard->header, index);
+    place->offset = shard->data_offset + entry->begin;
+    place->n_bytes = entry->end - entry->begin;
+    return true;
+}
+
 static void release_shard(struct model_shard *shard, const ingot_allocator *allocator)
 {
     (void)allocator;
@@ -87,6 +96,7 @@ const struct shard_kind safetensors_shard_kind = {
     .n_bytes = sizeof(struct safetensors_shard),
     .n_tensors = n_shard_tensors,
     .tensor_name = tensor_name,
+    .place = place_of,
     .read = safetensors_read_shard,
     .release = release_shard,
 };

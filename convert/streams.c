@@ -60,5 +60,5 @@ static ingot_status rows(void *context, uint64_t first_row, uint64_t n_rows, uin
 
 struct writer_source streams_source(struct streams *streams)
 {
-    return (struct writer_source){streams, fill, rows};
+    return (struct writer_source){streams, fill, rows, false};
 }

@@ -1,4 +1,5 @@
-/* Chunks: checking and decoding what is stored. One row a codec. */
+/* Chunks: checking and decoding what is stored, one row a codec; and what they belong to, in words.
+ */
 #include <stdio.h>
 #include <zstd.h>
 
@@ -12,14 +13,19 @@ static const uint8_t *stored_data(const struct ingot_file *file, const struct ch
     return file->bytes.data + chunk->offset;
 }
 
+ingot_status chunk_compare(const struct chunk_record *chunk, uint64_t checksum, const char *field,
+                           ingot_error *error)
+{
+    if (checksum == chunk->checksum) return INGOT_OK;
+    return ingot_fail_rule(error, R_310, chunk->offset, field,
+                           "damaged: %u bytes do not have their checksum", chunk->stored_bytes);
+}
+
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error)
 {
-    if (checksum_of(stored_data(file, chunk), chunk->stored_bytes) != chunk->checksum) {
-        return ingot_fail_rule(error, R_310, chunk->offset, field,
-                               "damaged: %u bytes do not have their checksum", chunk->stored_bytes);
-    }
-    return INGOT_OK;
+    const uint64_t checksum = checksum_of(stored_data(file, chunk), chunk->stored_bytes);
+    return chunk_compare(chunk, checksum, field, error);
 }
 
 enum { MAX_WINDOW_BYTES = 1 << 27 };
@@ -128,7 +134,7 @@ ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_reco
     return INGOT_OK;
 }
 
-/* ---- streams ---- */
+/* ---- whose they are ---- */
 
 static bool holds(uint32_t first, uint32_t n, uint32_t stream)
 {
@@ -179,87 +185,4 @@ void describe_stream(const struct ingot_file *file, uint32_t stream, char *text,
     if (!describe_blob(file, stream, text, text_bytes)) {
         snprintf(text, text_bytes, "stream %u", stream);
     }
-}
-
-uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream)
-{
-    return stream_at(file, stream).n_bytes;
-}
-
-/* The part of one chunk that a read wants: bytes [begin, begin + n_bytes) of its raw bytes. */
-static ingot_status read_part(const struct ingot_file *file, const struct chunk_record *chunk,
-                              uint64_t raw_bytes, uint64_t begin, uint64_t n_bytes, uint8_t *dst,
-                              struct chunk_scratch *scratch, const char *field, ingot_error *error)
-{
-    file_prefetch(file, chunk->offset, chunk->stored_bytes);
-    if (begin == 0 && n_bytes == raw_bytes) {
-        return chunk_decode(file, chunk, raw_bytes, dst, scratch, field, error);
-    }
-    if (chunk_is_plain(chunk)) {
-        const ingot_status status = chunk_verify(file, chunk, field, error);
-        if (status == INGOT_OK) {
-            memcpy(dst, stored_data(file, chunk) + begin, (size_t)n_bytes);
-        }
-        return status;
-    }
-    uint8_t *raw = ingot_allocate(file->allocator, raw_bytes);
-    if (raw == NULL) return ingot_fail_memory(error, raw_bytes, "chunk");
-    const ingot_status status = chunk_decode(file, chunk, raw_bytes, raw, scratch, field, error);
-    if (status == INGOT_OK) memcpy(dst, raw + begin, (size_t)n_bytes);
-    ingot_release(file->allocator, raw);
-    return status;
-}
-
-ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
-                                    uint64_t n_bytes, void *dst, ingot_error *error)
-{
-    const struct stream_record s = stream_at(file, stream);
-    if (!range_within(offset, n_bytes, s.n_bytes)) {
-        return ingot_fail(error, INGOT_INVALID, offset, "stream", "read past the end of stream %u",
-                          stream);
-    }
-    uint8_t *out = dst;
-    struct chunk_scratch scratch = {.allocator = file->allocator};
-    ingot_status status = INGOT_OK;
-    while (n_bytes > 0 && status == INGOT_OK) {
-        const uint64_t k = offset / s.chunk_bytes;
-        const uint64_t begin = offset - k * s.chunk_bytes;
-        const uint64_t raw_bytes = stream_chunk_raw_bytes(&s, k);
-        const uint64_t n = min_u64(n_bytes, raw_bytes - begin);
-        const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
-        status = read_part(file, &c, raw_bytes, begin, n, out, &scratch, "chunk", error);
-        offset += n;
-        n_bytes -= n;
-        out += n;
-    }
-    if (status != INGOT_OK && error) {
-        describe_stream(file, stream, error->field, sizeof error->field);
-    }
-    chunk_scratch_release(&scratch);
-    return status;
-}
-
-ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
-                                   uint64_t n_bytes, const uint8_t **data, ingot_error *error)
-{
-    const struct stream_record s = stream_at(file, stream);
-    *data = NULL;
-    if (n_bytes == 0 || !range_within(offset, n_bytes, s.n_bytes)) return INGOT_OK;
-    const uint64_t first = offset / s.chunk_bytes;
-    const uint64_t last = (offset + n_bytes - 1) / s.chunk_bytes;
-    if (last > first && s.stride != s.chunk_bytes) return INGOT_OK;
-    const struct chunk_record begin =
-        chunk_at(file, (uint32_t)(s.first_chunk + first * s.chunk_step));
-    if (!chunk_is_plain(&begin)) return INGOT_OK;
-    for (uint64_t k = first; k <= last; k++) {
-        const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
-        file_prefetch(file, c.offset, c.stored_bytes);
-        const ingot_status status = chunk_verify(file, &c, "chunk", error);
-        if (status != INGOT_OK) {
-            if (error) describe_stream(file, stream, error->field, sizeof error->field);
-            return status;
-        }
-    }
-    *data = stored_data(file, &begin) + (offset - first * s.chunk_bytes);
-    return INGOT_OK;
 }

@@ -1,8 +1,8 @@
 /* The batches. Three take turns: one fills, one is packed, one is written out. */
 #include "format/chunk_queue.h"
 
+#include <assert.h>
 #include <stdatomic.h>
-#include <string.h>
 
 #include "format/alloc.h"
 #include "format/fail.h"
@@ -12,12 +12,11 @@ enum { THREAD_BYTES = 2 * SLAB_BYTES, BATCH_ITEMS = 256, N_BATCHES = 3 };
 
 struct batch {
     uint32_t n_items;
-    uint64_t raw_bytes;
-    uint64_t raw_capacity;
-    uint64_t packed_capacity;
-    uint8_t *raw;
-    uint8_t *packed;
-    struct chunk_item items[BATCH_ITEMS];
+    uint32_t item_capacity;
+    uint64_t raw_bytes; /* of the room for raw bytes that are taken */
+    struct room raw;
+    struct room packed;
+    struct chunk_item *items;
 };
 
 struct chunk_queue {
@@ -33,6 +32,19 @@ struct chunk_queue {
 };
 
 enum { FILLING, PACKING, FINISHING };
+
+/* Of an empty batch. */
+static ingot_status make_item_room(struct chunk_queue *q, struct batch *b, uint32_t n_items,
+                                   ingot_error *error)
+{
+    if (n_items <= b->item_capacity) return INGOT_OK;
+    ingot_release(q->w->allocator, b->items);
+    b->item_capacity = 0;
+    b->items = ingot_allocate_zeroed(q->w->allocator, n_items, sizeof *b->items);
+    if (b->items == NULL) return ingot_fail_memory(error, n_items * sizeof *b->items, "batch");
+    b->item_capacity = n_items;
+    return INGOT_OK;
+}
 
 ingot_status queue_create(struct chunk_writer *w, struct ingot_pool *pool,
                           struct chunk_queue **queue, ingot_error *error)
@@ -50,8 +62,10 @@ ingot_status queue_create(struct chunk_writer *w, struct ingot_pool *pool,
     for (uint32_t i = 0; i < N_BATCHES && status == INGOT_OK; i++) {
         q->batches[i] = ingot_allocate_zeroed(w->allocator, 1, sizeof *q->batches[i]);
         if (q->batches[i] == NULL) status = ingot_fail_memory(error, sizeof(struct batch), "batch");
+        if (status == INGOT_OK) status = make_item_room(q, q->batches[i], BATCH_ITEMS, error);
     }
-    for (uint32_t i = 0; i < q->n_threads && status == INGOT_OK; i++) {
+    const uint32_t n_packers = w->packer ? q->n_threads : 0;
+    for (uint32_t i = 0; i < n_packers && status == INGOT_OK; i++) {
         status = packer_create(w->compression, w->allocator, &q->packers[i], error);
     }
     if (status != INGOT_OK) {
@@ -96,15 +110,11 @@ static void work(void *context, uint64_t i)
 static ingot_status make_packed_room(struct chunk_queue *q, struct batch *b, ingot_error *error)
 {
     uint64_t n_bytes = 0;
+    if (q->w->packer == NULL) return INGOT_OK;
     for (uint32_t i = 0; i < b->n_items; i++) n_bytes += packer_bound(b->items[i].n_bytes);
-    if (n_bytes > b->packed_capacity) {
-        ingot_release(q->w->allocator, b->packed);
-        b->packed_capacity = 0;
-        b->packed = ingot_allocate(q->w->allocator, n_bytes);
-        if (b->packed == NULL) return ingot_fail_memory(error, n_bytes, "compressed chunks");
-        b->packed_capacity = n_bytes;
-    }
-    uint8_t *p = b->packed;
+    const ingot_status status = room_reserve(q->w, &b->packed, n_bytes, error);
+    if (status != INGOT_OK) return status;
+    uint8_t *p = b->packed.bytes;
     for (uint32_t i = 0; i < b->n_items; i++) {
         b->items[i].packed = p;
         p += packer_bound(b->items[i].n_bytes);
@@ -131,37 +141,36 @@ static ingot_status turn(struct chunk_queue *q, ingot_error *error)
     return INGOT_OK;
 }
 
-static ingot_status make_raw_room(struct chunk_queue *q, uint64_t n_bytes, ingot_error *error)
+ingot_status queue_room(struct chunk_queue *q, uint64_t room_bytes, uint32_t n_chunks,
+                        uint8_t **room, ingot_error *error)
 {
     struct batch *b = q->batches[FILLING];
-    if (n_bytes <= b->raw_capacity) return INGOT_OK;
-    ingot_release(q->w->allocator, b->raw);
-    b->raw_capacity = 0;
-    b->raw = ingot_allocate(q->w->allocator, n_bytes);
-    if (b->raw == NULL) return ingot_fail_memory(error, n_bytes, "chunks");
-    b->raw_capacity = n_bytes;
-    return INGOT_OK;
+    ingot_status status = INGOT_OK;
+    if (b->n_items > 0 &&
+        (n_chunks > b->item_capacity - b->n_items || room_bytes > b->raw.n_bytes - b->raw_bytes)) {
+        status = turn(q, error);
+        b = q->batches[FILLING];
+    }
+    if (status == INGOT_OK && b->n_items == 0) {
+        status = room_reserve(q->w, &b->raw, max_u64(q->batch_bytes, room_bytes), error);
+        if (status == INGOT_OK) status = make_item_room(q, b, n_chunks, error);
+    }
+    if (status == INGOT_OK) *room = b->raw.bytes + b->raw_bytes;
+    return status;
 }
 
 ingot_status queue_put(struct chunk_queue *q, const struct chunk_item *item, ingot_error *error)
 {
     struct batch *b = q->batches[FILLING];
-    ingot_status status = INGOT_OK;
-    if (b->n_items == BATCH_ITEMS ||
-        item->n_bytes > max_u64(b->raw_capacity, q->batch_bytes) - b->raw_bytes) {
-        if (b->n_items > 0) status = turn(q, error);
+    if (b->n_items == b->item_capacity) {
+        assert(item->n_bytes == 0);
+        const ingot_status status = turn(q, error);
         if (status != INGOT_OK) return status;
         b = q->batches[FILLING];
     }
-    if (b->n_items == 0) {
-        status = make_raw_room(q, max_u64(q->batch_bytes, item->n_bytes), error);
-        if (status != INGOT_OK) return status;
-    }
-    struct chunk_item *kept = &b->items[b->n_items++];
-    *kept = *item;
-    kept->raw = b->raw + b->raw_bytes;
-    if (item->n_bytes) memcpy(b->raw + b->raw_bytes, item->raw, (size_t)item->n_bytes);
-    b->raw_bytes += item->n_bytes;
+    assert(item->n_bytes == 0 || item->raw == b->raw.bytes + b->raw_bytes);
+    b->items[b->n_items++] = *item;
+    b->raw_bytes += chunk_room_bytes(item->n_bytes);
     return INGOT_OK;
 }
 
@@ -195,8 +204,9 @@ void queue_close(struct chunk_queue *q)
     const bool complete = q->batches[N_BATCHES - 1] != NULL;
     if (complete) queue_abandon(q);
     for (uint32_t i = 0; i < N_BATCHES && q->batches[i]; i++) {
-        ingot_release(allocator, q->batches[i]->packed);
-        ingot_release(allocator, q->batches[i]->raw);
+        room_release(q->w, &q->batches[i]->packed);
+        room_release(q->w, &q->batches[i]->raw);
+        ingot_release(allocator, q->batches[i]->items);
         ingot_release(allocator, q->batches[i]);
     }
     for (uint32_t i = 0; q->packers && i < q->n_threads; i++) packer_close(q->packers[i]);

@@ -5,6 +5,11 @@
 
 #include "format/chunk_writer.h"
 
+/* Makes the room at least n_bytes large. */
+ingot_status room_reserve(const struct chunk_writer *w, struct room *room, uint64_t n_bytes,
+                          ingot_error *error);
+void room_release(const struct chunk_writer *w, struct room *room);
+
 /* A chunk, or the end of a stream. */
 struct chunk_item {
     struct stream_writer *stream;
@@ -14,7 +19,7 @@ struct chunk_item {
     uint64_t n_bytes;
     uint8_t *packed;
     struct packing packing;
-    uint64_t checksum;   /* of what is stored */
+    uint64_t checksum;   /* of what is stored: of the raw bytes before it is packed */
     ingot_status status; /* of packing */
     ingot_error why;
 };
@@ -26,11 +31,12 @@ ingot_status item_finish(struct chunk_writer *w, struct chunk_item *item, ingot_
 /* Frees the stream of an item that ends it and was not finished. */
 void item_abandon(struct chunk_item *item);
 
-uint8_t stream_element_bits(const struct stream_writer *s);
-
 ingot_status queue_create(struct chunk_writer *w, struct ingot_pool *pool,
                           struct chunk_queue **queue, ingot_error *error);
-/* Copies the item's bytes. A failure of an earlier item may show here. */
+/* As chunks_room says. A failure of an earlier item may show here. */
+ingot_status queue_room(struct chunk_queue *q, uint64_t room_bytes, uint32_t n_chunks,
+                        uint8_t **room, ingot_error *error);
+/* Takes an item whose bytes, if it has any, are next in the room. */
 ingot_status queue_put(struct chunk_queue *q, const struct chunk_item *item, ingot_error *error);
 ingot_status queue_flush(struct chunk_queue *q, ingot_error *error);
 /* Waits for the pool and drops what waits. Takes NULL. */

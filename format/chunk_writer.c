@@ -23,9 +23,26 @@ ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
     return packer_create(compression, allocator, &w->packer, error);
 }
 
+ingot_status room_reserve(const struct chunk_writer *w, struct room *room, uint64_t n_bytes,
+                          ingot_error *error)
+{
+    if (n_bytes <= room->n_bytes) return INGOT_OK;
+    room_release(w, room);
+    room->bytes = ingot_allocate(w->allocator, n_bytes);
+    if (room->bytes == NULL) return ingot_fail_memory(error, n_bytes, "chunks");
+    room->n_bytes = n_bytes;
+    return INGOT_OK;
+}
+
+void room_release(const struct chunk_writer *w, struct room *room)
+{
+    ingot_release(w->allocator, room->bytes);
+    *room = (struct room){0};
+}
+
 ingot_status chunks_use_pool(struct chunk_writer *w, struct ingot_pool *pool, ingot_error *error)
 {
-    if (w->packer == NULL || w->queue || ingot_pool_n_threads(pool) == 1) return INGOT_OK;
+    if (w->queue || ingot_pool_n_threads(pool) == 1) return INGOT_OK;
     return queue_create(w, pool, &w->queue, error);
 }
 
@@ -39,7 +56,8 @@ void chunks_release(struct chunk_writer *w)
     queue_close(w->queue);
     w->queue = NULL;
     packer_close(w->packer);
-    ingot_release(w->allocator, w->packed);
+    room_release(w, &w->packed);
+    room_release(w, &w->raw);
     intern_release(&w->seen);
     buffer_release(&w->streams);
     buffer_release(&w->chunks);
@@ -74,22 +92,13 @@ struct stream_writer {
 
 /* ---- the way of a chunk ---- */
 
-uint8_t stream_element_bits(const struct stream_writer *s)
-{
-    return s->element_bits;
-}
-
 void item_pack(struct chunk_item *item, struct packer *packer)
 {
     item->packing = (struct packing){CODEC_STORED, FILTER_NONE, 0};
-    if (item->ends || item->repeat_of != INGOT_NONE) return;
-    if (packer) {
-        item->status = packer_pack(packer, item->stream->element_bits, item->raw, item->n_bytes,
-                                   item->packed, &item->packing, &item->why);
-    }
-    const bool packed = item->packing.n_bytes > 0;
-    item->checksum = checksum_of(packed ? item->packed : item->raw,
-                                 packed ? item->packing.n_bytes : item->n_bytes);
+    if (packer == NULL || item->ends || item->repeat_of != INGOT_NONE) return;
+    item->status = packer_pack(packer, item->stream->element_bits, item->raw, item->n_bytes,
+                               item->packed, &item->packing, &item->why);
+    if (item->packing.n_bytes) item->checksum = checksum_of(item->packed, item->packing.n_bytes);
 }
 
 /* Writes a chunk that is not a repeat. */
@@ -180,25 +189,15 @@ void item_abandon(struct chunk_item *item)
     if (item->ends) stream_free(item->stream);
 }
 
-static ingot_status make_packed_room(struct chunk_writer *w, uint64_t n_bytes, ingot_error *error)
-{
-    const uint64_t bound = packer_bound(n_bytes);
-    if (w->packer == NULL || w->packed_capacity >= bound) return INGOT_OK;
-    ingot_release(w->allocator, w->packed);
-    w->packed_capacity = 0;
-    w->packed = ingot_allocate(w->allocator, bound);
-    if (w->packed == NULL) return ingot_fail_memory(error, bound, "compressed chunk");
-    w->packed_capacity = bound;
-    return INGOT_OK;
-}
-
 /* An item takes its steps at once, or waits for the pool. */
 static ingot_status put(struct chunk_writer *w, struct chunk_item *item, ingot_error *error)
 {
     if (w->queue) return queue_put(w->queue, item, error);
-    const ingot_status status = make_packed_room(w, item->n_bytes, error);
-    if (status != INGOT_OK) return status;
-    item->packed = w->packed;
+    if (w->packer) {
+        const ingot_status status = room_reserve(w, &w->packed, packer_bound(item->n_bytes), error);
+        if (status != INGOT_OK) return status;
+    }
+    item->packed = w->packed.bytes;
     item_pack(item, w->packer);
     return item_finish(w, item, error);
 }
@@ -229,16 +228,27 @@ ingot_status stream_begin(struct chunk_writer *w, uint64_t n_bytes, uint32_t chu
     return INGOT_OK;
 }
 
+ingot_status chunks_room(struct chunk_writer *w, uint64_t room_bytes, uint32_t n_chunks,
+                         uint8_t **room, ingot_error *error)
+{
+    if (w->queue) return queue_room(w->queue, room_bytes, n_chunks, room, error);
+    const ingot_status status = room_reserve(w, &w->raw, room_bytes, error);
+    if (status == INGOT_OK) *room = w->raw.bytes;
+    return status;
+}
+
 ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
                               uint64_t n_bytes, ingot_error *error)
 {
+    uint8_t hash[HASH_BYTES];
     struct chunk_item item = {.stream = s, .repeat_of = INGOT_NONE, .raw = raw, .n_bytes = n_bytes};
     uint32_t index = w->n_chunks;
     bool found;
     if (index >= UINT32_MAX - 1) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "chunks", "too many for one file");
     }
-    const ingot_status status = intern(&w->seen, raw, n_bytes, &index, &found, error);
+    item.checksum = checksum_and_hash(raw, n_bytes, hash);
+    const ingot_status status = intern_hash(&w->seen, hash, n_bytes, &index, &found, error);
     if (status != INGOT_OK) return status;
     if (found) item.repeat_of = index;
     w->n_chunks++;

@@ -2,7 +2,8 @@
  * and stream records; knows nothing of tensors.
  *
  * With a pool, chunks wait in batches: while one fills, the pool packs the one before it and
- * writes out the one before that, in order. What is written does not depend on that. */
+ * writes out the one before that, in order. What is written does not depend on that. The bytes of a
+ * chunk are made where they wait, in room that is asked for first, and are not copied. */
 #ifndef INGOT_CHUNK_WRITER_H
 #define INGOT_CHUNK_WRITER_H
 
@@ -16,6 +17,12 @@ enum { SLAB_BYTES = 1 << 20 };
 
 struct chunk_queue;
 
+/* Memory that grows and does not keep what is in it. */
+struct room {
+    uint8_t *bytes;
+    uint64_t n_bytes;
+};
+
 struct chunk_writer {
     const ingot_allocator *allocator;
     struct output *output;
@@ -27,10 +34,10 @@ struct chunk_writer {
     uint32_t n_chunks; /* with those that wait */
     uint32_t n_streams;
     struct intern seen;
-    struct packer *packer; /* NULL: all is stored */
-    uint8_t *packed;       /* room for one packed chunk */
-    uint64_t packed_capacity;
-    struct chunk_queue *queue; /* NULL: nothing waits */
+    struct packer *packer;     /* NULL: all is stored */
+    struct room raw;           /* for the next chunks */
+    struct room packed;        /* for one packed chunk */
+    struct chunk_queue *queue; /* NULL: nothing waits, and both rooms are its own */
 };
 
 /* A stream being written. Its chunks are appended in order; other streams' chunks may come between
@@ -40,8 +47,8 @@ struct stream_writer;
 ingot_status chunks_begin(struct chunk_writer *w, struct output *output,
                           ingot_compression compression, const ingot_allocator *allocator,
                           ingot_error *error);
-/* From now on the pool packs, if there is anything to pack; it must outlive the writer. Between
- * calls the pool may be used for other runs. */
+/* From now on the pool packs and writes out; it must outlive the writer. Between calls the pool may
+ * be used for other runs. */
 ingot_status chunks_use_pool(struct chunk_writer *w, struct ingot_pool *pool, ingot_error *error);
 void chunks_release(struct chunk_writer *w);
 /* Writes out all that waits. After it the records are complete and `offset` is right. */
@@ -56,7 +63,17 @@ ingot_status chunks_align(struct chunk_writer *w, uint64_t alignment, ingot_erro
 ingot_status stream_begin(struct chunk_writer *w, uint64_t n_bytes, uint32_t chunk_bytes,
                           uint32_t chunk_step, uint8_t element_bits, struct stream_writer **stream,
                           ingot_error *error);
-/* raw belongs to the caller, who may change it after the call. */
+/* What the raw bytes of a chunk take of a room. */
+static inline uint64_t chunk_room_bytes(uint64_t n_bytes)
+{
+    return ceil_div(n_bytes, DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT;
+}
+/* Room for the raw bytes of the next n_chunks chunks, which lie one after another, each in its
+ * chunk_room_bytes, room_bytes together. It holds no particular bytes, and is the caller's until
+ * the last of the chunks is put. */
+ingot_status chunks_room(struct chunk_writer *w, uint64_t room_bytes, uint32_t n_chunks,
+                         uint8_t **room, ingot_error *error);
+/* Puts the next chunk, whose bytes lie in the room. */
 ingot_status stream_put_chunk(struct chunk_writer *w, struct stream_writer *s, const uint8_t *raw,
                               uint64_t n_bytes, ingot_error *error);
 /* Sets *index to the number of the stream's record, and takes the stream over: also when it fails,

@@ -1,6 +1,9 @@
 /* Codes out of planes, and maps: one function each. Knows nothing of tables. */
 #include "format/codes.h"
 
+#include <assert.h>
+#include <string.h>
+
 #include "format/bytes.h"
 #include "format/fail.h"
 #include "format/floats.h"
@@ -39,30 +42,66 @@ static ingot_status open_planes(const struct stream_provider *provider, uint8_t 
     return INGOT_OK;
 }
 
-/* An element of `bits` bits at a bit offset that is a multiple of its width. */
-static uint64_t element_at(const uint8_t *data, uint64_t bit, uint8_t bits)
+/* Elements of one width from a bit on, into codes that are zero there. */
+typedef void gather_function(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift,
+                             uint64_t n, uint64_t *codes);
+
+static void gather_narrow(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift,
+                          uint64_t n, uint64_t *codes)
 {
-    const uint8_t *p = data + bit / 8;
-    if (bits < 8) return (uint64_t)(*p >> bit % 8) & ((1u << bits) - 1);
-    if (bits == 8) return *p;
-    if (bits == 16) return load_u16(p);
-    if (bits == 32) return load_u32(p);
-    return load_u64(p);
+    const uint32_t mask = (1u << bits) - 1;
+    for (uint64_t i = 0; i < n; i++, bit += bits) {
+        codes[i] |= (uint64_t)((uint32_t)data[bit / 8] >> bit % 8 & mask) << shift;
+    }
 }
+
+static void gather_8(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift, uint64_t n,
+                     uint64_t *codes)
+{
+    (void)bits;
+    for (uint64_t i = 0; i < n; i++) codes[i] |= (uint64_t)data[bit / 8 + i] << shift;
+}
+
+static void gather_16(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift, uint64_t n,
+                      uint64_t *codes)
+{
+    (void)bits;
+    for (uint64_t i = 0; i < n; i++) {
+        codes[i] |= (uint64_t)load_u16(data + bit / 8 + 2 * i) << shift;
+    }
+}
+
+static void gather_32(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift, uint64_t n,
+                      uint64_t *codes)
+{
+    (void)bits;
+    for (uint64_t i = 0; i < n; i++) {
+        codes[i] |= (uint64_t)load_u32(data + bit / 8 + 4 * i) << shift;
+    }
+}
+
+static void gather_64(const uint8_t *data, uint64_t bit, uint8_t bits, uint8_t shift, uint64_t n,
+                      uint64_t *codes)
+{
+    (void)bits;
+    for (uint64_t i = 0; i < n; i++) codes[i] |= load_u64(data + bit / 8 + 8 * i) << shift;
+}
+
+/* By the width of a plane. */
+static gather_function *const gathers[] = {
+    [1] = gather_narrow, [2] = gather_narrow, [4] = gather_narrow, [8] = gather_8,
+    [16] = gather_16,    [32] = gather_32,    [64] = gather_64,
+};
 
 void gather_codes(const struct planes *planes, uint64_t row, uint64_t first_col, uint64_t n,
                   uint64_t *codes)
 {
-    for (uint64_t i = 0; i < n; i++) codes[i] = 0;
+    memset(codes, 0, (size_t)n * sizeof *codes);
     for (uint32_t k = 0; k < planes->n; k++) {
         const uint8_t bits = planes->planes[k].bits;
-        const uint8_t shift = planes->planes[k].shift;
-        const uint8_t *data = planes->planes[k].data;
-        uint64_t bit =
+        const uint64_t bit =
             row * planes->planes[k].row_bits + first_col * bits - planes->planes[k].first_bit;
-        for (uint64_t i = 0; i < n; i++, bit += bits) {
-            codes[i] |= element_at(data, bit, bits) << shift;
-        }
+        gathers[bits](planes->planes[k].data, bit, bits, planes->planes[k].shift, n, codes);
     }
 }
 
@@ -98,9 +137,12 @@ static ingot_status map_float(const struct open_coding *c, const uint64_t *codes
                               float *dst)
 {
     const ingot_dtype format = (ingot_dtype)c->coding->format;
-    for (uint64_t i = 0; i < n; i++) {
-        dst[i] = format == INGOT_F64 ? float_of_f64(codes[i])
-                                     : ingot_float_decode(format, (uint32_t)codes[i]);
+    for (uint64_t i = 0; i < n && format == INGOT_F64; i++) dst[i] = float_of_f64(codes[i]);
+    for (uint64_t i = 0; i < n && format == INGOT_F16; i++) {
+        dst[i] = f32_from_f16((uint16_t)codes[i]);
+    }
+    for (uint64_t i = 0; i < n && format != INGOT_F64 && format != INGOT_F16; i++) {
+        dst[i] = ingot_float_decode(format, (uint32_t)codes[i]);
     }
     return INGOT_OK;
 }
@@ -184,6 +226,20 @@ ingot_status map_row(const struct open_coding *c, uint64_t row, uint64_t first_c
         if (status != INGOT_OK) return status;
     }
     return INGOT_OK;
+}
+
+ingot_status map_levels(const struct open_coding *c, uint32_t n, float *dst)
+{
+    uint64_t codes[BLOCK];
+    assert(n <= BLOCK);
+    for (uint32_t i = 0; i < n; i++) codes[i] = i;
+    return scalar_maps[c->coding->map](c, codes, n, dst);
+}
+
+const uint8_t *plane_bytes(const struct planes *planes, uint64_t row)
+{
+    const uint64_t bit = row * planes->planes[0].row_bits - planes->planes[0].first_bit;
+    return planes->planes[0].data + bit / 8;
 }
 
 ingot_status open_codes(struct open_coding *c, struct stack_shape codes, struct stack_part part,

@@ -41,4 +41,10 @@ void gather_codes(const struct planes *planes, uint64_t row, uint64_t first_col,
 ingot_status map_row(const struct open_coding *c, uint64_t row, uint64_t first_col, uint64_t n,
                      float *dst);
 
+/* map(code) of the codes from 0 on, fewer than 2^bits: of a scalar map. */
+ingot_status map_levels(const struct open_coding *c, uint32_t n, float *dst);
+
+/* The bytes of a row of codes that are one plane, whose rows begin at bytes. */
+const uint8_t *plane_bytes(const struct planes *planes, uint64_t row);
+
 #endif

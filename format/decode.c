@@ -6,6 +6,7 @@
 #include "format/bytes.h"
 #include "format/codes.h"
 #include "format/fail.h"
+#include "format/quick.h"
 #include "format/rules.h"
 
 /* ---- slots ---- */
@@ -180,7 +181,111 @@ static ingot_status apply_table(const struct open_table *t, const struct open_co
     return INGOT_OK;
 }
 
+/* ---- whole rows at once ---- */
+
+/* Whether the entries of a row lie side by side, one for every run of so many columns. Then their
+ * run is *group. */
+static bool in_runs(const struct coding_slot *slot, struct stack_shape stack, uint64_t *group)
+{
+    const uint64_t n = slot->group_cols;
+    const bool whole_row = slot->group == GROUP_TENSOR || (slot->group == GROUP_BLOCK && n == 0);
+    *group = whole_row ? stack.n_cols : n;
+    if (*group % QUICK_STEP && *group < stack.n_cols) return false;
+    if (slot->group == GROUP_RUN) return stack.n_cols % n == 0;
+    return whole_row || slot->group == GROUP_BLOCK;
+}
+
+/* Codes of 4 bits, from the first column on, with a table of scales, and maybe one of biases of the
+ * same groups. */
+static bool is_quick(const struct ingot_coding *coding, struct stack_shape stack,
+                     struct stack_part part, uint64_t *group)
+{
+    const struct coding_slot *slots = coding->slots;
+    uint64_t bias_group;
+    if (coding->bits != 4 || coding->map >= MAP_VECTOR || coding->index_bits) return false;
+    if (coding->map == MAP_CODEBOOK && coding->n_entries != QUICK_LEVELS) return false;
+    if (part.first_col != 0 || slots[SLOT_ZERO].has_table) return false;
+    if (slots[SLOT_POST].has_table || slots[SLOT_POST].has_constant) return false;
+    if (slots[SLOT_SCALE].has_constant || slots[SLOT_BIAS].has_constant) return false;
+    if (!slots[SLOT_SCALE].has_table || slots[SLOT_SCALE].inverse_table) return false;
+    if (!in_runs(&slots[SLOT_SCALE], stack, group)) return false;
+    if (!slots[SLOT_BIAS].has_table) return true;
+    return in_runs(&slots[SLOT_BIAS], stack, &bias_group) && bias_group == *group;
+}
+
+/* What each code is before the tables. */
+static ingot_status find_levels(const struct open_coding *c, float levels[QUICK_LEVELS])
+{
+    const struct coding_slot *zero = &c->coding->slots[SLOT_ZERO];
+    const ingot_status status = map_levels(c, QUICK_LEVELS, levels);
+    if (status == INGOT_OK && zero->has_constant) {
+        steps[SLOT_ZERO][zero->inverse_constant](levels, QUICK_LEVELS, zero->constant);
+    }
+    return status;
+}
+
+/* The entries of a row from its first column on. */
+static const float *row_entries(const struct open_table *t, const struct open_coding *c,
+                                uint64_t row)
+{
+    const uint64_t r = grid_row(t, row) - t->part.first_row;
+    return t->entries + r * t->part.n_cols + grid_col(t, c, row, 0) - t->part.first_col;
+}
+
+static ingot_status decode_quick(struct open_coding *c, struct stack_shape stack,
+                                 struct stack_part part, uint64_t group, uint32_t *next_stream,
+                                 float *dst)
+{
+    const struct quick_kernels *kernels = quick_kernels_find(NULL);
+    const struct coding_slot *bias_slot = &c->coding->slots[SLOT_BIAS];
+    struct open_table scale = {0}, bias = {0};
+    float levels[QUICK_LEVELS];
+    ingot_status status = find_levels(c, levels);
+    if (status == INGOT_OK) {
+        status = open_table(c, &c->coding->slots[SLOT_SCALE], stack, part, next_stream, &scale);
+    }
+    if (status == INGOT_OK && bias_slot->has_table) {
+        status = open_table(c, bias_slot, stack, part, next_stream, &bias);
+    }
+    for (uint64_t r = 0; r < part.n_rows && status == INGOT_OK; r++) {
+        const uint64_t row = part.first_row + r;
+        const struct quick_row one = {
+            .codes = plane_bytes(&c->codes, row),
+            .n = part.n_cols,
+            .group = group,
+            .levels = levels,
+            .scales = row_entries(&scale, c, row),
+            .biases = bias_slot->has_table ? row_entries(&bias, c, row) : NULL,
+            .subtract = bias_slot->inverse_table,
+        };
+        kernels->decode(&one, dst + r * part.n_cols);
+    }
+    ingot_release(c->provider->allocator, bias.entries);
+    ingot_release(c->provider->allocator, scale.entries);
+    return status;
+}
+
 /* ---- whole codings ---- */
+
+static ingot_status apply_slots(const struct open_coding *c, struct stack_shape stack,
+                                struct stack_part part, uint32_t *next_stream, float *dst)
+{
+    ingot_status status = INGOT_OK;
+    for (uint32_t i = 0; i < N_SLOTS && status == INGOT_OK; i++) {
+        const struct coding_slot *slot = &c->coding->slots[i];
+        if (slot->has_table) {
+            struct open_table t;
+            status = open_table(c, slot, stack, part, next_stream, &t);
+            if (status != INGOT_OK) break;
+            status = apply_table(&t, c, steps[i][slot->inverse_table], part, dst);
+            ingot_release(c->provider->allocator, t.entries);
+        }
+        if (slot->has_constant) {
+            steps[i][slot->inverse_constant](dst, part.n_rows * part.n_cols, slot->constant);
+        }
+    }
+    return status;
+}
 
 static ingot_status decode_part(const struct ingot_coding *coding, struct stack_shape stack,
                                 uint32_t first_stream, const struct stream_provider *provider,
@@ -188,26 +293,19 @@ static ingot_status decode_part(const struct ingot_coding *coding, struct stack_
 {
     struct open_coding c = {.coding = coding, .provider = provider, .error = error};
     uint32_t next_stream = first_stream;
+    uint64_t group;
     if (part.n_rows == 0 || part.n_cols == 0) return INGOT_OK;
     ingot_status status = open_codes(&c, stack, part, stack.n_cols, &next_stream);
+    if (status != INGOT_OK) return status;
+    if (is_quick(coding, stack, part, &group) && c.codes.planes[0].row_bits % 8 == 0) {
+        return decode_quick(&c, stack, part, group, &next_stream, dst);
+    }
     for (uint64_t r = 0; r < part.n_rows && status == INGOT_OK; r++) {
         status =
             map_row(&c, part.first_row + r, part.first_col, part.n_cols, dst + r * part.n_cols);
     }
-    for (uint32_t i = 0; i < N_SLOTS && status == INGOT_OK; i++) {
-        const struct coding_slot *slot = &coding->slots[i];
-        if (slot->has_table) {
-            struct open_table t;
-            status = open_table(&c, slot, stack, part, &next_stream, &t);
-            if (status != INGOT_OK) break;
-            status = apply_table(&t, &c, steps[i][slot->inverse_table], part, dst);
-            ingot_release(provider->allocator, t.entries);
-        }
-        if (slot->has_constant) {
-            steps[i][slot->inverse_constant](dst, part.n_rows * part.n_cols, slot->constant);
-        }
-    }
-    return status;
+    if (status != INGOT_OK) return status;
+    return apply_slots(&c, stack, part, &next_stream, dst);
 }
 
 ingot_status coding_decode(const struct ingot_coding *coding, struct stack_shape stack,

@@ -351,7 +351,8 @@ typedef struct ingot_device_info {
 ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, uint32_t *n,
                                ingot_error *error);
 
-/* Opens a device. n_threads is for the CPU: 0 takes one per available core. cpu_level forces a
+/* Opens a device. n_threads load its matrices and, on the CPU, multiply, the calling thread
+ * included; 0 takes one per available core. cpu_level forces a
  * kernel level by name ("plain", "avx2", "avx512"); NULL takes the best this CPU has. INGOT_DEVICE
  * and a reason when the index is not usable. Threads that share a device take turns with it. */
 ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
@@ -380,15 +381,31 @@ typedef struct ingot_matrix_options {
      * INGOT_REFUSED where an adapter does more than add to the matrix. */
     bool switchable;
     ingot_activations activations; /* INGOT_UNSUPPORTED where the device takes x only as it is */
+    /* Loads nothing yet: the first product with the matrix does, or ingot_matrix_load, and then
+     * fails as opening would have. The file must outlive the matrix. */
+    bool lazy;
+    /* On the CPU, raw f32, f16 and bf16 that lie in the file as one run (written without
+     * compression) stay there and are multiplied by in their place: no copy, no memory but the
+     * system's cache, which processes share. Products of many rows of x may take longer than with
+     * the form that a copy would have been given. What does not lie so is loaded as ever. The file
+     * must outlive the matrix. */
+    bool in_place;
+    /* What stays in its place is not compared with its checksums, so that loading reads nothing of
+     * it: ingot_file_verify does that, at any time. All other bytes are checked in any case. */
+    bool unchecked;
 } ingot_matrix_options;
 
-/* Loads matrix `matrix_index` of a tensor's stack onto a device, checking every byte it reads. The
- * matrix keeps no pointer into the file. Close it before its device. */
+/* Loads matrix `matrix_index` of a tensor's stack onto a device: its threads decompress and check
+ * every byte; an error of a damaged chunk names the tensor and the chunk's offset. The matrix keeps
+ * no pointer into the file. Close it before its device. */
 ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error);
 ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                     uint64_t matrix_index, const ingot_matrix_options *options,
                                     ingot_matrix **matrix, ingot_error *error);
+/* Loads a matrix that was opened to be loaded later, and does nothing to one that is loaded. After
+ * a failure it may be tried again. */
+ingot_status ingot_matrix_load(ingot_matrix *matrix, ingot_error *error);
 /* Sets *n_bytes to at least as many as the matrix would occupy on the device, from the index alone:
  * nothing is read. Loading takes about as many again of host memory while it lasts. Fails where it
  * can tell that loading will: a device may still refuse a form of matrix. */
@@ -399,7 +416,8 @@ ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file 
 void ingot_matrix_close(ingot_matrix *matrix);
 uint64_t ingot_matrix_rows(const ingot_matrix *matrix);
 uint64_t ingot_matrix_cols(const ingot_matrix *matrix);
-/* Bytes the matrix occupies on its device. */
+/* Bytes the matrix occupies on its device, without what is in its place in the file; 0 while it is
+ * not loaded. */
 uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix);
 /* Turns an adapter on or off that a switchable matrix was opened with; else INGOT_NOT_FOUND. */
 ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool on,

@@ -43,10 +43,16 @@ static ingot_status grow(struct intern *map, ingot_error *error)
 ingot_status intern(struct intern *map, const void *bytes, uint64_t n_bytes, uint32_t *value,
                     bool *found, ingot_error *error)
 {
-    const ingot_status status = grow(map, error);
-    if (status != INGOT_OK) return status;
     uint8_t hash[HASH_BYTES];
     hash_of(bytes, n_bytes, hash);
+    return intern_hash(map, hash, n_bytes, value, found, error);
+}
+
+ingot_status intern_hash(struct intern *map, const uint8_t hash[HASH_BYTES], uint64_t n_bytes,
+                         uint32_t *value, bool *found, ingot_error *error)
+{
+    const ingot_status status = grow(map, error);
+    if (status != INGOT_OK) return status;
     const struct intern_place key = {load_u64(hash), load_u64(hash + 8), n_bytes, *value, 1};
     struct intern_place *place = find(map, &key);
     *found = place->used;

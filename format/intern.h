@@ -18,6 +18,9 @@ struct intern {
  */
 ingot_status intern(struct intern *map, const void *bytes, uint64_t n_bytes, uint32_t *value,
                     bool *found, ingot_error *error);
+/* The same where the hash is known. */
+ingot_status intern_hash(struct intern *map, const uint8_t hash[HASH_BYTES], uint64_t n_bytes,
+                         uint32_t *value, bool *found, ingot_error *error);
 void intern_release(struct intern *map);
 
 #endif

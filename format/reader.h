@@ -82,6 +82,21 @@ uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */
 ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
                                     uint64_t n_bytes, void *dst, ingot_error *error);
+/* The same on a pool (NULL: on this thread), many chunks at a time. The error is that of the first
+ * bad chunk. */
+struct ingot_pool;
+ingot_status ingot_file_load_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
+                                    uint64_t n_bytes, struct ingot_pool *pool, void *dst,
+                                    ingot_error *error);
+/* Where a range lies in the file, if it is stored and in one piece there, else NULL. Nothing of it
+ * is read. */
+const uint8_t *ingot_file_stream_place(const ingot_file *file, uint32_t stream, uint64_t offset,
+                                       uint64_t n_bytes);
+/* Checks every chunk that a range of the stream touches. */
+ingot_status ingot_file_check_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
+                                     uint64_t n_bytes, struct ingot_pool *pool, ingot_error *error);
+/* Lets the system read n_bytes at a place in the file ahead of their use. */
+void ingot_file_expect(const ingot_file *file, const uint8_t *place, uint64_t n_bytes);
 /* Points *data into the file when the range is stored and lies in one piece there, after checking
  * its chunks; else sets it to NULL. */
 ingot_status ingot_file_map_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
@@ -98,7 +113,6 @@ uint64_t ingot_file_bytes(const ingot_file *file);
  * blobs, content id. Each violation goes to `found` (which may be called any number of times);
  * `progress` (may be NULL) hears of the bytes checked so far. Returns INGOT_OK when the whole file
  * could be gone through, whatever was found; *n_violations counts. */
-struct ingot_pool;
 struct validate_report {
     void *context;
     void (*found)(void *context, const ingot_error *violation);

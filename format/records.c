@@ -28,6 +28,18 @@ void hash_of(const void *bytes, uint64_t n_bytes, uint8_t out[HASH_BYTES])
     memcpy(out, canonical.digest, HASH_BYTES);
 }
 
+uint64_t checksum_and_hash(const void *bytes, uint64_t n_bytes, uint8_t hash[HASH_BYTES])
+{
+    enum { SHORT_BYTES = 240 }; /* the longest input that XXH3 does not hash in stripes */
+    hash_of(bytes, n_bytes, hash);
+    /* Of longer ones both hashes end in the same accumulators, and XXH3-64 is the low half of
+     * XXH3-128, which comes last. */
+    if (n_bytes <= SHORT_BYTES) return checksum_of(bytes, n_bytes);
+    uint64_t low = 0;
+    for (uint32_t i = 8; i < HASH_BYTES; i++) low = low << 8 | hash[i];
+    return low;
+}
+
 static bool all_zero(const uint8_t *p, size_t n_bytes)
 {
     uint8_t any = 0;

@@ -193,5 +193,7 @@ void file_read(const uint8_t *p, struct file_record *r);
 /* XXH3-64 of bytes, and XXH3-128 in canonical order. */
 uint64_t checksum_of(const void *bytes, uint64_t n_bytes);
 void hash_of(const void *bytes, uint64_t n_bytes, uint8_t out[HASH_BYTES]);
+/* Both of the same bytes, which are passed over once where that is possible. */
+uint64_t checksum_and_hash(const void *bytes, uint64_t n_bytes, uint8_t hash[HASH_BYTES]);
 
 #endif

@@ -21,7 +21,7 @@ static ingot_status write_plain(ingot_writer *writer, const struct writer_tensor
 {
     struct raw_rows rows = {
         .allocator = writer->allocator, .source = source, .bits = term->coding->bits};
-    const struct writer_source pull = {&rows, raw_fill, raw_slab};
+    const struct writer_source pull = {&rows, raw_fill, raw_slab, rows.bits >= 8};
     struct term_stream streams[TENSOR_MAX_STREAMS];
     uint32_t n_streams;
     struct writer_tensor plain = *tensor;
@@ -107,14 +107,13 @@ static ingot_status write_blob_stream(ingot_writer *w, uint64_t n_bytes,
     struct stream_writer *s = NULL;
     ingot_status status = stream_begin(&w->chunks, n_bytes, SLAB_BYTES, 1, 0, &s, error);
     if (status != INGOT_OK) return status;
-    uint8_t *part = ingot_allocate(w->allocator, min_u64(SLAB_BYTES, n_bytes));
-    if (part == NULL) status = ingot_fail_memory(error, SLAB_BYTES, "chunk");
     for (uint64_t done = 0; done < n_bytes && status == INGOT_OK; done += SLAB_BYTES) {
         const uint64_t n = min_u64(SLAB_BYTES, n_bytes - done);
-        status = source->read(source->context, done, n, part, error);
-        if (status == INGOT_OK) status = stream_put_chunk(&w->chunks, s, part, n, error);
+        uint8_t *room;
+        status = chunks_room(&w->chunks, chunk_room_bytes(n), 1, &room, error);
+        if (status == INGOT_OK) status = source->read(source->context, done, n, room, error);
+        if (status == INGOT_OK) status = stream_put_chunk(&w->chunks, s, room, n, error);
     }
-    ingot_release(w->allocator, part);
     if (status == INGOT_OK) return stream_end(&w->chunks, s, stream, error);
     stream_release(&w->chunks, s);
     return status;

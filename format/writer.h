@@ -51,6 +51,7 @@ struct writer_source {
      * the stack; dst[s] is NULL for the others, and is zeroed. Called with ascending rows. */
     ingot_status (*rows)(void *context, uint64_t first_row, uint64_t n_rows, uint8_t *const *dst,
                          ingot_error *error);
+    bool sets_all; /* `rows` writes every byte, so that nothing need be zeroed */
 };
 
 /* Adds a tensor, pulling its bytes. The writer cannot be used after a failure, but for closing. */

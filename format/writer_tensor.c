@@ -69,7 +69,7 @@ struct job {
     const struct writer_source *source;
     struct term_stream streams[TENSOR_MAX_STREAMS];
     struct stream_writer *writers[TENSOR_MAX_STREAMS];
-    uint8_t *parts[TENSOR_MAX_STREAMS]; /* of row streams: room for a slab */
+    uint8_t *parts[TENSOR_MAX_STREAMS]; /* of the slab at hand; NULL: does not follow the rows */
     uint32_t n_streams;
     uint32_t n_row_streams;
     struct slabs slabs;
@@ -85,17 +85,19 @@ static uint8_t element_bits(const struct job *j, const struct term_stream *strea
     return opaque ? 0 : stream->shape.bits;
 }
 
+static bool follows_rows(const struct job *j, uint32_t i)
+{
+    return j->streams[i].shape.by_rows && j->streams[i].shape.n_bytes > 0;
+}
+
 static ingot_status begin_streams(struct job *j)
 {
-    for (uint32_t i = 0; i < j->n_streams; i++) {
-        const struct stream_shape *s = &j->streams[i].shape;
-        j->n_row_streams += s->by_rows && s->n_bytes > 0;
-    }
+    for (uint32_t i = 0; i < j->n_streams; i++) j->n_row_streams += follows_rows(j, i);
     for (uint32_t i = 0; i < j->n_streams; i++) {
         const struct stream_shape *s = &j->streams[i].shape;
         uint64_t chunk_bytes = SLAB_BYTES;
         uint32_t step = 1;
-        if (s->by_rows && s->n_bytes > 0) {
+        if (follows_rows(j, i)) {
             chunk_bytes = slab_bytes(s, 0, j->slabs.n_rows);
             step = j->n_row_streams;
             if (chunk_bytes > MAX_CHUNK_RAW_BYTES) {
@@ -103,8 +105,6 @@ static ingot_status begin_streams(struct job *j)
                                   "rows of %llu bytes are too long for this encoding",
                                   (unsigned long long)chunk_bytes);
             }
-            j->parts[i] = ingot_allocate(j->w->allocator, chunk_bytes);
-            if (j->parts[i] == NULL) return ingot_fail_memory(j->error, chunk_bytes, "slab");
         }
         const ingot_status status =
             stream_begin(&j->w->chunks, s->n_bytes, (uint32_t)chunk_bytes, step,
@@ -118,32 +118,42 @@ static ingot_status begin_streams(struct job *j)
 static ingot_status put_whole(struct job *j, uint32_t i)
 {
     const uint64_t n_bytes = j->streams[i].shape.n_bytes;
-    uint8_t *part = ingot_allocate(j->w->allocator, min_u64(SLAB_BYTES, n_bytes));
-    if (part == NULL) return ingot_fail_memory(j->error, SLAB_BYTES, "chunk");
+    struct chunk_writer *w = &j->w->chunks;
     ingot_status status = INGOT_OK;
     for (uint64_t done = 0; done < n_bytes && status == INGOT_OK; done += SLAB_BYTES) {
         const uint64_t n = min_u64(SLAB_BYTES, n_bytes - done);
-        status = j->source->fill(j->source->context, i, done, n, part, j->error);
+        uint8_t *room;
+        status = chunks_room(w, chunk_room_bytes(n), 1, &room, j->error);
         if (status == INGOT_OK) {
-            status = stream_put_chunk(&j->w->chunks, j->writers[i], part, n, j->error);
+            status = j->source->fill(j->source->context, i, done, n, room, j->error);
         }
+        if (status == INGOT_OK) status = stream_put_chunk(w, j->writers[i], room, n, j->error);
     }
-    ingot_release(j->w->allocator, part);
     return status;
 }
 
 static ingot_status put_slab(struct job *j, uint64_t first_row, uint64_t n_rows)
 {
+    struct chunk_writer *w = &j->w->chunks;
+    uint64_t n_bytes[TENSOR_MAX_STREAMS], room_bytes = 0;
+    uint8_t *room;
     for (uint32_t i = 0; i < j->n_streams; i++) {
-        if (j->parts[i] == NULL) continue;
-        memset(j->parts[i], 0, (size_t)slab_bytes(&j->streams[i].shape, first_row, n_rows));
+        if (!follows_rows(j, i)) continue;
+        n_bytes[i] = slab_bytes(&j->streams[i].shape, first_row, n_rows);
+        room_bytes += chunk_room_bytes(n_bytes[i]);
     }
-    ingot_status status =
-        j->source->rows(j->source->context, first_row, n_rows, j->parts, j->error);
+    ingot_status status = chunks_room(w, room_bytes, j->n_row_streams, &room, j->error);
+    if (status != INGOT_OK) return status;
+    if (!j->source->sets_all) memset(room, 0, (size_t)room_bytes);
+    for (uint32_t i = 0; i < j->n_streams; i++) {
+        if (!follows_rows(j, i)) continue;
+        j->parts[i] = room;
+        room += chunk_room_bytes(n_bytes[i]);
+    }
+    status = j->source->rows(j->source->context, first_row, n_rows, j->parts, j->error);
     for (uint32_t i = 0; i < j->n_streams && status == INGOT_OK; i++) {
-        if (j->parts[i] == NULL) continue;
-        status = stream_put_chunk(&j->w->chunks, j->writers[i], j->parts[i],
-                                  slab_bytes(&j->streams[i].shape, first_row, n_rows), j->error);
+        if (!follows_rows(j, i)) continue;
+        status = stream_put_chunk(w, j->writers[i], j->parts[i], n_bytes[i], j->error);
     }
     return status;
 }
@@ -152,7 +162,7 @@ static ingot_status put_streams(struct job *j)
 {
     ingot_status status = INGOT_OK;
     for (uint32_t i = 0; i < j->n_streams && status == INGOT_OK; i++) {
-        if (j->parts[i] == NULL) status = put_whole(j, i);
+        if (!follows_rows(j, i)) status = put_whole(j, i);
     }
     if (j->n_row_streams == 0) return status;
     for (uint64_t row = 0; row < j->slabs.all_rows && status == INGOT_OK; row += j->slabs.n_rows) {
@@ -177,7 +187,6 @@ static ingot_status run_job(struct job *j)
     }
     for (uint32_t i = 0; i < j->n_streams; i++) {
         stream_release(&j->w->chunks, j->writers[i]);
-        ingot_release(j->w->allocator, j->parts[i]);
     }
     return status;
 }

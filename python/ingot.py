@@ -83,7 +83,8 @@ ACTIVATIONS = ("f32", "bf16", "i8")  # by ingot_activations
 
 class _MatrixOptions(ctypes.Structure):
     _fields_ = [("adapters", POINTER(c_char_p)), ("n_adapters", c_uint32), ("switchable", c_bool),
-                ("activations", c_int)]
+                ("activations", c_int), ("lazy", c_bool), ("in_place", c_bool),
+                ("unchecked", c_bool)]
 
 
 STRUCTURES = {"ingot_error": _Error, "ingot_tensor": _Tensor, "ingot_blob": _Blob,
@@ -149,6 +150,7 @@ def _declare(library):
                                           POINTER(_MatrixOptions), POINTER(c_void_p), error]),
             ("matrix_forecast", status, [c_void_p, c_void_p, c_uint32, c_uint64,
                                          POINTER(_MatrixOptions), POINTER(c_uint64), error]),
+            ("matrix_load", status, [c_void_p, error]),
             ("matrix_close", None, [c_void_p]),
             ("matrix_rows", c_uint64, [c_void_p]),
             ("matrix_cols", c_uint64, [c_void_p]),
@@ -626,9 +628,9 @@ class Tensor:
 
     # ---- computing
 
-    def matrix(self, device=None, index=0, adapters=(), switchable=False, activations="f32"):
+    def matrix(self, device=None, index=0, **options):
         """Matrix `index` of the stack on a device; see Matrix."""
-        return Matrix(self, device, index, adapters, switchable, activations)
+        return Matrix(self, device, index, **options)
 
     def matmul(self, x):
         """x @ w.T on the CPU, for w the matrix of this tensor; see Matrix.matmul. The matrix is
@@ -732,12 +734,14 @@ class Device:
 
 
 class Matrix:
-    """A matrix on a device. It needs its file no more. With switchable, switch(name, on) turns one
-    of its adapters off and on again. activations is how products may round x: "f32" (not at all),
-    "bf16" or "i8", as ingot.h says."""
+    """A matrix on a device. With switchable, switch(name, on) turns one of its adapters off and on
+    again. activations is how products may round x: "f32" (not at all), "bf16" or "i8". With lazy,
+    the first product loads it, or load(); with in_place, raw floats of a file without compression
+    are multiplied by where they lie in it, and with unchecked not compared with their checksums
+    (the file's verify() does that). ingot.h says more of each."""
 
     def __init__(self, tensor, device=None, index=0, adapters=(), switchable=False,
-                 activations="f32"):
+                 activations="f32", lazy=False, in_place=False, unchecked=False):
         if activations not in ACTIVATIONS:
             raise ValueError(f"activations are one of {', '.join(ACTIVATIONS)}, not {activations}")
         if not 0 <= index < tensor.n_matrices:
@@ -745,16 +749,24 @@ class Matrix:
         device = device or Device.cpu()
         names, n_names = _names(adapters)
         options = _MatrixOptions(ctypes.cast(names, POINTER(c_char_p)), n_names, switchable,
-                                 ACTIVATIONS.index(activations))
+                                 ACTIVATIONS.index(activations), lazy, in_place, unchecked)
         where = (device._handle.pointer, tensor._file._pointer(), tensor._index, index,
                  byref(options))
         forecast, opened = c_uint64(), c_void_p()
         _call("matrix_forecast", *where, byref(forecast))
         _call("matrix_open_with", *where, byref(opened))
-        self._handle = _Handle(opened, _library.ingot_matrix_close, device._handle)
+        self._handle = _Handle(opened, _library.ingot_matrix_close, device._handle,
+                               tensor._file._handle if lazy or in_place else None)
         self.shape = (_library.ingot_matrix_rows(opened), _library.ingot_matrix_cols(opened))
         self.forecast_bytes = forecast.value
-        self.resident_bytes = _library.ingot_matrix_resident_bytes(opened)
+
+    @property
+    def resident_bytes(self):
+        """What it takes on its device; 0 while it is not loaded."""
+        return _library.ingot_matrix_resident_bytes(self._handle.pointer)
+
+    def load(self):
+        _call("matrix_load", self._handle.pointer)
 
     def switch(self, adapter, on):
         _call("matrix_switch", self._handle.pointer, _bytes(adapter), on)

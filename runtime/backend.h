@@ -47,6 +47,7 @@ struct resident_dense {
     uint64_t n_cols;
     uint32_t n_planes;
     struct resident_plane planes[CODING_MAX_PLANES];
+    bool in_place; /* the planes lie in the file: they take no memory, and no other form is made */
     struct resident_table tables[N_SLOTS];
     /* Codebooks: n_entries * max(vector_length, 1) values. Every code is below n_entries. */
     const float *codebook;
@@ -119,8 +120,12 @@ struct ingot_backend {
     ingot_status (*open)(uint32_t index, const struct backend_options *options,
                          const ingot_allocator *allocator, void **device, ingot_error *error);
     void (*close)(void *device); /* takes NULL */
+    /* Its threads, for whoever has the device to himself. NULL: it has none. */
+    struct ingot_pool *(*pool)(void *device);
     /* Takes only matrices of which resident_is_basic says so; nested tables reach it flattened. */
     bool basic_only;
+    /* Multiplies by planes where they lie in the file, and takes no memory for them. */
+    bool reads_in_place;
     /* At least what a dense coding of n_rows x n_cols codes takes in a form of the backend's own; 0
      * where it has none. NULL: it never has. */
     uint64_t (*own_form_bytes)(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols);

@@ -92,6 +92,12 @@ bool cpu_device_scratch(struct cpu_device *device, uint64_t n_bytes)
     return true;
 }
 
+static struct ingot_pool *cpu_pool(void *device_pointer)
+{
+    const struct cpu_device *device = device_pointer;
+    return device->pool;
+}
+
 static ingot_status cpu_open(uint32_t index, const struct backend_options *options,
                              const ingot_allocator *allocator, void **device, ingot_error *error)
 {
@@ -121,6 +127,8 @@ const struct ingot_backend ingot_backend_cpu = {
     .describe = describe,
     .open = cpu_open,
     .close = cpu_close,
+    .pool = cpu_pool,
+    .reads_in_place = true,
     .own_form_bytes = panels_most_bytes,
     .matrix_upload = cpu_matrix_upload,
     .matrix_release = cpu_matrix_release,

@@ -76,8 +76,9 @@ static uint64_t planes_bytes(const struct resident_plane *planes, uint32_t n, ui
 static uint64_t dense_bytes(const struct resident_dense *dense)
 {
     const struct ingot_coding *coding = dense->coding;
-    uint64_t n_bytes = planes_bytes(dense->planes, dense->n_planes, dense->n_rows) +
-                       planes_bytes(dense->signs, dense->n_sign_planes, dense->n_rows);
+    uint64_t n_bytes =
+        dense->in_place ? 0 : planes_bytes(dense->planes, dense->n_planes, dense->n_rows);
+    n_bytes += planes_bytes(dense->signs, dense->n_sign_planes, dense->n_rows);
     if (dense->codebook != NULL) {
         n_bytes += sizeof(float) * coding->n_entries * max_u64(coding->vector_length, 1);
     }
@@ -111,7 +112,7 @@ ingot_status cpu_dense_make(const struct cpu_level *level, const struct resident
 {
     uint64_t n_bytes = 0;
     ingot_status status = cpu_dense_choose(level, resident, dense, &n_bytes, error);
-    if (status == INGOT_OK && level->panels != NULL) {
+    if (status == INGOT_OK && level->panels != NULL && !resident->in_place) {
         status = panels_make(resident, pool, allocator, &dense->panels, error);
     }
     if (status != INGOT_OK) return status;

@@ -6,6 +6,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "format/log.h"
+#include "format/pool.h"
 #include "runtime/backends.h"
 
 /* Device `local` of a backend, which is number `index` in the list. */
@@ -104,11 +105,15 @@ ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *c
     const struct backend_options options = {.n_threads = n_threads, .cpu_level = cpu_level};
     status = place.backend->open(place.local, &options, allocator, &made->opened, error);
     if (status != INGOT_OK) goto done;
+    if (place.backend->pool == NULL) {
+        status = ingot_pool_create(n_threads, allocator, &made->owned, error);
+        if (status != INGOT_OK) goto done;
+    }
+    made->pool = made->owned != NULL ? made->owned : place.backend->pool(made->opened);
     if (is_cpu(&place) && cpu_level != NULL) {
         snprintf(made->info.driver, sizeof made->info.driver, "%s", cpu_level);
     }
     if (pthread_mutex_init(&made->turn, NULL) != 0) {
-        place.backend->close(made->opened);
         status = ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "device", "no mutex");
         goto done;
     }
@@ -116,13 +121,18 @@ ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *c
     *device = made;
     made = NULL;
 done:
-    ingot_release(allocator, made);
+    if (made != NULL) {
+        ingot_pool_close(made->owned);
+        place.backend->close(made->opened);
+        ingot_release(allocator, made);
+    }
     return status;
 }
 
 void ingot_device_close(ingot_device *device)
 {
     if (device == NULL) return;
+    ingot_pool_close(device->owned);
     device->backend->close(device->opened);
     (void)pthread_mutex_destroy(&device->turn);
     ingot_release(device->allocator, device);

@@ -10,6 +10,10 @@ struct ingot_device {
     const ingot_allocator *allocator;
     const struct ingot_backend *backend;
     void *opened; /* what the backend's open made */
+    /* For loading: the backend's own, or `owned` where it has none. Whoever has the turn uses it.
+     */
+    struct ingot_pool *pool;
+    struct ingot_pool *owned;
     ingot_device_info info;
     pthread_mutex_t turn; /* held by the thread whose call the backend runs */
 };

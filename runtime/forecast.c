@@ -7,8 +7,8 @@
 #include "format/reader.h"
 #include "format/term.h"
 #include "runtime/device.h"
+#include "runtime/resident.h"
 #include "runtime/resident_codes.h"
-#include "runtime/stream_rows.h"
 
 enum {
     ROW_ALIGN = 16,   /* rows of codes are filled up to at most this */
@@ -17,10 +17,21 @@ enum {
 
 struct forecast {
     const struct ingot_backend *backend;
-    const ingot_matrix_options *options;
+    uint64_t matrix_index;
+    bool in_place;
     ingot_error *error;
     uint64_t n_parts;
     uint64_t n_bytes; /* UINT64_MAX: more than can be counted */
+};
+
+/* Codes of one matrix: n_rows x n_cols of a coding over a stack, whose first stream is `stream`. */
+struct codes {
+    const ingot_file *file;
+    uint32_t stream;
+    const struct ingot_coding *coding;
+    uint64_t n_rows;
+    uint64_t n_cols;
+    struct stack_shape stack;
 };
 
 static uint64_t product(uint64_t a, uint64_t b)
@@ -99,21 +110,35 @@ static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_sha
 
 /* ------------------------------------------------------------------ terms */
 
-/* Dense codes: as they are, or in the backend's own form. */
-static void add_codes(struct forecast *f, const struct ingot_coding *coding, uint64_t n_rows,
-                      uint64_t n_cols, struct stack_shape stack)
+/* Whether codes stay in the file. */
+static bool are_in_place(const struct forecast *f, const struct codes *codes)
 {
-    uint64_t n_bytes = coding_resident_bytes(coding, n_rows, n_cols, stack);
+    const struct row_source source = {codes->file, codes->stream, NULL};
+    const struct stack_shape shape = {codes->stack.n_matrices, codes->n_rows, codes->n_cols};
+    return f->in_place && f->backend->reads_in_place &&
+           resident_place(source, codes->coding, shape, f->matrix_index * codes->n_rows,
+                          codes->n_rows) != NULL;
+}
+
+/* Dense codes: as they are, or in the backend's own form. */
+static void add_codes(struct forecast *f, const struct codes *codes)
+{
+    const struct ingot_coding *coding = codes->coding;
+    if (are_in_place(f, codes)) return;
+    uint64_t n_bytes = coding_resident_bytes(coding, codes->n_rows, codes->n_cols, codes->stack);
     if (f->backend->own_form_bytes != NULL) {
-        n_bytes = max_u64(n_bytes, f->backend->own_form_bytes(coding, n_rows, n_cols));
+        n_bytes =
+            max_u64(n_bytes, f->backend->own_form_bytes(coding, codes->n_rows, codes->n_cols));
     }
     add(f, n_bytes);
 }
 
-static void add_dense(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+static void add_dense(struct forecast *f, const ingot_file *file, const struct file_term *term,
+                      struct stack_shape stack)
 {
     f->n_parts++;
-    add_codes(f, term->coding, stack.n_rows, stack.n_cols, stack);
+    add_codes(f, &(struct codes){file, term->first_stream, term->coding, stack.n_rows, stack.n_cols,
+                                 stack});
 }
 
 /* A list of rows or columns; or where rows begin, and columns or a bitmap with, on some devices,
@@ -129,7 +154,8 @@ static uint64_t positions_bytes(const struct file_term *term, struct stack_shape
     return sum(offsets, product(bitmap, 2));
 }
 
-static void add_sparse(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+static void add_sparse(struct forecast *f, const ingot_file *file, const struct file_term *term,
+                       struct stack_shape stack)
 {
     const uint64_t n_weights = product(stack.n_rows, stack.n_cols);
     const uint64_t n_kept = min_u64(term->n_kept, n_weights);
@@ -144,7 +170,8 @@ static void add_sparse(struct forecast *f, const struct file_term *term, struct 
     }
     f->n_parts++;
     if (term->mask == MASK_COLUMNS) {
-        add_codes(f, term->coding, rows, cols, stack);
+        add_codes(f, &(struct codes){file, term->first_stream + term_values_stream(term),
+                                     term->coding, rows, cols, stack});
     } else {
         add(f, coding_resident_bytes(term->coding, rows, cols, stack));
     }
@@ -152,17 +179,24 @@ static void add_sparse(struct forecast *f, const struct file_term *term, struct 
     add(f, positions_bytes(term, stack, n_kept));
 }
 
-static void add_lowrank(struct forecast *f, const struct file_term *term, struct stack_shape stack)
+static void add_lowrank(struct forecast *f, const ingot_file *file, const struct file_term *term,
+                        struct stack_shape stack)
 {
     const struct stack_shape a = {stack.n_matrices, term->rank, stack.n_cols};
     const struct stack_shape b = {stack.n_matrices, stack.n_rows, term->rank};
+    struct stream_shape shapes[CODING_MAX_STREAMS];
+    uint32_t n_a = 0;
+    const bool fits = coding_streams(term->coding, a, shapes, &n_a);
+    assert(fits); /* the streams of the file were proved */
+    (void)fits;
     f->n_parts++;
-    add_codes(f, term->coding, a.n_rows, a.n_cols, a);
-    add_codes(f, term->coding_b, b.n_rows, b.n_cols, b);
+    add_codes(f, &(struct codes){file, term->first_stream, term->coding, a.n_rows, a.n_cols, a});
+    add_codes(
+        f, &(struct codes){file, term->first_stream + n_a, term->coding_b, b.n_rows, b.n_cols, b});
 }
 
-static void (*const adders[])(struct forecast *f, const struct file_term *term,
-                              struct stack_shape stack) = {
+static void (*const adders[])(struct forecast *f, const ingot_file *file,
+                              const struct file_term *term, struct stack_shape stack) = {
     [TERM_DENSE] = add_dense,
     [TERM_SPARSE] = add_sparse,
     [TERM_LOWRANK] = add_lowrank,
@@ -187,12 +221,15 @@ static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_
     if (term->combine == COMBINE_XOR) {
         static const struct ingot_coding exact = {
             .map = MAP_FLOAT, .bits = 32, .format = INGOT_F32};
+        const bool in_place = f->in_place;
         f->n_parts++;
-        add_codes(f, &exact, stack.n_rows, stack.n_cols, stack);
+        f->in_place = false; /* they are worked out */
+        add_codes(f, &(struct codes){file, 0, &exact, stack.n_rows, stack.n_cols, stack});
+        f->in_place = in_place;
         return INGOT_OK;
     }
     if (term->kind != TERM_REF) {
-        adders[term->kind](f, term, stack);
+        adders[term->kind](f, file, term, stack);
         return INGOT_OK;
     }
     const ingot_status status = ingot_file_follow(file, tensor, term, &base, &target, f->error);
@@ -228,10 +265,12 @@ ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file 
                                    const ingot_matrix_options *options, uint64_t *n_bytes,
                                    ingot_error *error)
 {
-    struct forecast f = {.backend = device->backend, .error = error};
+    struct forecast f = {.backend = device->backend,
+                         .matrix_index = matrix_index,
+                         .in_place = options->in_place,
+                         .error = error};
     assert(tensor < ingot_file_n_tensors(file));
     assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
-    (void)matrix_index; /* the matrices of a stack may differ, but not in the bound */
     const ingot_status status = add_tensor(&f, file, tensor, options);
     if (status != INGOT_OK) return status;
     /* Backends keep the descriptions of parts. */

@@ -21,31 +21,10 @@ struct brought {
 
 /* An adapter that is kept apart: a matrix of its own, which is added to the product. */
 struct matrix_adapter {
-    char *name;
+    const char *name;
     struct brought brought;
     bool on;
 };
-
-struct ingot_matrix {
-    ingot_device *device;
-    struct brought brought;
-    uint64_t n_rows;
-    uint64_t n_cols;
-    uint64_t resident_bytes;
-    uint32_t n_adapters;
-    struct matrix_adapter *adapters;
-};
-
-/* ------------------------------------------------------------------ opening */
-
-static ingot_status check_form(const ingot_device *device, const struct resident_matrix *resident,
-                               ingot_error *error)
-{
-    const char *why = NULL;
-    if (!device->backend->basic_only || resident_is_basic(resident, &why)) return INGOT_OK;
-    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
-                      "the %s backend does not compute %s", device->backend->name, why);
-}
 
 /* Which terms of which tensor are brought to the device. */
 struct source {
@@ -56,16 +35,38 @@ struct source {
     ingot_activations activations;
 };
 
+struct ingot_matrix {
+    ingot_device *device;
+    struct source source; /* without the adapters that are kept apart */
+    const char **names;   /* of adapters, and their bytes */
+    uint64_t n_rows;
+    uint64_t n_cols;
+    bool loaded; /* this and what follows is for whoever has the device's turn */
+    struct brought brought;
+    uint64_t resident_bytes;
+    uint32_t n_adapters;
+    struct matrix_adapter *adapters;
+};
+
+/* ------------------------------------------------------------------ loading */
+
+static ingot_status check_form(const ingot_device *device, const struct resident_matrix *resident,
+                               ingot_error *error)
+{
+    const char *why = NULL;
+    if (!device->backend->basic_only || resident_is_basic(resident, &why)) return INGOT_OK;
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
+                      "the %s backend does not compute %s", device->backend->name, why);
+}
+
 /* The store keeps only what the backend still points to. */
 static ingot_status upload(ingot_matrix *matrix, const struct resident_matrix *resident,
                            struct brought *brought, ingot_error *error)
 {
     ingot_device *device = matrix->device;
     uint64_t n_bytes = 0, kept = 0;
-    device_lock(device);
     const ingot_status status = device->backend->matrix_upload(
         device->opened, resident, &brought->uploaded, &n_bytes, &kept, error);
-    device_unlock(device);
     if (status != INGOT_OK) return status;
     matrix->resident_bytes += n_bytes;
     for (uint32_t i = 0; i < RESIDENT_MAX_PARTS; i++) { /* also those of replaced parts */
@@ -89,11 +90,62 @@ static ingot_status bring(ingot_matrix *matrix, const struct source *source,
     if (status == INGOT_OK && resident->n_parts > 0) {
         status = upload(matrix, resident, brought, error);
     }
-    matrix->n_rows = resident->n_rows;
-    matrix->n_cols = resident->n_cols;
     ingot_release(device->allocator, resident);
     return status;
 }
+
+static void leave(ingot_device *device, struct brought *brought)
+{
+    device->backend->matrix_release(device->opened, brought->uploaded);
+    store_release(&brought->store);
+    brought->uploaded = NULL;
+}
+
+static void leave_all(ingot_matrix *matrix)
+{
+    for (uint32_t i = 0; i < matrix->n_adapters; i++) {
+        leave(matrix->device, &matrix->adapters[i].brought);
+    }
+    leave(matrix->device, &matrix->brought);
+    matrix->resident_bytes = 0;
+}
+
+/* Needs the device's turn. After a failure all is as before. */
+static ingot_status load(ingot_matrix *matrix, ingot_error *error)
+{
+    ingot_status status = bring(matrix, &matrix->source, &matrix->brought, error);
+    for (uint32_t i = 0; i < matrix->n_adapters && status == INGOT_OK; i++) {
+        struct source only = matrix->source;
+        only.load.only_adapters = true;
+        only.load.adapters = &matrix->adapters[i].name;
+        only.load.n_adapters = 1;
+        status = bring(matrix, &only, &matrix->adapters[i].brought, error);
+    }
+    matrix->loaded = status == INGOT_OK;
+    if (!matrix->loaded) leave_all(matrix);
+    return status;
+}
+
+ingot_status ingot_matrix_load(ingot_matrix *matrix, ingot_error *error)
+{
+    ingot_device *device = matrix->device;
+    device_lock(device);
+    const bool was_loaded = matrix->loaded;
+    const ingot_status status = was_loaded ? INGOT_OK : load(matrix, error);
+    const uint64_t n_bytes = matrix->resident_bytes;
+    device_unlock(device);
+    if (!was_loaded && status == INGOT_OK) {
+        ingot_log(device->allocator, INGOT_LOG_INFO,
+                  "tensor %lu, matrix %llu: %llu x %llu, %llu bytes on %s",
+                  (unsigned long)matrix->source.tensor,
+                  (unsigned long long)matrix->source.matrix_index,
+                  (unsigned long long)matrix->n_rows, (unsigned long long)matrix->n_cols,
+                  (unsigned long long)n_bytes, device->info.name);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ opening */
 
 /* Adapters that are added one by one must do no more than add: to the terms before them, and under
  * those after them. */
@@ -125,36 +177,68 @@ static struct matrix_adapter *find_adapter(const ingot_matrix *matrix, const cha
     return NULL;
 }
 
-static ingot_status bring_adapter(ingot_matrix *matrix, const struct source *source,
-                                  const char *name, ingot_error *error)
+/* The names in one block: pointers, then bytes. */
+static ingot_status copy_names(ingot_matrix *matrix, const ingot_matrix_options *options,
+                               ingot_error *error)
 {
-    const size_t name_bytes = strlen(name) + 1;
-    struct source only = *source;
-    if (find_adapter(matrix, name)) return INGOT_OK;
-    struct matrix_adapter *adapter = &matrix->adapters[matrix->n_adapters];
-    adapter->name = ingot_allocate(matrix->device->allocator, name_bytes);
-    if (adapter->name == NULL) return ingot_fail_memory(error, name_bytes, "adapter");
-    memcpy(adapter->name, name, name_bytes);
-    adapter->on = true;
-    matrix->n_adapters++;
-    only.load.only_adapters = true;
-    only.load.adapters = &name;
-    only.load.n_adapters = 1;
-    return bring(matrix, &only, &adapter->brought, error);
+    const uint32_t n = options->n_adapters;
+    uint64_t n_bytes = n * sizeof *matrix->names;
+    for (uint32_t i = 0; i < n; i++) n_bytes += strlen(options->adapters[i]) + 1;
+    matrix->names = ingot_allocate(matrix->device->allocator, n_bytes);
+    if (matrix->names == NULL) return ingot_fail_memory(error, n_bytes, "names of adapters");
+    char *at = (char *)(matrix->names + n);
+    for (uint32_t i = 0; i < n; i++) {
+        const size_t name_bytes = strlen(options->adapters[i]) + 1;
+        memcpy(at, options->adapters[i], name_bytes);
+        matrix->names[i] = at;
+        at += name_bytes;
+    }
+    return INGOT_OK;
 }
 
-static ingot_status bring_adapters(ingot_matrix *matrix, const struct source *source,
-                                   const ingot_matrix_options *options, ingot_error *error)
+/* Each adapter a matrix of its own, however often it is named. */
+static ingot_status set_apart(ingot_matrix *matrix, const ingot_matrix_options *options,
+                              ingot_error *error)
 {
-    ingot_status status = check_switchable(source->file, source->tensor, options, error);
+    const struct source *source = &matrix->source;
+    const ingot_status status = check_switchable(source->file, source->tensor, options, error);
     if (status != INGOT_OK) return status;
     matrix->adapters = ingot_allocate_zeroed(matrix->device->allocator, options->n_adapters,
                                              sizeof *matrix->adapters);
     if (matrix->adapters == NULL) return ingot_fail_memory(error, options->n_adapters, "adapters");
-    for (uint32_t i = 0; i < options->n_adapters && status == INGOT_OK; i++) {
-        status = bring_adapter(matrix, source, options->adapters[i], error);
+    for (uint32_t i = 0; i < options->n_adapters; i++) {
+        if (find_adapter(matrix, matrix->names[i]) != NULL) continue;
+        matrix->adapters[matrix->n_adapters++] =
+            (struct matrix_adapter){.name = matrix->names[i], .on = true};
     }
-    return status;
+    return INGOT_OK;
+}
+
+static ingot_status set_adapters(ingot_matrix *matrix, const ingot_matrix_options *options,
+                                 ingot_error *error)
+{
+    if (options->n_adapters == 0) return INGOT_OK;
+    const ingot_status status = copy_names(matrix, options, error);
+    if (status != INGOT_OK) return status;
+    if (options->switchable) return set_apart(matrix, options, error);
+    matrix->source.load.adapters = matrix->names;
+    matrix->source.load.n_adapters = options->n_adapters;
+    return INGOT_OK;
+}
+
+static struct source source_of(const ingot_device *device, const ingot_file *file, uint32_t tensor,
+                               uint64_t matrix_index, const ingot_matrix_options *options)
+{
+    return (struct source){
+        .file = file,
+        .tensor = tensor,
+        .matrix_index = matrix_index,
+        .load = {.flat_tables = device->backend->basic_only,
+                 .pool = device->pool,
+                 .in_place = options->in_place,
+                 .unchecked = options->unchecked},
+        .activations = options->activations,
+    };
 }
 
 ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file, uint32_t tensor,
@@ -162,12 +246,8 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
                                     ingot_matrix **matrix, ingot_error *error)
 {
     assert(tensor < ingot_file_n_tensors(file));
-    assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
-    struct source source = {file,
-                            tensor,
-                            matrix_index,
-                            {.flat_tables = device->backend->basic_only},
-                            options->activations};
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
+    assert(matrix_index < stack.n_matrices);
     if ((uint32_t)options->activations > INGOT_ACTIVATIONS_I8) {
         return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "activations",
                           "there is no way %d to take x", (int)options->activations);
@@ -175,23 +255,21 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     ingot_matrix *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
     if (made == NULL) return ingot_fail_memory(error, sizeof *made, "matrix");
     made->device = device;
-    if (!options->switchable) {
-        source.load.adapters = options->adapters;
-        source.load.n_adapters = options->n_adapters;
-    }
-    ingot_status status = bring(made, &source, &made->brought, error);
-    if (status == INGOT_OK && options->switchable) {
-        status = bring_adapters(made, &source, options, error);
+    made->source = source_of(device, file, tensor, matrix_index, options);
+    made->n_rows = stack.n_rows;
+    made->n_cols = stack.n_cols;
+    ingot_status status = set_adapters(made, options, error);
+    if (status == INGOT_OK && options->lazy) {
+        uint64_t n_bytes; /* what the index alone tells against it, is told now */
+        status =
+            ingot_matrix_forecast(device, file, tensor, matrix_index, options, &n_bytes, error);
+    } else if (status == INGOT_OK) {
+        status = ingot_matrix_load(made, error);
     }
     if (status != INGOT_OK) {
         ingot_matrix_close(made);
         return status;
     }
-    ingot_log(device->allocator, INGOT_LOG_INFO,
-              "tensor %lu, matrix %llu: %llu x %llu, %llu bytes on %s", (unsigned long)tensor,
-              (unsigned long long)matrix_index, (unsigned long long)made->n_rows,
-              (unsigned long long)made->n_cols, (unsigned long long)made->resident_bytes,
-              device->info.name);
     *matrix = made;
     return INGOT_OK;
 }
@@ -203,24 +281,15 @@ ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uin
     return ingot_matrix_open_with(device, file, tensor, matrix_index, &options, matrix, error);
 }
 
-static void leave(ingot_device *device, struct brought *brought)
-{
-    device->backend->matrix_release(device->opened, brought->uploaded);
-    store_release(&brought->store);
-}
-
 void ingot_matrix_close(ingot_matrix *matrix)
 {
     if (matrix == NULL) return;
     ingot_device *device = matrix->device;
     device_lock(device);
-    for (uint32_t i = 0; i < matrix->n_adapters; i++) {
-        leave(device, &matrix->adapters[i].brought);
-        ingot_release(device->allocator, matrix->adapters[i].name);
-    }
-    leave(device, &matrix->brought);
+    leave_all(matrix);
     device_unlock(device);
     ingot_release(device->allocator, matrix->adapters);
+    ingot_release(device->allocator, matrix->names);
     ingot_release(device->allocator, matrix);
 }
 
@@ -238,7 +307,10 @@ uint64_t ingot_matrix_cols(const ingot_matrix *matrix)
 
 uint64_t ingot_matrix_resident_bytes(const ingot_matrix *matrix)
 {
-    return matrix->resident_bytes;
+    device_lock(matrix->device);
+    const uint64_t n_bytes = matrix->resident_bytes;
+    device_unlock(matrix->device);
+    return n_bytes;
 }
 
 ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool on,
@@ -310,6 +382,8 @@ ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void 
         return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "x",
                           "it is taken in f32, f16 or bf16, not in type %d", (int)x_dtype);
     }
+    ingot_status status = ingot_matrix_load(matrix, error);
+    if (status != INGOT_OK) return status;
     if (x_dtype != INGOT_F32) {
         widened = take_floats(matrix, n, matrix->n_cols, error);
         if (widened == NULL) return INGOT_NO_MEMORY;
@@ -317,7 +391,7 @@ ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void 
         values = widened;
     }
     device_lock(matrix->device);
-    const ingot_status status = multiply(matrix, values, n, y, error);
+    status = multiply(matrix, values, n, y, error);
     device_unlock(matrix->device);
     ingot_release(matrix->device->allocator, widened);
     return status;

@@ -9,7 +9,6 @@
 #include "format/rules.h"
 #include "runtime/resident_codes.h"
 #include "runtime/resident_load.h"
-#include "runtime/stream_rows.h"
 
 /* ------------------------------------------------------------------ values by the decoder */
 
@@ -20,7 +19,8 @@ static ingot_status decoder_get(void *context, uint32_t stream, uint64_t offset,
     void *memory;
     ingot_status status = store_take(&bytes->store, n_bytes, "table", &memory, error);
     if (status != INGOT_OK) return status;
-    status = ingot_file_read_stream(bytes->file, stream, offset, n_bytes, memory, error);
+    status = ingot_file_load_stream(bytes->load->file, stream, offset, n_bytes,
+                                    bytes->load->options->pool, memory, error);
     if (status == INGOT_OK) *data = memory;
     return status;
 }
@@ -30,8 +30,8 @@ static ingot_status decoder_codebook(void *context, const struct ingot_coding *c
 {
     const struct load_bytes *bytes = context;
     const uint32_t stream = coding->codebook_stream;
-    return decoder_get(context, stream, 0, ingot_file_stream_bytes(bytes->file, stream), entries,
-                       error);
+    return decoder_get(context, stream, 0, ingot_file_stream_bytes(bytes->load->file, stream),
+                       entries, error);
 }
 
 struct stream_provider load_provider(struct load_bytes *bytes)
@@ -43,7 +43,7 @@ ingot_status load_values(const struct load *load, const struct ingot_coding *cod
                          struct stack_shape stack, uint32_t stream, struct stack_part part,
                          float *dst)
 {
-    struct load_bytes bytes = {load->file, {.allocator = load->store->allocator}};
+    struct load_bytes bytes = {load, {.allocator = load->store->allocator}};
     const struct stream_provider provider = load_provider(&bytes);
     const ingot_status status =
         coding_decode(coding, stack, stream, &provider, part, dst, load->error);
@@ -90,8 +90,8 @@ static ingot_status load_index(const struct load *load, const struct ingot_codin
     struct store temporary = {.allocator = load->store->allocator};
     const uint8_t *entries;
     void *groups;
-    ingot_status status = stream_elements_read(load->file, stream, coding->index_bits, 0, n_cols,
-                                               &temporary, &entries, load->error);
+    ingot_status status = stream_elements_read(load_source(load, stream), coding->index_bits, 0,
+                                               n_cols, &temporary, &entries, load->error);
     if (status != INGOT_OK) goto done;
     status = load_take_array(load, n_cols, sizeof(uint32_t), &groups);
     if (status != INGOT_OK) goto done;
@@ -156,10 +156,39 @@ static ingot_status load_planes(const struct load *load, uint8_t bits, struct st
         planes[i].bits = widths[i];
         planes[i].row_bytes = stream_row_bytes(widths[i], codes.n_cols);
         const ingot_status status =
-            stream_rows_read(load->file, (*stream)++, &shape, first_row, n_rows, load->store,
+            stream_rows_read(load_source(load, (*stream)++), &shape, first_row, n_rows, load->store,
                              &planes[i].data, load->error);
         if (status != INGOT_OK) return status;
     }
+    return INGOT_OK;
+}
+
+const uint8_t *resident_place(struct row_source source, const struct ingot_coding *coding,
+                              struct stack_shape codes, uint64_t first_row, uint64_t n_rows)
+{
+    struct stream_shape shape;
+    const bool is_float = coding->map == MAP_FLOAT && coding_is_raw(coding);
+    const bool is_wide = coding->bits == 16 || coding->bits == 32;
+    if (!is_float || !is_wide || !plane_shape(coding->bits, codes, &shape)) return NULL;
+    return stream_rows_place(source, &shape, first_row, n_rows);
+}
+
+/* Raw floats in their place in the file. */
+static ingot_status load_in_place(const struct load *load, const uint8_t *place, uint8_t bits,
+                                  struct stack_shape codes, uint64_t first_row, uint64_t n_rows,
+                                  uint32_t stream, struct resident_dense *dense)
+{
+    struct stream_shape shape;
+    const bool fits = plane_shape(bits, codes, &shape);
+    assert(fits);
+    (void)fits;
+    dense->in_place = true;
+    dense->n_planes = 1;
+    dense->planes[0] = (struct resident_plane){place, stream_row_bytes(bits, codes.n_cols), bits};
+    if (!load->options->unchecked) {
+        return stream_rows_check(load_source(load, stream), &shape, first_row, n_rows, load->error);
+    }
+    ingot_file_expect(load->file, place, n_rows * dense->planes[0].row_bytes);
     return INGOT_OK;
 }
 
@@ -190,6 +219,14 @@ ingot_status load_code_rows(const struct load *load, const struct ingot_coding *
     if (coding->bits > RESIDENT_MAX_CODE_BITS) {
         const struct stack_part part = {first_row, n_rows, 0, codes.n_cols};
         return load_wide_codes(load, coding, codes, part, stream, dense);
+    }
+    const uint8_t *place = NULL;
+    if (load->options->in_place) {
+        place = resident_place(load_source(load, *stream), coding, codes, first_row, n_rows);
+    }
+    if (place != NULL) {
+        return load_in_place(load, place, coding->bits, codes, first_row, n_rows, (*stream)++,
+                             dense);
     }
     struct stack_shape vectors = codes;
     if (coding->map == MAP_VECTOR) vectors.n_cols = ceil_div(codes.n_cols, coding->vector_length);
@@ -291,7 +328,7 @@ static ingot_status load_flat_table(const struct load *load, const struct coding
         const bool fits = plane_shape(slot->table->bits, grid, &shape);
         assert(fits);
         (void)fits;
-        const ingot_status status = stream_rows_read(load->file, stream, &shape, first_row,
+        const ingot_status status = stream_rows_read(load_source(load, stream), &shape, first_row,
                                                      grid.n_rows, load->store, &data, load->error);
         table->data = data;
         table->format = (ingot_dtype)slot->table->format;

@@ -5,6 +5,7 @@
 #include "format/decode.h"
 #include "format/reader.h"
 #include "runtime/resident.h"
+#include "runtime/stream_rows.h"
 
 /* One matrix of one tensor of one file: that of the caller, or one that it refers to. */
 struct load {
@@ -26,10 +27,15 @@ ingot_status load_take(const struct load *load, uint64_t n_bytes, void **memory)
 ingot_status load_take_array(const struct load *load, uint64_t n, uint64_t element_bytes,
                              void **memory);
 
-/* Bytes of the file for the reference decoder. Starts as {file, {.allocator = ...}}; the store
+static inline struct row_source load_source(const struct load *load, uint32_t stream)
+{
+    return (struct row_source){load->file, stream, load->options->pool};
+}
+
+/* Bytes of the file for the reference decoder. Starts as {load, {.allocator = ...}}; the store
  * holds all that was asked for. */
 struct load_bytes {
-    const ingot_file *file;
+    const struct load *load;
     struct store store;
 };
 struct stream_provider load_provider(struct load_bytes *bytes);

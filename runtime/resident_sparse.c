@@ -10,7 +10,6 @@
 #include "runtime/bitmap.h"
 #include "runtime/resident_codes.h"
 #include "runtime/resident_load.h"
-#include "runtime/stream_rows.h"
 
 /* Positions are worked out for about this many weights at a time. */
 enum { BATCH_POSITIONS = 1 << 20 };
@@ -26,7 +25,7 @@ static ingot_status each_batch(const struct load *load, const struct file_term *
     const uint64_t n_rows = load->stack.n_rows;
     ingot_status status = INGOT_OK;
     for (uint64_t done = 0; done < n_rows && status == INGOT_OK; done += n_batch) {
-        struct load_bytes bytes = {load->file, {.allocator = load->store->allocator}};
+        struct load_bytes bytes = {load, {.allocator = load->store->allocator}};
         const struct stream_provider provider = load_provider(&bytes);
         struct positions p;
         status = mask_positions(term, load->stack, term->first_stream, &provider,
@@ -102,8 +101,8 @@ static ingot_status load_one_row(const struct load *load, uint8_t width, struct 
     assert(fits);
     (void)fits;
     if (codes.n_rows == 1 || shape.row_bits == codes.n_cols * width) {
-        return stream_elements_read(load->file, stream, width, first, n, load->store, &plane->data,
-                                    load->error);
+        return stream_elements_read(load_source(load, stream), width, first, n, load->store,
+                                    &plane->data, load->error);
     }
     struct store temporary = {.allocator = load->store->allocator};
     const uint64_t row_bytes = stream_row_bytes(width, codes.n_cols);
@@ -112,8 +111,8 @@ static ingot_status load_one_row(const struct load *load, uint8_t width, struct 
     ingot_status status = load_take(load, plane->row_bytes, &row);
     if (status != INGOT_OK) goto done;
     const uint64_t n_rows = n / max_u64(codes.n_cols, 1);
-    status = stream_rows_read(load->file, stream, &shape, first / max_u64(codes.n_cols, 1), n_rows,
-                              &temporary, &rows, load->error);
+    status = stream_rows_read(load_source(load, stream), &shape, first / max_u64(codes.n_cols, 1),
+                              n_rows, &temporary, &rows, load->error);
     if (status != INGOT_OK) goto done;
     memset(row, 0, (size_t)plane->row_bytes);
     for (uint64_t i = 0; i < n; i++) {
@@ -225,9 +224,9 @@ static ingot_status load_offsets(const struct load *load, const struct file_term
     void *offsets;
     ingot_status status = load_take_array(load, n_rows + 1, sizeof(uint32_t), &offsets);
     if (status != INGOT_OK) goto done;
-    status =
-        stream_elements_read(load->file, term->first_stream + 1, bits, load->matrix_index * n_rows,
-                             n_rows + 1, &temporary, &entries, load->error);
+    status = stream_elements_read(load_source(load, term->first_stream + 1), bits,
+                                  load->matrix_index * n_rows, n_rows + 1, &temporary, &entries,
+                                  load->error);
     if (status != INGOT_OK) goto done;
     status = convert_offsets(load, term, sparse, entries, offsets);
     if (status != INGOT_OK) goto done;
@@ -250,7 +249,7 @@ static ingot_status load_bitmap(const struct load *load, const struct file_term 
     sparse->mask.bits = 1;
     sparse->mask.row_bytes = stream_row_bytes(1, load->stack.n_cols);
     ingot_status status = stream_rows_read(
-        load->file, term->first_stream, &shape, load->matrix_index * load->stack.n_rows,
+        load_source(load, term->first_stream), &shape, load->matrix_index * load->stack.n_rows,
         load->stack.n_rows, load->store, &sparse->mask.data, load->error);
     if (status != INGOT_OK) return status;
     uint64_t first_kept = 0;
@@ -324,8 +323,8 @@ static ingot_status load_numbers(const struct load *load, uint32_t stream, uint6
                                  uint64_t limit, const uint32_t **numbers)
 {
     const uint8_t *entries;
-    const ingot_status status =
-        stream_elements_read(load->file, stream, 32, 0, n, load->store, &entries, load->error);
+    const ingot_status status = stream_elements_read(load_source(load, stream), 32, 0, n,
+                                                     load->store, &entries, load->error);
     if (status != INGOT_OK) return status;
     for (uint64_t i = 0; i < n; i++) {
         const uint32_t at = load_u32(entries + 4 * i);

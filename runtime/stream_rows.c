@@ -1,7 +1,14 @@
 /* Rows of streams, moved to where backends want them. Knows nothing of what the bits mean. */
 #include "runtime/stream_rows.h"
 
+#include <assert.h>
+
 #include "format/bytes.h"
+#include "format/records.h"
+#include "runtime/backend.h"
+
+/* The trailer lies after all chunks, so that what lies in a file has its slack there. */
+static_assert((int)TRAILER_BYTES >= (int)RESIDENT_SLACK_BYTES, "slack");
 
 uint64_t stream_row_bytes(uint8_t bits, uint64_t n_cols)
 {
@@ -28,85 +35,117 @@ static void copy_bits(uint8_t *dst, const uint8_t *src, uint64_t first_bit, uint
 }
 
 /* Where n_rows rows of n_bits bits begin in a stream, row_bits apart. */
-struct source {
-    const ingot_file *file;
-    uint32_t stream;
+struct piece {
+    struct row_source source;
     uint64_t first_bit;
     uint64_t row_bits;
     uint64_t n_bits;
     uint64_t n_rows;
 };
 
+static ingot_status read_bytes(const struct piece *piece, uint64_t n_bytes, void *dst,
+                               ingot_error *error)
+{
+    const struct row_source *source = &piece->source;
+    return ingot_file_load_stream(source->file, source->stream, piece->first_bit / 8, n_bytes,
+                                  source->pool, dst, error);
+}
+
 /* Through a copy of the bytes as they lie in the stream. */
-static ingot_status move_rows(const struct source *source, uint64_t row_bytes, uint8_t *dst,
+static ingot_status move_rows(const struct piece *piece, uint64_t row_bytes, uint8_t *dst,
                               const ingot_allocator *allocator, ingot_error *error)
 {
     struct store temporary = {.allocator = allocator};
-    const uint64_t first_byte = source->first_bit / 8;
     const uint64_t last_bit =
-        source->first_bit + (source->n_rows - 1) * source->row_bits + source->n_bits;
-    const uint64_t n_bytes = ceil_div(last_bit, 8) - first_byte;
+        piece->first_bit + (piece->n_rows - 1) * piece->row_bits + piece->n_bits;
+    const uint64_t n_bytes = ceil_div(last_bit, 8) - piece->first_bit / 8;
     void *bytes;
     ingot_status status = store_take(&temporary, n_bytes, "stream rows", &bytes, error);
     if (status != INGOT_OK) goto done;
-    status =
-        ingot_file_read_stream(source->file, source->stream, first_byte, n_bytes, bytes, error);
+    status = read_bytes(piece, n_bytes, bytes, error);
     if (status != INGOT_OK) goto done;
-    memset(dst, 0, (size_t)(source->n_rows * row_bytes));
-    for (uint64_t i = 0; i < source->n_rows; i++) {
-        const uint64_t bit = source->first_bit % 8 + i * source->row_bits;
-        copy_bits(dst + i * row_bytes, bytes, bit, source->n_bits);
+    memset(dst, 0, (size_t)(piece->n_rows * row_bytes));
+    for (uint64_t i = 0; i < piece->n_rows; i++) {
+        const uint64_t bit = piece->first_bit % 8 + i * piece->row_bits;
+        copy_bits(dst + i * row_bytes, bytes, bit, piece->n_bits);
     }
 done:
     store_release(&temporary);
     return status;
 }
 
-static ingot_status read_rows(const struct source *source, uint64_t row_bytes, struct store *store,
+static bool lies_right(const struct piece *piece, uint64_t row_bytes)
+{
+    return piece->first_bit % 8 == 0 && piece->row_bits == row_bytes * 8;
+}
+
+static ingot_status read_rows(const struct piece *piece, uint64_t row_bytes, struct store *store,
                               const uint8_t **rows, ingot_error *error)
 {
-    const uint64_t total = source->n_rows * row_bytes;
+    const uint64_t total = piece->n_rows * row_bytes;
     void *dst;
     ingot_status status = store_take(store, total, "matrix", &dst, error);
     if (status != INGOT_OK) return status;
-    const bool as_it_lies = source->first_bit % 8 == 0 && source->row_bits == row_bytes * 8;
-    if (total > 0 && as_it_lies) {
-        status = ingot_file_read_stream(source->file, source->stream, source->first_bit / 8, total,
-                                        dst, error);
-    } else if (total > 0) {
-        status = move_rows(source, row_bytes, dst, store->allocator, error);
+    if (total > 0) {
+        status = lies_right(piece, row_bytes)
+                     ? read_bytes(piece, total, dst, error)
+                     : move_rows(piece, row_bytes, dst, store->allocator, error);
     }
     if (status == INGOT_OK) *rows = dst;
     return status;
 }
 
-ingot_status stream_rows_read(const ingot_file *file, uint32_t stream,
-                              const struct stream_shape *shape, uint64_t first_row, uint64_t n_rows,
-                              struct store *store, const uint8_t **rows, ingot_error *error)
+static struct piece piece_of(struct row_source source, const struct stream_shape *shape,
+                             uint64_t first_row, uint64_t n_rows)
 {
-    const struct source source = {
-        .file = file,
-        .stream = stream,
+    return (struct piece){
+        .source = source,
         .first_bit = first_row * shape->row_bits,
         .row_bits = shape->row_bits,
         .n_bits = shape->n_cols * shape->bits,
         .n_rows = n_rows,
     };
-    return read_rows(&source, stream_row_bytes(shape->bits, shape->n_cols), store, rows, error);
 }
 
-ingot_status stream_elements_read(const ingot_file *file, uint32_t stream, uint8_t bits,
-                                  uint64_t first, uint64_t n, struct store *store,
-                                  const uint8_t **row, ingot_error *error)
+ingot_status stream_rows_read(struct row_source source, const struct stream_shape *shape,
+                              uint64_t first_row, uint64_t n_rows, struct store *store,
+                              const uint8_t **rows, ingot_error *error)
+{
+    const struct piece piece = piece_of(source, shape, first_row, n_rows);
+    return read_rows(&piece, stream_row_bytes(shape->bits, shape->n_cols), store, rows, error);
+}
+
+const uint8_t *stream_rows_place(struct row_source source, const struct stream_shape *shape,
+                                 uint64_t first_row, uint64_t n_rows)
+{
+    const struct piece piece = piece_of(source, shape, first_row, n_rows);
+    const uint64_t row_bytes = stream_row_bytes(shape->bits, shape->n_cols);
+    if (!lies_right(&piece, row_bytes)) return NULL;
+    const uint8_t *place = ingot_file_stream_place(source.file, source.stream, piece.first_bit / 8,
+                                                   n_rows * row_bytes);
+    return (uintptr_t)place % max_u64(shape->bits / 8, 1) == 0 ? place : NULL;
+}
+
+ingot_status stream_rows_check(struct row_source source, const struct stream_shape *shape,
+                               uint64_t first_row, uint64_t n_rows, ingot_error *error)
+{
+    const struct piece piece = piece_of(source, shape, first_row, n_rows);
+    const uint64_t row_bytes = stream_row_bytes(shape->bits, shape->n_cols);
+    return ingot_file_check_stream(source.file, source.stream, piece.first_bit / 8,
+                                   n_rows * row_bytes, source.pool, error);
+}
+
+ingot_status stream_elements_read(struct row_source source, uint8_t bits, uint64_t first,
+                                  uint64_t n, struct store *store, const uint8_t **row,
+                                  ingot_error *error)
 {
     /* row_bits is n_bits: the elements are copied as they lie only when they are whole words. */
-    const struct source source = {
-        .file = file,
-        .stream = stream,
+    const struct piece piece = {
+        .source = source,
         .first_bit = first * bits,
         .row_bits = n * bits,
         .n_bits = n * bits,
         .n_rows = 1,
     };
-    return read_rows(&source, stream_row_bytes(bits, n), store, row, error);
+    return read_rows(&piece, stream_row_bytes(bits, n), store, row, error);
 }

@@ -3,7 +3,7 @@
 # Each figure is printed with its command; paired commands take turns (A B A B ...), and ratios are
 # of neighbours in time. Needs some disk: 3 x 2.2 GB in BENCH_DIR, and 2 x 20 GB more with LARGE=1.
 # Usage: bench.sh [SECTION...]
-# sections: convert memory open validate rows compress cores quantize cpu (default: all)
+# sections: convert memory open validate rows load compress cores quantize cpu (default: all)
 # Real weights are measured where SHARED (../shared/data) has them.
 # quantize also measures llama-quantize where PEERS names a script that runs it (see bench_quantize).
 # cpu measures products of made-up weights, as shares of what the machine can do; where GGML_PERF is a
@@ -135,6 +135,19 @@ bench_rows() {
     [ -f "$work/model.ingot" ] || convert_stored
     printf '\n## bytes of the file that reading 8 rows of one 14336 x 4096 matrix touches (tests/bench/read_rows.c)\n'
     "$programs/read_rows" "$work/model.ingot" model.layers.2.mlp.up_proj.weight 7000 8
+}
+
+bench_load() {
+    make_model
+    [ -f "$work/model.ingot" ] || convert_stored
+    [ -f "$work/fast.ingot" ] || convert_fast "$(nproc)"
+    [ -f "$work/int4.ingot" ] ||
+        "$ingot" convert -q "$model" -o "$work/int4.ingot" --encode int4 --compress none
+    for kind in model fast int4; do
+        printf '\n## loading %s.ingot (%s GB) from the page cache, %s threads (tests/bench/load.c)\n' \
+            "$kind" "$(gigabytes "$work/$kind.ingot")" "$(nproc)"
+        "$programs/load" "$work/$kind.ingot"
+    done
 }
 
 # CPU seconds, user and system, of a command, and after them its wall seconds.
@@ -333,6 +346,6 @@ if [ "${1:-}" = --convert-fast ]; then
     exit
 fi
 machine
-for section in ${*:-convert memory open validate rows compress cores quantize cpu}; do
+for section in ${*:-convert memory open validate rows load compress cores quantize cpu}; do
     "bench_$section"
 done

@@ -23,6 +23,8 @@ needed   | header jansson.h                  | jansson  | libjansson-dev | janss
 needed   | header archive.h                  | libarchive | libarchive-dev | libarchive-devel          | libarchive | checkpoints in zip and tar archives
 needed   | header lapacke.h                  | lapacke  | liblapacke-dev | lapack-devel               | lapacke    | factorizations
 needed   | header cblas.h                    | openblas | libopenblas-dev | openblas-devel            | openblas   | matrix products
+needed   | header pcre2.h                    | libpcre2-8 | libpcre2-dev | pcre2-devel                | pcre2      | how tokenizers cut words
+needed   | header utf8proc.h                 | libutf8proc | libutf8proc-dev | utf8proc-devel         | libutf8proc | how tokenizers normalize text
 needed   | header cmocka.h                   | (cmocka) | libcmocka-dev  | libcmocka-devel            | cmocka     | the tests
 optional | command glslc                     | -        | glslc          | glslc                      | shaderc    | the compiler of the Vulkan shaders
 optional | header vulkan/vulkan.h            | -        | libvulkan-dev  | vulkan-headers vulkan-loader-devel | vulkan-headers vulkan-icd-loader | the headers of the Vulkan backend
@@ -50,7 +52,7 @@ is_compilable() { # HEADER LIBRARY
     esac
     # shellcheck disable=SC2086 # the flags are several words
     printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <setjmp.h>\n#include <%s>\n' "$1" |
-        "$cc" $flags -fsyntax-only -x c - >/dev/null 2>&1
+        "$cc" $flags -DPCRE2_CODE_UNIT_WIDTH=8 -fsyntax-only -x c - >/dev/null 2>&1
 }
 
 is_there() { # KIND ARGUMENT LIBRARY

@@ -325,6 +325,21 @@ class Computing(Case):
         with self.assertRaises(IndexError):
             f["w"].matrix(index=1)
 
+    def test_loading_later(self):
+        x = matrix(2, 96, 3)
+        for compress in "none", "fast":
+            f = self.saved({"w": ingot.bfloat16(matrix())}, compress=compress)
+            expected = f["w"].matmul(x)
+            m = f["w"].matrix(lazy=True)
+            self.assertEqual(m.resident_bytes, 0)
+            m.load()
+            self.assertGreaterEqual(m.resident_bytes, matrix().size)
+            in_place = f["w"].matrix(lazy=True, in_place=True, unchecked=True)
+            f.close()
+            del f
+            self.assertTrue(np.array_equal(m.matmul(x), expected))
+            self.assertTrue(np.allclose(in_place.matmul(x), expected, atol=1e-5))
+
     def test_activations(self):
         w = self.saved({"w": matrix(64, 512, 1)}, encode="int8")["w"]
         x = matrix(3, 512, 2)

@@ -28,6 +28,7 @@ struct shared {
     ingot_metadata *metadata;
     ingot_device *device;
     ingot_matrix *matrices[N_ENCODINGS];
+    ingot_matrix *lazy[N_ENCODINGS];
     ingot_matrix *switched;
     float x[N_X * N_COLS];
     struct results expected;
@@ -75,6 +76,11 @@ static void open_shared(struct shared *s, const struct written *w, const struct 
         assert_int_equal(ingot_matrix_open(s->device, s->file, i, 0, &s->matrices[i], NULL),
                          INGOT_OK);
     }
+    const ingot_matrix_options later = {.lazy = true};
+    for (uint32_t i = 0; i < N_ENCODINGS; i++) {
+        assert_int_equal(
+            ingot_matrix_open_with(s->device, s->file, i, 0, &later, &s->lazy[i], NULL), INGOT_OK);
+    }
     assert_int_equal(ingot_matrix_open_with(s->device, s->adapters, ADAPTER_BOTH, 0, &options,
                                             &s->switched, NULL),
                      INGOT_OK);
@@ -84,7 +90,10 @@ static void open_shared(struct shared *s, const struct written *w, const struct 
 static void close_shared(struct shared *s)
 {
     ingot_matrix_close(s->switched);
-    for (uint32_t i = 0; i < N_ENCODINGS; i++) ingot_matrix_close(s->matrices[i]);
+    for (uint32_t i = 0; i < N_ENCODINGS; i++) {
+        ingot_matrix_close(s->lazy[i]);
+        ingot_matrix_close(s->matrices[i]);
+    }
     ingot_device_close(s->device);
     ingot_metadata_close(s->metadata);
     ingot_file_close(s->adapters);
@@ -130,6 +139,19 @@ static uint32_t use_own_device(const struct shared *s, uint32_t number)
     return status != INGOT_OK || memcmp(y, s->expected.products[i], sizeof y) != 0;
 }
 
+/* Loaded by whichever thread multiplies first, with the others waiting for it. */
+static uint32_t use_lazy(const struct shared *s)
+{
+    float y[N_X * N_ROWS];
+    uint32_t n_failures = 0;
+    for (uint32_t i = 0; i < N_ENCODINGS; i++) {
+        n_failures += ingot_matmul(s->lazy[i], INGOT_F32, s->x, N_X, y, NULL) != INGOT_OK;
+        n_failures += memcmp(y, s->expected.products[i], sizeof y) != 0;
+        n_failures += ingot_matrix_resident_bytes(s->lazy[i]) == 0;
+    }
+    return n_failures;
+}
+
 /* Matrices come and go on the shared device while others multiply. */
 static uint32_t come_and_go(const struct shared *s, uint32_t number)
 {
@@ -152,6 +174,7 @@ static void *work(void *context)
     }
     for (uint32_t round = 0; round < N_ROUNDS; round++) {
         memset(r, 0xff, sizeof *r);
+        worker->n_failures += use_lazy(s);
         worker->n_failures += use_all(s, worker->number + round, r);
         worker->n_failures += memcmp(r, &s->expected, sizeof *r) != 0;
         worker->n_failures += use_own_device(s, worker->number + round);

@@ -191,7 +191,7 @@ static void write_pair(struct written *base, struct written *overlay, const floa
                                          .split = 1,
                                          .n_terms = 1,
                                          .terms = &term};
-    const struct writer_source nothing = {NULL, NULL, NULL};
+    const struct writer_source nothing = {NULL, NULL, NULL, false};
     struct writer_term named = term;
     struct writer_tensor referring = tensor;
     written_begin(base, INGOT_COMPRESS_NONE);

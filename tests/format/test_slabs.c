@@ -183,7 +183,7 @@ static void test_rows_too_long(void **state)
                                          .dims = {67108865},
                                          .n_terms = 1,
                                          .terms = &term};
-    const struct writer_source none = {NULL, NULL, NULL};
+    const struct writer_source none = {NULL, NULL, NULL, false};
     struct written w;
     ingot_error error;
     written_begin(&w, INGOT_COMPRESS_NONE);

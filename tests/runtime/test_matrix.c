@@ -276,7 +276,7 @@ static void write_case(ingot_writer *writer, const struct tensor_case *c, uint64
         .rescale = c->rescale,
     };
     fill_streams(s, &tensor);
-    const struct writer_source source = {s, fill, fill_rows};
+    const struct writer_source source = {s, fill, fill_rows, false};
     ingot_error error = {.what = ""};
     const ingot_status status = ingot_writer_tensor(writer, &tensor, &source, &error);
     if (status != INGOT_OK) fail_msg("%s: %s: %s", c->name, error.field, error.what);

@@ -36,7 +36,7 @@ static ingot_status rows(void *context, uint64_t first_row, uint64_t n_rows, uin
 
 struct writer_source stream_source(const struct stream_source *source)
 {
-    return (struct writer_source){(void *)(uintptr_t)source, fill, rows};
+    return (struct writer_source){(void *)(uintptr_t)source, fill, rows, false};
 }
 
 void written_begin(struct written *w, ingot_compression compression)
