@@ -214,7 +214,7 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 	$(call say,link,$@) $(CC) -shared $(LDFLAGS) -o $@ $<
 # Loops over weights are left to the compiler's vectorizer where no kernel is written for them.
 WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
-$(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g
+$(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
