@@ -58,6 +58,9 @@ void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uin
                         uint32_t *codes);
 uint8_t panel_bits_for(uint32_t n);
 
+/* Lays out the codes of one panel, on any thread; the context is the maker. */
+void panel_lay(void *maker, uint64_t panel);
+
 /* The column at a place, or of the last place before it that has one. */
 uint64_t panel_column_at(const struct panels *p, uint64_t place);
 /* Columns of a group, which begin anew at each row, in halves: 0 when they do not fit. */
