@@ -8,10 +8,6 @@
 #include "runtime/large_pages.h"
 #include "runtime/panels_make.h"
 
-/* The bf16 products of PANEL_CODES are off by up to 2^-17 of each |w x|, and those with offsets sum
- * code and offset apart, where |code * scale| exceeds |w|: the bound of 2 K 2^-24 leaves room for
- * that from so many columns on, and for the rest from PANEL_MIN_COLS on. */
-enum { MIN_COLS_LOW = 512, MIN_COLS_OFFSET = 1024 };
 /* Memory of the panels, aligned to 64 bytes; large pages where the system has them. */
 void *panel_take(struct maker *m, uint64_t n_bytes)
 {
@@ -95,7 +91,7 @@ static bool slots_fit(const struct maker *m)
     return true;
 }
 
-static bool has_offsets(const struct ingot_coding *coding)
+bool panel_has_offsets(const struct ingot_coding *coding)
 {
     const struct coding_slot *bias = &coding->slots[SLOT_BIAS];
     return coding->slots[SLOT_ZERO].has_table || bias->has_table || bias->has_constant;
@@ -138,7 +134,7 @@ static bool plan(struct maker *m)
     p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
     if (!slots_fit(m) || !panel_make_values(m)) return false;
     if (p->has_low && p->n_cols < MIN_COLS_LOW) return false;
-    return !has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
+    return !panel_has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
 }
 
 /* All entries stay the same over so many halves: 1 or an even number. */

@@ -184,9 +184,6 @@ static void make_flat(struct maker *m, const struct entries *e)
     out->entries = f.dst;
 }
 
-/* Two-level entries with fewer groups than this for a super would be larger than flat ones. */
-enum { MIN_SUPER_GROUPS = 2 };
-
 static void make_table(struct maker *m, enum coding_slot_name name, struct panel_table *out)
 {
     const struct coding_slot *slot = &m->dense->coding->slots[name];
