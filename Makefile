@@ -63,8 +63,12 @@ FOLDERS := format convert runtime $(if $(WITHOUT_VULKAN),,vulkan)
 
 LIBRARY_SOURCES := $(wildcard $(FOLDERS:=/*.c))
 COMMAND_SOURCES := $(wildcard cli/*.c)
-SHADERS := $(if $(WITHOUT_VULKAN),,$(wildcard vulkan/shaders/*.comp))
-SPIRV := $(SHADERS:vulkan/shaders/%.comp=$(G)/%.spv)
+# A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
+MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
+MAPPED_KERNELS := gemv gemm dequant
+MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
+           $(addprefix list_,f32 f16 bf16) reduce gather scatter
+SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(O)/%.o) $(GENERATED_SOURCES:$(G)/%.c=$(O)/gen/%.o)
@@ -155,9 +159,16 @@ $(G)/sources: FORCE
 	$(call if_changed,echo '$(LIBRARY_OBJECTS) $(SPIRV)')
 .PHONY: FORCE
 
-$(G)/%.spv: vulkan/shaders/%.comp
-	@mkdir -p $(@D)
-	$(call say,glslc,$<) glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+GLSLC = @mkdir -p $(@D) && $(if $(V),,printf '  %-6s %s\n' glslc '$(notdir $@)' &&) \
+    glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+$(G)/modules/%.spv: vulkan/shaders/%.comp
+	$(GLSLC)
+# gemv_sparse_f16 is gemv.comp with MAP_SPARSE_F16.
+define mapped_kernel
+$(G)/modules/$1_%.spv: vulkan/shaders/$1.comp
+	$$(GLSLC) -DMAP_$$$$(echo $$* | tr a-z A-Z)
+endef
+$(foreach kernel,$(MAPPED_KERNELS) list,$(eval $(call mapped_kernel,$(kernel))))
 
 $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 	$(call say,embed,$@) sh $< $(SPIRV) >$@
