@@ -12,7 +12,7 @@
 #include "runtime/resident_codes.h"
 
 enum {
-    ROW_ALIGN = 16,   /* rows of codes are filled up to at most this where tables are flat */
+    ROW_ALIGN = 16,   /* in a layout of a device's own rows are filled up to at most this */
     PART_BYTES = 256, /* what a term or a part may take besides its arrays and its description */
 };
 
@@ -54,11 +54,11 @@ static void add(struct forecast *f, uint64_t n_bytes)
 
 /* ------------------------------------------------------------------ codings */
 
-static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols, bool flat)
+static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols, bool own)
 {
     uint8_t widths[CODING_MAX_PLANES];
     const uint32_t n = plane_widths(bits, widths);
-    const uint64_t align = flat ? ROW_ALIGN : 1;
+    const uint64_t align = own ? ROW_ALIGN : 1;
     uint64_t n_bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t row_bytes = stream_row_bytes(widths[i], n_cols);
@@ -68,34 +68,33 @@ static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols, boo
 }
 
 static uint64_t codes_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols,
-                            bool flat)
+                            bool own)
 {
     const uint64_t vector = max_u64(coding->vector_length, 1);
     uint64_t n_bytes;
-    if (coding->bits > RESIDENT_MAX_CODE_BITS) return planes_bytes(32, n_rows, n_cols, flat);
-    n_bytes = planes_bytes(coding->bits, n_rows, ceil_div(n_cols, vector), flat);
+    if (coding->bits > RESIDENT_MAX_CODE_BITS) return planes_bytes(32, n_rows, n_cols, own);
+    n_bytes = planes_bytes(coding->bits, n_rows, ceil_div(n_cols, vector), own);
     if (coding->signs) {
-        n_bytes = sum(n_bytes, planes_bytes(coding->signs, n_rows, ceil_div(n_cols, 8), flat));
+        n_bytes = sum(n_bytes, planes_bytes(coding->signs, n_rows, ceil_div(n_cols, 8), own));
     }
     return n_bytes;
 }
 
-static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack,
-                             bool flat);
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own);
 
-/* A coding of n_rows x n_cols codes of one matrix of the stack. `flat`: tables in tables are worked
- * out. */
+/* A coding of n_rows x n_cols codes of one matrix of the stack. `own`: the device has a layout of
+ * its own, with rows filled up and tables in tables as they are or worked out. */
 static uint64_t coding_resident_bytes(const struct ingot_coding *coding, uint64_t n_rows,
-                                      uint64_t n_cols, struct stack_shape stack, bool flat)
+                                      uint64_t n_cols, struct stack_shape stack, bool own)
 {
     const uint64_t entries = product(coding->n_entries, max_u64(coding->vector_length, 1));
-    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols, flat);
+    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols, own);
     n_bytes = sum(n_bytes, product(entries, sizeof(float)));
     if (coding->index_bits) n_bytes = sum(n_bytes, product(stack.n_cols, sizeof(uint32_t)));
-    return sum(n_bytes, tables_bytes(coding, stack, flat));
+    return sum(n_bytes, tables_bytes(coding, stack, own));
 }
 
-static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool flat)
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own)
 {
     uint64_t n_bytes = 0;
     for (uint32_t i = 0; i < N_SLOTS; i++) {
@@ -106,11 +105,10 @@ static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_sha
         const uint64_t n = product(grid.n_rows, grid.n_cols);
         if (coding_is_raw(table) && table->format == INGOT_F16) {
             n_bytes = sum(n_bytes, product(n, 2));
-        } else if (flat) {
-            n_bytes = sum(n_bytes, product(n, sizeof(float)));
         } else {
-            n_bytes =
-                sum(n_bytes, coding_resident_bytes(table, grid.n_rows, grid.n_cols, grid, false));
+            const uint64_t nested =
+                coding_resident_bytes(table, grid.n_rows, grid.n_cols, grid, own);
+            n_bytes = sum(n_bytes, own ? max_u64(nested, product(n, sizeof(float))) : nested);
         }
         n_bytes = sum(n_bytes, ROW_ALIGN);
     }
@@ -139,7 +137,7 @@ static ingot_status add_codes(struct forecast *f, const struct codes *codes)
     const float *codebook = NULL;
     if (are_in_place(f, codes)) return INGOT_OK;
     uint64_t n_bytes = coding_resident_bytes(coding, codes->n_rows, codes->n_cols, codes->stack,
-                                             backend->basic_only);
+                                             !backend->reads_in_place);
     if (backend->own_form != NULL) {
         uint64_t n_own;
         if (coding->map == MAP_VECTOR) {
@@ -194,13 +192,14 @@ static ingot_status add_sparse(struct forecast *f, const ingot_file *file,
     if (term->mask == MASK_ROWS || term->mask == MASK_COLUMNS) {
         add(f, product(term->mask == MASK_ROWS ? rows : cols, sizeof(uint32_t)));
     } else {
-        add(f, positions_bytes(term, stack, n_kept, f->device->backend->basic_only));
+        add(f, positions_bytes(term, stack, n_kept, !f->device->backend->reads_in_place));
     }
     if (term->mask == MASK_COLUMNS) {
         return add_codes(f, &(struct codes){file, term->first_stream + term_values_stream(term),
                                             term->coding, rows, cols, stack});
     }
-    add(f, coding_resident_bytes(term->coding, rows, cols, stack, f->device->backend->basic_only));
+    add(f, coding_resident_bytes(term->coding, rows, cols, stack,
+                                 !f->device->backend->reads_in_place));
     return INGOT_OK;
 }
 
