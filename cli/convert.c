@@ -26,6 +26,7 @@ struct convert_values {
     const char *encode;
     const char *recipe;
     const char *gguf_type;
+    const char *dialect;
     const char *target_size;
     const char *target_bpw;
     const char *imatrix;
@@ -255,6 +256,7 @@ static int convert(struct conversion *c, const struct model *model)
         .encode = v->encode,
         .recipe = v->recipe,
         .gguf_type = v->gguf_type,
+        .dialect = v->dialect,
         .target_bytes = c->target_bytes,
         .target_bpw = c->target_bpw,
         .imatrix = v->imatrix,
@@ -339,9 +341,9 @@ static char *spill_folder(const char *target)
 /* What becomes of the tensors is said in one way. */
 static int check_ways(const struct convert_values *v)
 {
-    const char *const ways[] = {v->keep ? "--keep" : NULL, v->encode ? "--encode" : NULL,
-                                v->recipe ? "--recipe" : NULL,
-                                v->gguf_type ? "--to-gguf-type" : NULL};
+    const char *const ways[] = {
+        v->keep ? "--keep" : NULL, v->encode ? "--encode" : NULL, v->recipe ? "--recipe" : NULL,
+        v->gguf_type ? "--to-gguf-type" : NULL, v->dialect ? "--to-dialect" : NULL};
     const char *way = NULL;
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         if (ways[i] && way) {
@@ -356,7 +358,8 @@ static int check_ways(const struct convert_values *v)
     if (size && way && way != ways[2]) {
         return report_usage("convert", "%s and %s exclude each other", way, size);
     }
-    if ((way == NULL || v->keep) && size == NULL && (v->imatrix || v->fast)) {
+    const bool encodes = way && !v->keep && !v->dialect;
+    if (!encodes && size == NULL && (v->imatrix || v->fast)) {
         return report_usage("convert", "%s is for --encode, --recipe and --to-gguf-type",
                             v->fast ? "--fast" : "--imatrix");
     }
@@ -436,6 +439,11 @@ static const struct option options[] = {
      .help = "a GGUF of that type for llama.cpp, searched by us: Q8_0, Q6_K, Q5_K_M, Q4_K_M, "
              "IQ4_XS, Q4_0, MXFP4, Q3_K_M, Q2_K ...; vectors are f32, routers are kept, and rows "
              "that are not whole blocks get a type of shorter ones"},
+    {"to-dialect", 0, OPTION_TEXT, AT(dialect), .value_name = "DIALECT",
+     .help =
+         "write the quantized tensors of an .ingot file to a .safetensors as other programs do: "
+         "bitsandbytes (nf4, fp4) or mxfp4 (blocks and scales, as gpt-oss). Exactly, or not at "
+         "all"},
     {"target-size", 0, OPTION_TEXT, AT(target_size), .value_name = "BYTES",
      .help = "choose encodings so that the file has at most so many bytes (800M, 4GiB) and the "
              "least error: of those that a recipe's rules list, or of q2_k to q8_0. Every one is "
@@ -500,6 +508,7 @@ const struct verb verb_convert = {
                 "  ingot convert model/ -o mixed.ingot --recipe mixed.json\n"
                 "  ingot convert model/ -o small.ingot --target-bpw 4.5\n"
                 "  ingot convert small.ingot -o plain.safetensors --encode bf16\n"
+                "  ingot convert nf4.ingot -o nf4.safetensors --to-dialect bitsandbytes\n"
                 "  ingot convert model/ -o small.ingot --encode int4 --dry-run\n"
                 "  ingot convert model/ -o mlp.ingot --include '*.mlp.*' --exclude '*.bias'\n"
                 "  ingot convert --list-encodings\n",

@@ -95,7 +95,8 @@ static int print_json(const struct model *model, const char *name, const struct 
     if (strcmp(part->kind, "tensor") == 0) {
         struct model_tensor t;
         model_tensor(model, part->index, &t);
-        const char *dtype = ingot_dtype_name(written_dtype(&t, part));
+        const bool blocks = strcmp(part->form, "raw") == 0 && !t.raw;
+        const char *dtype = blocks ? t.foreign.name : ingot_dtype_name(written_dtype(&t, part));
         json_put(root, "dtype", json_string(dtype), &failed);
     }
     json_put_bytes(root, "target", v->target, strlen(v->target), &failed);
@@ -162,7 +163,8 @@ static const struct option options[] = {
     {"output", 'o', OPTION_TEXT, .required = true, AT(target), .value_name = "DST",
      .help = "the file to write, or - for standard output"},
     {"raw", 0, OPTION_FLAG, AT(raw),
-     .help = "the bytes of a tensor as they are, in its own type and without a header"},
+     .help = "the bytes of a tensor as they are, in its own type, or blocks of a foreign one, and "
+             "without a header"},
     {"tensor", 0, OPTION_FLAG, AT(tensor), .help = "NAME is a tensor's"},
     {"attachment", 0, OPTION_FLAG, AT(attachment), .help = "NAME is an attached file's"},
     ASSUME_OPTION(offsetof(struct extract_values, assume)),

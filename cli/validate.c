@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/assume.h"
+#include "cli/check_receipt.h"
 #include "cli/json.h"
 #include "cli/pairs.h"
 #include "cli/progress.h"
@@ -30,8 +31,10 @@ struct validation {
     uint64_t n_violations;
     uint32_t last_rule;   /* whose text was printed last */
     uint64_t n_deviating; /* tensors that are not what the source says */
+    uint64_t n_false;     /* tensors of which the receipt says what is not measured */
     json_t *root;         /* NULL unless values->json */
     json_t *violations;   /* belongs to root */
+    json_t *receipt;      /* figures that are false, likewise */
     bool failed;          /* no memory for JSON */
 };
 
@@ -103,7 +106,31 @@ static void print_against(const struct validation *v, const struct pair_visitor 
 struct against_context {
     struct validation *v;
     struct pairs_list list;
+    struct receipt_check check;
 };
+
+/* "FILE: NAME: the receipt says that sqnr_db is 21.4, and measured is 20.1" */
+static void found_false(struct validation *v, const struct pair *pair,
+                        const struct receipt_figure *figure)
+{
+    v->n_false++;
+    progress_bar_erase(&v->bar);
+    if (v->root) {
+        json_t *one = json_object();
+        json_put_bytes(one, "name", pair->name, pair->name_bytes, &v->failed);
+        json_put(one, "figure", json_string(figure->key), &v->failed);
+        json_put(one, "stored", json_number(figure->stored), &v->failed);
+        json_put(one, "measured", json_number(figure->measured), &v->failed);
+        json_add(v->receipt, one, &v->failed);
+        return;
+    }
+    char *file = text_safe(v->path, strlen(v->path));
+    char *name = text_safe(pair->name, pair->name_bytes);
+    printf("%s: %s: the receipt says that %s is %.9g, and measured is %.9g\n", file ? file : "",
+           name ? name : "", figure->key, figure->stored, figure->measured);
+    free(name);
+    free(file);
+}
 
 static void visit(void *context, const struct pair *pair)
 {
@@ -113,6 +140,10 @@ static void visit(void *context, const struct pair *pair)
     const bool deviates = changed_bits || pair->reshaped || pair->verdict == PAIR_REFUSED ||
                           pair->verdict == PAIR_ONLY_A;
     a->v->n_deviating += deviates;
+    struct receipt_figure figure;
+    if (!receipt_check_pair(&a->check, a->list.a, a->list.b, pair, &figure)) {
+        found_false(a->v, pair, &figure);
+    }
     pairs_list_visit(&a->list, pair);
 }
 
@@ -124,7 +155,8 @@ static int compare_with_source(struct validation *v, const struct model *source,
     struct pair_visitor visitor = {.context = &context, .visit = visit};
     ingot_error error = {0};
     int status = EXITS_DONE;
-    if (pairs_visit(source, model, &v->bar, &visitor, &error) != INGOT_OK) {
+    if (receipt_check_open(&context.check, model, &error) != INGOT_OK ||
+        pairs_visit(source, model, &v->bar, &visitor, &error) != INGOT_OK) {
         status = report_error(NULL, &error);
         goto done;
     }
@@ -136,6 +168,7 @@ static int compare_with_source(struct validation *v, const struct model *source,
         if (context.list.failed) status = EXITS_SYSTEM;
     }
 done:
+    receipt_check_release(&context.check);
     pairs_list_release(&context.list);
     return status;
 }
@@ -201,20 +234,23 @@ static int begin_json(struct validation *v)
 {
     v->root = json_object();
     v->violations = json_array();
-    if (!v->root || !v->violations) return report_no_memory();
+    v->receipt = json_array();
+    if (!v->root || !v->violations || !v->receipt) return report_no_memory();
     json_put_bytes(v->root, "file", v->path, strlen(v->path), &v->failed);
     return EXITS_DONE;
 }
 
 static int finish(struct validation *v)
 {
-    const int status = v->n_violations > 0 || v->n_deviating > 0 ? EXITS_SHORT : EXITS_DONE;
+    const bool is_short = v->n_violations > 0 || v->n_deviating > 0 || v->n_false > 0;
+    const int status = is_short ? EXITS_SHORT : EXITS_DONE;
     if (v->root) {
         json_put(v->root, "valid", json_boolean(v->n_violations == 0), &v->failed);
         json_put(v->root, "n_violations", json_count(v->n_violations), &v->failed);
         json_put(v->root, "violations", json_incref(v->violations), &v->failed);
         if (v->values->against) {
             json_put(v->root, "n_deviating", json_count(v->n_deviating), &v->failed);
+            json_put(v->root, "false_receipt", json_incref(v->receipt), &v->failed);
         }
         return json_print(json_incref(v->root), v->failed, status);
     }
@@ -225,6 +261,10 @@ static int finish(struct validation *v)
     if (v->n_deviating > 0) {
         printf("not what the source says: %s tensor%s\n", text_count(v->n_deviating).at,
                v->n_deviating == 1 ? "" : "s");
+    }
+    if (v->n_false > 0) {
+        printf("not what the receipt says: %s tensor%s\n", text_count(v->n_false).at,
+               v->n_false == 1 ? "" : "s");
     }
     return status;
 }
@@ -240,6 +280,7 @@ static int run(const void *values, struct operands operands)
     const bool wants_source = v.values->against && v.n_violations == 0;
     if (status == EXITS_DONE && wants_source) status = check_against(&v);
     if (status == EXITS_DONE) status = finish(&v);
+    json_decref(v.receipt);
     json_decref(v.violations);
     json_decref(v.root);
     return status;
@@ -249,7 +290,8 @@ static int run(const void *values, struct operands operands)
 static const struct option options[] = {
     {"against", 0, OPTION_TEXT, AT(against), .value_name = "SRC",
      .help = "compare every tensor with that of SRC, a model in any supported format: bit for bit "
-             "where it is held raw, else by the measured error"},
+             "where it is held raw, else by the measured error, which is to be what the receipt "
+             "says"},
     ASSUME_OPTION(offsetof(struct validate_values, assume)),
     {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
      .help = "threads; the default is one per core. What is found does not depend on it"},

@@ -9,7 +9,7 @@
 
 static void set_dialect(struct assumptions *a, int value)
 {
-    a->dialect = (enum gguf_dialect)value;
+    a->dialect = (enum dialect_assumed)value;
 }
 
 static int get_dialect(const struct assumptions *a)
@@ -26,6 +26,7 @@ static const struct assumption {
 } known[] = {
     {"dialect=ggml", DIALECT_GGML, set_dialect, get_dialect},
     {"dialect=opaque", DIALECT_OPAQUE, set_dialect, get_dialect},
+    {"dialect=plain", DIALECT_PLAIN, set_dialect, get_dialect},
 };
 enum { N_KNOWN = sizeof known / sizeof *known };
 

@@ -67,23 +67,24 @@ static const struct book {
     float (*value)(uint32_t code);
     const int8_t *listed; /* scalars, or a grid's levels */
     const uint16_t *grid;
+    uint8_t n_levels; /* of a grid */
 } books[N_BLOCK_BOOKS] = {
-    [BOOK_IQ4_NL] = {4, 0, INGOT_I8, NULL, values_iq4_nl, NULL},
-    [BOOK_E2M1] = {4, 0, INGOT_I8, NULL, values_e2m1, NULL},
-    [BOOK_E8M0] = {8, 0, INGOT_F32, value_e8m0, NULL, NULL},
-    [BOOK_UE4M3] = {8, 0, INGOT_F16, value_ue4m3, NULL, NULL},
-    [BOOK_SIGN] = {1, 0, INGOT_F16, value_sign, NULL, NULL},
-    [BOOK_DELTA] = {1, 0, INGOT_F16, value_delta, NULL, NULL},
-    [BOOK_HALVES] = {4, 0, INGOT_F16, value_half, NULL, NULL},
-    [BOOK_QUARTERS] = {4, 0, INGOT_F16, value_quarter, NULL, NULL},
-    [BOOK_ODD3] = {3, 0, INGOT_F16, value_odd, NULL, NULL},
-    [BOOK_ODD4] = {4, 0, INGOT_F16, value_odd, NULL, NULL},
-    [BOOK_IQ2_XXS] = {8, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_xxs},
-    [BOOK_IQ2_XS] = {9, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_xs},
-    [BOOK_IQ2_S] = {10, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_s},
-    [BOOK_IQ3_XXS] = {8, 4, INGOT_I8, NULL, levels_iq3_xxs, grid_iq3_xxs},
-    [BOOK_IQ3_S] = {9, 4, INGOT_I8, NULL, levels_iq3_s, grid_iq3_s},
-    [BOOK_IQ1_S] = {11, 8, INGOT_I8, NULL, levels_iq1, grid_iq1_s},
+    [BOOK_IQ4_NL] = {4, 0, INGOT_I8, NULL, values_iq4_nl, NULL, 0},
+    [BOOK_E2M1] = {4, 0, INGOT_I8, NULL, values_e2m1, NULL, 0},
+    [BOOK_E8M0] = {8, 0, INGOT_F32, value_e8m0, NULL, NULL, 0},
+    [BOOK_UE4M3] = {8, 0, INGOT_F16, value_ue4m3, NULL, NULL, 0},
+    [BOOK_SIGN] = {1, 0, INGOT_F16, value_sign, NULL, NULL, 0},
+    [BOOK_DELTA] = {1, 0, INGOT_F16, value_delta, NULL, NULL, 0},
+    [BOOK_HALVES] = {4, 0, INGOT_F16, value_half, NULL, NULL, 0},
+    [BOOK_QUARTERS] = {4, 0, INGOT_F16, value_quarter, NULL, NULL, 0},
+    [BOOK_ODD3] = {3, 0, INGOT_F16, value_odd, NULL, NULL, 0},
+    [BOOK_ODD4] = {4, 0, INGOT_F16, value_odd, NULL, NULL, 0},
+    [BOOK_IQ2_XXS] = {8, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_xxs, 3},
+    [BOOK_IQ2_XS] = {9, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_xs, 3},
+    [BOOK_IQ2_S] = {10, 8, INGOT_I8, NULL, levels_iq2, grid_iq2_s, 3},
+    [BOOK_IQ3_XXS] = {8, 4, INGOT_I8, NULL, levels_iq3_xxs, grid_iq3_xxs, 8},
+    [BOOK_IQ3_S] = {9, 4, INGOT_I8, NULL, levels_iq3_s, grid_iq3_s, 8},
+    [BOOK_IQ1_S] = {11, 8, INGOT_I8, NULL, levels_iq1, grid_iq1_s, 3},
 };
 
 static uint32_t write_scalar(const struct book *book, uint32_t code, uint8_t *dst)
@@ -119,6 +120,17 @@ uint32_t block_book_write(enum block_book which, uint8_t *dst)
                               : write_scalar(book, code, dst + n_bytes);
     }
     return n_bytes;
+}
+
+void block_book_grid(enum block_book which, struct block_grid *grid)
+{
+    const struct book *book = &books[which];
+    assert(book->grid);
+    *grid = (struct block_grid){.n_entries = 1u << book->bits,
+                                .vector_length = book->vector_length,
+                                .n_levels = book->n_levels,
+                                .levels = book->listed,
+                                .packed = book->grid};
 }
 
 /* ---- codings ---- */

@@ -30,6 +30,17 @@ enum { BLOCK_BOOK_MAX_BYTES = 2048 * 8 };
 /* Bytes of a codebook, written to dst, which has room for BLOCK_BOOK_MAX_BYTES. */
 uint32_t block_book_write(enum block_book book, uint8_t *dst);
 
+/* A codebook of vectors as it is kept: of each entry the codes of its levels, the first in the
+ * lowest of 3 bits each where vectors are of four, else of 2. The entries ascend. */
+struct block_grid {
+    uint32_t n_entries;
+    uint32_t vector_length;
+    uint32_t n_levels;
+    const int8_t *levels;
+    const uint16_t *packed;
+};
+void block_book_grid(enum block_book book, struct block_grid *grid);
+
 /* Who knows the stream of a codebook. */
 struct block_books {
     void *context;

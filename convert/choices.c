@@ -52,17 +52,17 @@ ingot_status choices_take(struct choices *choices, const struct model_tensor *te
 }
 
 ingot_status choices_make(struct choices *choices, const struct model *model,
-                          const struct recipe *recipe, bool blocks, ingot_error *error)
+                          const struct recipe *recipe, const struct model_facts *facts, bool blocks,
+                          ingot_error *error)
 {
     const uint32_t n = model_n_tensors(model);
-    const uint32_t n_layers = count_layers(model);
     choices->of = ingot_allocate_zeroed(NULL, n, sizeof *choices->of);
     if (choices->of == NULL) return ingot_fail_memory(error, n * sizeof *choices->of, "choices");
     ingot_status status = INGOT_OK;
     for (uint32_t i = 0; i < n && status == INGOT_OK; i++) {
         struct model_tensor t;
         model_tensor(model, i, &t);
-        const struct rule *rule = recipe_rule(recipe, &t, n_layers);
+        const struct rule *rule = recipe_rule(recipe, &t, facts);
         if (rule) {
             status = choices_take(choices, &t, rule->encode[0], blocks, &choices->of[i], error);
         }

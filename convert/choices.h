@@ -19,7 +19,8 @@ ingot_status choices_take(struct choices *choices, const struct model_tensor *te
                           ingot_error *error);
 /* Sets all of `of`: the first encoding of each tensor's rule. */
 ingot_status choices_make(struct choices *choices, const struct model *model,
-                          const struct recipe *recipe, bool blocks, ingot_error *error);
+                          const struct recipe *recipe, const struct model_facts *facts, bool blocks,
+                          ingot_error *error);
 void choices_release(struct choices *choices);
 
 #endif

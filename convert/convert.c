@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/dialect_export.h"
 #include "convert/gguf_presets.h"
 #include "convert/names.h"
 #include "convert/sink.h"
@@ -66,15 +67,22 @@ static uint64_t all_bytes(const struct model *model)
     return n_bytes;
 }
 
+struct model_facts conversion_facts(const struct conversion *c)
+{
+    struct model_facts facts = model_facts_of(c->model);
+    facts.has_imatrix = c->imatrix != NULL;
+    return facts;
+}
+
 /* Where a mix or a preset gives way, since its blocks do not divide the rows. */
 static void tell_fallbacks(const struct conversion *c, const struct recipe *recipe)
 {
-    const uint32_t n_layers = count_layers(c->model);
+    const struct model_facts facts = conversion_facts(c);
     for (uint32_t i = 0; i < model_n_tensors(c->model); i++) {
         struct model_tensor t;
         if (c->choices.of[i] == NULL) continue;
         model_tensor(c->model, i, &t);
-        const char *asked = recipe_rule(recipe, &t, n_layers)->encode[0];
+        const char *asked = recipe_rule(recipe, &t, &facts)->encode[0];
         const uint64_t n_row = t.dims[t.rank - 1];
         const char *taken = gguf_preset_for(asked, n_row);
         if (taken == asked) continue;
@@ -88,13 +96,14 @@ static ingot_status choose(struct conversion *c, const struct recipe *recipe, in
 {
     const bool blocks = sink_of(c->target)->write == sink_gguf;
     const bool by_size = c->options->target_bytes || c->options->target_bpw > 0;
+    const struct model_facts facts = conversion_facts(c);
     const ingot_status status =
         by_size ? target_choose(c, recipe, blocks, sink_of(c->target)->plan, error)
-                : choices_make(&c->choices, c->model, recipe, blocks, error);
+                : choices_make(&c->choices, c->model, recipe, &facts, blocks, error);
     if (status != INGOT_OK) return status;
     if (blocks && !by_size) tell_fallbacks(c, recipe);
     for (uint32_t i = 0; i < c->choices.n_encodings; i++) {
-        if (c->options->fast) encoding_hurry(c->choices.encodings[i]);
+        if (c->options->fast) encoding_rush(c->choices.encodings[i]);
         c->choices.encodings[i]->imatrix = c->imatrix;
     }
     return INGOT_OK;
@@ -134,6 +143,21 @@ static ingot_status choose_mix(struct conversion *c, ingot_error *error)
                       "GGUF has no type or mix '%s'", name_shown(name, strlen(name)).text);
 }
 
+static ingot_status choose_dialect(struct conversion *c, ingot_error *error)
+{
+    const char *name = c->options->dialect;
+    char names[128];
+    if (sink_of(c->target)->write != sink_safetensors) {
+        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, c->target,
+                          "dialects are for a target whose name ends in .safetensors");
+    }
+    c->dialect = dialect_named(name);
+    if (c->dialect) return INGOT_OK;
+    dialect_names(names, sizeof names);
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "dialect",
+                      "'%s' is none; there are: %s", name_shown(name, strlen(name)).text, names);
+}
+
 static ingot_status choose_recipe(struct conversion *c, ingot_error *error)
 {
     struct recipe recipe = {0};
@@ -154,7 +178,8 @@ static ingot_status begin(struct conversion *c, const struct sink **sink, ingot_
     const bool by_size = o->target_bytes || o->target_bpw > 0;
     c->encodes = o->encode || o->recipe || o->gguf_type || by_size;
     assert((o->encode != NULL) + (o->recipe != NULL) + (o->gguf_type != NULL) <= 1);
-    if (o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
+    if (o->dialect) status = choose_dialect(c, error);
+    if (status == INGOT_OK && o->imatrix) status = imatrix_open(o->imatrix, &c->imatrix, error);
     if (status != INGOT_OK || !c->encodes) return status;
     if (o->encode) return choose_encoding(c, error);
     if (o->gguf_type) return choose_mix(c, error);

@@ -20,6 +20,8 @@ struct convert_options {
     const char *encode;    /* an encoding for all matrices (see presets.h) */
     const char *recipe;    /* the path of a recipe (see recipe.h) */
     const char *gguf_type; /* a mix of GGUF types (see recipe.h); the target is a GGUF file */
+    const char *dialect;   /* NULL, or of a .safetensors target, with none of those: how quantized
+                            * tensors of a container are written, each as several plain ones */
     /* At most one of these two, with a recipe or without any of the three above; 0: none. Never
      * exceeded; found by measuring every candidate of every tensor. */
     uint64_t target_bytes; /* of the whole file */
@@ -27,6 +29,9 @@ struct convert_options {
     const char *imatrix;   /* NULL, or the path of importance weights (see imatrix.h) */
     bool fast;             /* presets that search do so briefly */
     ingot_compression compression;
+    /* NULL, or what was measured of the model as a whole, a JSON object. With it the container is
+     * written again as it is: its receipt keeps its recipe and gets this as `quality`. */
+    const char *quality;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
     const ingot_allocator *allocator; /* of what grows with the number of tensors; may be NULL */

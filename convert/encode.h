@@ -3,10 +3,17 @@
 #ifndef INGOT_CONVERT_ENCODE_H
 #define INGOT_CONVERT_ENCODE_H
 
+#include "convert/block_codings.h"
 #include "convert/grid.h"
 #include "convert/presets.h"
 #include "format/pool.h"
 #include "format/writer.h"
+
+/* A codebook of ggml and the coding that has it. */
+struct plan_book {
+    struct ingot_coding *coding;
+    enum block_book book;
+};
 
 /* A term and its codings, which point at each other: a plan stays where it was made. */
 struct term_plan {
@@ -22,6 +29,9 @@ struct term_plan {
     const struct codebook *scale_codebook;
     struct codebook learned; /* what `codebook` is when it is found from the tensor */
     float learned_entries[MAX_LEVELS];
+    struct block_coding blocks; /* of vectors: what holds the tables */
+    uint32_t n_books;           /* of vectors: the vectors first, the scales last */
+    struct plan_book books[3];
 };
 
 /* Values to encode: of whole rows, or, for a preset that is not by rows, of the whole tensor. */
@@ -32,8 +42,10 @@ struct encode_input {
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;
     const float *values;
-    const float *importance; /* NULL, or of each matrix of the tensor's stack n_cols floats */
-    float *decoded;          /* NULL, or where a preset that decodes puts what its term gives */
+    const float *importance;       /* NULL, or of each matrix of the tensor's stack n_cols floats */
+    const ingot_allocator *memory; /* of what grows with the values */
+    struct ingot_pool *pool;       /* NULL where the caller is in it already */
+    float *decoded; /* NULL, or where a preset that decodes puts what its term gives */
 };
 
 struct preset {
@@ -41,15 +53,16 @@ struct preset {
     char label[16]; /* the coding's name, when that is to say more than the preset's */
     char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
-    bool by_parts;         /* the same, once prepared: streams that do not follow the rows are then
-                              written */
+    bool by_parts;         /* the same, once prepared; a sample of rows is enough for that */
     bool decodes;          /* encode tells what its term gives */
+    bool searchless;       /* others encode this type from the extremes of a group alone */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
     uint32_t kept_percent; /* sparse: of the weights, or columns */
     uint8_t mask;          /* sparse: enum term_mask */
     uint32_t rank;         /* lowrank: at most */
-    struct grid grid;      /* scalar codes in groups */
+    uint32_t block_type;   /* vectors: the type of ggml, whose coding it is */
+    struct grid grid;      /* scalar codes in groups; of vectors the effort alone */
     /* The term for a tensor of that type and shape. */
     void (*plan)(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
@@ -92,6 +105,11 @@ ingot_status encode_blocks(const struct encode_input *input, uint8_t *const *str
                            ingot_error *error);
 /* The nested tables of a grid, on behalf of encode_grid: their streams. */
 ingot_status encode_nested(const struct grid_work *work, uint8_t *const *streams);
+/* Vectors of the grids of ggml. */
+void plan_vectors(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
+                  struct term_plan *plan);
+ingot_status encode_vectors(const struct encode_input *input, uint8_t *const *streams,
+                            ingot_error *error);
 void plan_sparse(const struct preset *preset, ingot_dtype dtype, struct stack_shape stack,
                  struct term_plan *plan);
 ingot_status encode_sparse(const struct encode_input *input, uint8_t *const *streams,

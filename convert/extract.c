@@ -150,14 +150,16 @@ ingot_status extract_raw(const struct model *model, uint32_t index,
     struct extraction x = {.model = model, .index = index, .options = options, .error = error};
     struct model_tensor t;
     model_tensor(model, index, &t);
-    if (!t.raw) {
+    if (!t.raw && t.foreign.name == NULL) {
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET,
                           name_shown(t.name, t.name_bytes).text,
                           "it is held as %.96s and so has no bytes of its type", t.encoding);
     }
-    x.total_bytes = ingot_raw_bytes(t.dtype, t.n_rows * t.n_cols);
+    x.total_bytes = t.raw ? ingot_raw_bytes(t.dtype, t.n_rows * t.n_cols) : t.foreign.n_bytes;
     ingot_status status = begin(&x);
-    if (status == INGOT_OK) status = copy_bytes(&x, model_read_raw, x.total_bytes);
+    if (status == INGOT_OK) {
+        status = copy_bytes(&x, t.raw ? model_read_raw : model_read_foreign, x.total_bytes);
+    }
     return end(&x, status, n_bytes);
 }
 

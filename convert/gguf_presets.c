@@ -9,11 +9,18 @@ static const struct {
     const char *type;
     const char *otherwise; /* a preset of shorter blocks */
 } rows[] = {
-    {"q4_0", "Q4_0", "f16"},        {"q4_1", "Q4_1", "f16"},    {"q5_0", "Q5_0", "f16"},
-    {"q5_1", "Q5_1", "f16"},        {"q8_0", "Q8_0", "f16"},    {"iq4_nl", "IQ4_NL", "f16"},
-    {"mxfp4_gguf", "MXFP4", "f16"}, {"q2_k", "Q2_K", "iq4_nl"}, {"q3_k", "Q3_K", "iq4_nl"},
-    {"iq4_xs", "IQ4_XS", "iq4_nl"}, {"q4_k", "Q4_K", "q5_0"},   {"q5_k", "Q5_K", "q5_1"},
-    {"q6_k", "Q6_K", "q8_0"},
+    {"q4_0", "Q4_0", "f16"},          {"q4_1", "Q4_1", "f16"},
+    {"q5_0", "Q5_0", "f16"},          {"q5_1", "Q5_1", "f16"},
+    {"q8_0", "Q8_0", "f16"},          {"iq4_nl", "IQ4_NL", "f16"},
+    {"mxfp4_gguf", "MXFP4", "f16"},   {"q2_k", "Q2_K", "iq4_nl"},
+    {"q3_k", "Q3_K", "iq4_nl"},       {"iq4_xs", "IQ4_XS", "iq4_nl"},
+    {"q4_k", "Q4_K", "q5_0"},         {"q5_k", "Q5_K", "q5_1"},
+    {"q6_k", "Q6_K", "q8_0"},         {"iq3_s", "IQ3_S", "iq4_nl"},
+    {"iq3_xxs", "IQ3_XXS", "iq4_nl"}, {"iq2_s", "IQ2_S", "iq4_nl"},
+    {"iq2_xs", "IQ2_XS", "iq4_nl"},   {"iq2_xxs", "IQ2_XXS", "iq4_nl"},
+    {"tq2_0", "TQ2_0", "q4_0"},       {"tq1_0", "TQ1_0", "q4_0"},
+    {"q2_0", "Q2_0", "f16"},          {"q1_0", "Q1_0", "f16"},
+    {"iq1_m", "IQ1_M", "iq4_nl"},     {"iq1_s", "IQ1_S", "iq4_nl"},
 };
 enum { N_ROWS = sizeof rows / sizeof *rows };
 

@@ -10,7 +10,7 @@
 
 struct placing {
     struct gguf *g;
-    enum gguf_dialect dialect;
+    enum dialect_assumed dialect;
     ingot_error *error;
 };
 
@@ -198,6 +198,7 @@ ingot_status gguf_place_tensors(struct gguf *g, uint64_t file_bytes,
                                 const struct assumptions *assumptions, ingot_error *error)
 {
     struct placing p = {g, assumptions ? assumptions->dialect : DIALECT_UNSAID, error};
+    if (p.dialect == DIALECT_PLAIN) p.dialect = DIALECT_UNSAID; /* said of safetensors */
     ingot_status status = INGOT_OK;
     g->data_offset = aligned(g, g->head_bytes);
     g->data_bytes = file_bytes > g->data_offset ? file_bytes - g->data_offset : 0;

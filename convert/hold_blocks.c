@@ -5,6 +5,7 @@
 
 #include "convert/foreign_blocks.h"
 #include "convert/names.h"
+#include "convert/rewrite_source.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
@@ -106,52 +107,24 @@ static bool holds_any(const struct blocks_held *held)
     return false;
 }
 
-/* Copies the segments of a file to `out`, those of held tensors with their forms. *copied: bytes of
- * the blob that are copied or replaced so far. */
-static ingot_status copy_segments(const struct blocks_held *held, const struct byte_buffer *blob,
-                                  struct source_walk *walk, uint64_t *copied,
-                                  struct byte_buffer *out, ingot_error *error)
+static ingot_status put_form(void *context, uint32_t tensor, struct byte_buffer *out, bool *put,
+                             ingot_error *error)
 {
-    for (;;) {
-        const uint64_t begin = walk->at.offset;
-        struct source_segment s;
-        const ingot_status status = source_next_segment(walk, &s, error);
-        if (status != INGOT_OK) return status == INGOT_END ? INGOT_OK : status;
-        if (s.kind != SEGMENT_TENSOR || s.form_bytes != 0 || s.index >= held->n_forms) continue;
-        const struct byte_buffer *form = &held->forms[s.index];
-        if (form->n_bytes == 0) continue;
-        if (form->n_bytes > UINT32_MAX) {
-            return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "source",
-                              "too many blocks that are exceptions");
-        }
-        buffer_append(out, blob->data + *copied, begin - *copied);
-        source_put_tensor(out, s.index, form->data, (uint32_t)form->n_bytes);
-        *copied = walk->at.offset;
+    const struct blocks_held *held = context;
+    if (tensor >= held->n_forms || held->forms[tensor].n_bytes == 0) return INGOT_OK;
+    const struct byte_buffer *form = &held->forms[tensor];
+    if (form->n_bytes > UINT32_MAX) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "source",
+                          "too many blocks that are exceptions");
     }
+    source_put_tensor(out, tensor, form->data, (uint32_t)form->n_bytes);
+    *put = true;
+    return INGOT_OK;
 }
 
 ingot_status blocks_held_source(const struct blocks_held *held, struct byte_buffer *blob,
                                 ingot_error *error)
 {
-    struct byte_buffer out = {0};
-    struct source_walk walk;
-    struct source_file file;
-    uint64_t copied = 0;
-    if (!holds_any(held)) return INGOT_OK;
-    ingot_status status = source_open((struct span){blob->data, blob->n_bytes}, &walk, error);
-    while (status == INGOT_OK) {
-        status = source_next_file(&walk, &file, error);
-        if (status == INGOT_OK) status = copy_segments(held, blob, &walk, &copied, &out, error);
-    }
-    if (status == INGOT_END) {
-        buffer_append(&out, blob->data + copied, blob->n_bytes - copied);
-        status = out.failed ? ingot_fail_memory(error, blob->n_bytes, "source") : INGOT_OK;
-    }
-    if (status == INGOT_OK) {
-        const struct byte_buffer before = *blob;
-        *blob = out;
-        out = before;
-    }
-    buffer_release(&out);
-    return status;
+    const struct segment_rewriter rewriter = {(void *)(uintptr_t)held, put_form};
+    return holds_any(held) ? rewrite_source(&rewriter, blob, error) : INGOT_OK;
 }

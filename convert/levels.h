@@ -23,6 +23,7 @@ extern const struct codebook codebook_nf4;   /* bitsandbytes' table of the same 
 extern const struct codebook codebook_fp4;   /* bitsandbytes' 4-bit floats, by code */
 extern const struct codebook codebook_iq4;   /* ggml's of IQ4_NL and IQ4_XS */
 extern const struct codebook codebook_mxfp4; /* ggml's 4-bit floats, doubled, without -0 */
+extern const struct codebook codebook_sign;  /* ggml's of Q1_0 */
 /* Entries of tables: bitsandbytes' "dynamic" map of 8 bits, and 2^(code - 128). */
 extern const struct codebook codebook_dynamic;
 extern const struct codebook codebook_powers;

@@ -50,6 +50,9 @@ static const float dynamic[256] = {
 };
 const struct codebook codebook_dynamic = {"dynamic", 256, dynamic};
 
+static const float sign[] = {-1, 1};
+const struct codebook codebook_sign = {"sign", 2, sign};
+
 /* 2^(code - 128): the lowest are subnormal. */
 static const float powers[256] = {
     0x1p-128f, 0x1p-127f, 0x1p-126f, 0x1p-125f, 0x1p-124f, 0x1p-123f, 0x1p-122f, 0x1p-121f,

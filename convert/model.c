@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "convert/dialect.h"
 #include "convert/input.h"
 #include "convert/model_kind.h"
 #include "convert/foreign_blocks.h"
@@ -79,20 +80,23 @@ static const struct format {
     const char *name;
     const char *suffix; /* NULL: a folder */
     uint32_t most_paths;
+    bool has_dialects; /* quantized tensors may be several plain ones, which are read at will: what
+                        * streams gives each once, in its order */
     bool (*head)(const struct path_facts *facts); /* for folders, and files of another suffix */
     open_function *open;
     open_assuming_function *open_assuming; /* instead, of formats that leave doubts */
 } formats[] = {
-    {"a folder", NULL, 1, folder_is_gguf, NULL, gguf_open_folder},
-    {"a folder", NULL, 1, is_any, safetensors_open_folder, NULL},
-    {".ingot", ".ingot", 1, head_is_ingot, ingot_open_container, NULL},
-    {".safetensors", ".safetensors", UINT32_MAX, head_is_safetensors, safetensors_open_files, NULL},
-    {".gguf", ".gguf", UINT32_MAX, head_is_gguf, NULL, gguf_open_files},
-    {".zip", ".zip", 1, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar", ".tar", 1, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar.gz", ".tar.gz", 1, head_is_unknown, safetensors_open_archive, NULL},
-    {".tgz", ".tgz", 1, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar.zst", ".tar.zst", 1, head_is_unknown, safetensors_open_archive, NULL},
+    {"a folder", NULL, 1, false, folder_is_gguf, NULL, gguf_open_folder},
+    {"a folder", NULL, 1, true, is_any, safetensors_open_folder, NULL},
+    {".ingot", ".ingot", 1, false, head_is_ingot, ingot_open_container, NULL},
+    {".safetensors", ".safetensors", UINT32_MAX, true, head_is_safetensors, safetensors_open_files,
+     NULL},
+    {".gguf", ".gguf", UINT32_MAX, false, head_is_gguf, NULL, gguf_open_files},
+    {".zip", ".zip", 1, false, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar", ".tar", 1, false, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar.gz", ".tar.gz", 1, false, head_is_unknown, safetensors_open_archive, NULL},
+    {".tgz", ".tgz", 1, false, head_is_unknown, safetensors_open_archive, NULL},
+    {".tar.zst", ".tar.zst", 1, false, head_is_unknown, safetensors_open_archive, NULL},
 };
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
@@ -203,8 +207,13 @@ ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, paths[1],
                           "only one %s at a time can be opened", format->name);
     }
-    if (format->open) return format->open(paths, n_paths, allocator, model, error);
-    return format->open_assuming(paths, n_paths, assumptions, allocator, model, error);
+    const ingot_status status =
+        format->open ? format->open(paths, n_paths, allocator, model, error)
+                     : format->open_assuming(paths, n_paths, assumptions, allocator, model, error);
+    if (status != INGOT_OK || !format->has_dialects || assumptions->dialect == DIALECT_PLAIN) {
+        return status;
+    }
+    return dialects_recognise(*model, allocator, model, error);
 }
 
 /* ------------------------------------------------------------------ what formats share */
@@ -312,6 +321,11 @@ ingot_status model_find(const struct model *model, const char *name, size_t name
                         uint32_t *index)
 {
     return model->kind->find(model, name, name_bytes, index);
+}
+
+const struct composite *model_composite(const struct model *model, uint32_t index)
+{
+    return model->kind->composite ? model->kind->composite(model, index) : NULL;
 }
 
 uint32_t model_alias_of(const struct model *model, uint32_t index)

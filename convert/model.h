@@ -65,6 +65,10 @@ uint32_t model_n_tensors(const struct model *model);
 void model_tensor(const struct model *model, uint32_t index, struct model_tensor *tensor);
 ingot_status model_find(const struct model *model, const char *name, size_t name_bytes,
                         uint32_t *index);
+/* What a tensor that the source holds as several ones is made of (see composite.h), as long as the
+ * model lives; NULL for any other. */
+struct composite;
+const struct composite *model_composite(const struct model *model, uint32_t index);
 /* The tensor that this one is another name of; INGOT_NONE when there is none, or it is left out. */
 uint32_t model_alias_of(const struct model *model, uint32_t index);
 /* Rows of the stack as f32. */

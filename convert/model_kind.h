@@ -13,6 +13,8 @@ struct model_kind {
     const ingot_file *(*container)(const struct model *model);
     uint32_t (*n_tensors)(const struct model *model);
     void (*tensor)(const struct model *model, uint32_t index, struct model_tensor *tensor);
+    /* NULL where no tensor is ever one. */
+    const struct composite *(*composite)(const struct model *model, uint32_t index);
     ingot_status (*find)(const struct model *model, const char *name, size_t name_bytes,
                          uint32_t *index);
     ingot_status (*decode_f32)(const struct model *model, uint32_t index, uint64_t first_row,

@@ -4,6 +4,7 @@
 
 #include "convert/encode.h"
 #include "convert/foreign_blocks.h"
+#include "convert/hold_composite.h"
 #include "convert/names.h"
 #include "convert/select.h"
 #include "convert/size_bound.h"
@@ -61,12 +62,14 @@ static ingot_status plan_encoding(const struct encoding *encoding, const struct 
 
 /* What a tensor that is kept takes: its logical bytes, foreign blocks as streams, or its terms as
  * they are. Whether blocks can be streams is proved only when they are converted. */
-static uint64_t kept_bytes(const struct model *model, const struct model_tensor *t)
+static uint64_t kept_bytes(const struct model *model, uint32_t index, const struct model_tensor *t)
 {
+    const struct composite *composite = model_composite(model, index);
     const ingot_file *file = model_container(model);
     ingot_tensor described;
     struct stack_shape stack;
     const struct gguf_type *type = foreign_blocks_type(t);
+    if (composite) return composite_coded_bytes(composite);
     if (file == NULL && type && stack_of(t->rank, t->dims, t->stack, t->split, &stack)) {
         return blocks_coded_bytes(type->id, stack);
     }
@@ -88,7 +91,7 @@ static uint32_t kept_streams(const struct model *model, const struct model_tenso
 {
     const ingot_file *file = model_container(model);
     ingot_tensor described;
-    if (file == NULL) return t->foreign.name ? CODING_MAX_STREAMS : 1;
+    if (file == NULL) return t->raw ? 1 : CODING_MAX_STREAMS;
     ingot_file_tensor(file, t->number, &described);
     return 2u * CODING_MAX_STREAMS * (described.n_terms ? described.n_terms : 1);
 }
@@ -111,7 +114,7 @@ ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_e
             bound_add(&bound, &t, encoding, planned.coded_bytes, planned.n_streams);
             plan_tensor(plan, &t, planned.label, planned.coded_bytes, true);
         } else {
-            const uint64_t n_bytes = kept_bytes(c->model, &t);
+            const uint64_t n_bytes = kept_bytes(c->model, i, &t);
             bound_add(&bound, &t, NULL, n_bytes, kept_streams(c->model, &t));
             plan_tensor(plan, &t, t.encoding, n_bytes, false);
         }

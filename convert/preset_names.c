@@ -75,14 +75,14 @@ static bool set_absmax(struct preset *preset, uint32_t number)
 {
     (void)number;
     preset->grid.effort = EFFORT_ABSMAX;
-    return is_grid(preset);
+    return is_grid(preset) || preset->block_type;
 }
 
 static bool set_fast(struct preset *preset, uint32_t number)
 {
     (void)number;
     preset->grid.effort = EFFORT_FAST;
-    return is_grid(preset);
+    return is_grid(preset) || preset->block_type;
 }
 
 /* Super-groups of 256 weights, or of the largest number of whole groups below that. */

@@ -17,6 +17,12 @@
         .plan = plan_cast, .encode = encode_cast                                     \
     }
 #define GRID(NAME, HELP, ...) LABELLED(NAME, "", HELP, __VA_ARGS__)
+/* GGUF's first types: ggml takes the extremes of a group for them. */
+#define FIRST(NAME, HELP, ...)                                                                   \
+    {                                                                                            \
+        .name = NAME, .help = HELP, .by_rows = true, .decodes = true, .searchless = true,        \
+        .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
+    }
 #define LABELLED(NAME, LABEL, HELP, ...)                                                         \
     {                                                                                            \
         .name = NAME, .label = LABEL, .help = HELP, .by_rows = true, .decodes = true,            \
@@ -58,6 +64,11 @@
                  .group_cols = 128,                                                             \
                  .scale = INGOT_F16},                                                           \
         .prepare = prepare_codebook, .plan = plan_grid, .encode = encode_grid                   \
+    }
+#define VECTORS(NAME, TYPE, HELP)                                                         \
+    {                                                                                     \
+        .name = NAME, .help = HELP, .by_rows = true, .decodes = true, .block_type = TYPE, \
+        .grid = {.effort = EFFORT_SEARCH}, .plan = plan_vectors, .encode = encode_vectors \
     }
 #define POWER_OF_TWO                                         \
     {                                                        \
@@ -133,15 +144,15 @@ static const struct preset presets[] = {
      .encode = encode_grid},
     GRID("fp8e5m2", "e5m2 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
          .format = INGOT_F8_E5M2, .scale = INGOT_F32),
-    GRID("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q5_0", "GGUF's Q5_0", .map = MAP_UINT, .bits = 5, .zero = 16, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q5_1", "GGUF's Q5_1", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q8_0", "GGUF's Q8_0", .map = MAP_INT, .bits = 8, .group_cols = 32, .scale = INGOT_F16),
+    FIRST("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q5_0", "GGUF's Q5_0", .map = MAP_UINT, .bits = 5, .zero = 16, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q5_1", "GGUF's Q5_1", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q8_0", "GGUF's Q8_0", .map = MAP_INT, .bits = 8, .group_cols = 32, .scale = INGOT_F16),
     GRID("mxfp4_gguf", "GGUF's MXFP4: as mxfp4, in its codebooks", .map = MAP_CODEBOOK, .bits = 4,
          .codebook = &codebook_mxfp4, .positive = true, .group_cols = 32,
          .scale_entry = {.map = MAP_CODEBOOK, .bits = 8, .codebook = &codebook_powers}),
@@ -163,6 +174,21 @@ static const struct preset presets[] = {
     GRID("iq4_xs", "GGUF's IQ4_XS", .map = MAP_CODEBOOK, .bits = 4, .codebook = &codebook_iq4,
          .group_cols = 32, .super = SUPER_COLS, .super_cols = 256, .scale = INGOT_F16,
          .scale_entry = OFFSET(6)),
+    LABELLED("tq2_0", "TQ2_0", "GGUF's TQ2_0: -1, 0 and 1", .map = MAP_UINT, .bits = 2, .zero = 1,
+             .narrow = true, .group_cols = 256, .scale = INGOT_F16),
+    LABELLED("tq1_0", "TQ1_0", "GGUF's TQ1_0: as tq2_0, packed closer in a .gguf", .map = MAP_UINT,
+             .bits = 2, .zero = 1, .narrow = true, .group_cols = 256, .scale = INGOT_F16),
+    GRID("q2_0", "GGUF's Q2_0", .map = MAP_UINT, .bits = 2, .zero = 1, .group_cols = 64,
+         .scale = INGOT_F16),
+    GRID("q1_0", "GGUF's Q1_0: -1 and 1", .map = MAP_CODEBOOK, .bits = 1,
+         .codebook = &codebook_sign, .group_cols = 128, .scale = INGOT_F16),
+    VECTORS("iq3_s", 21, "GGUF's IQ3_S"),
+    VECTORS("iq3_xxs", 18, "GGUF's IQ3_XXS"),
+    VECTORS("iq2_s", 22, "GGUF's IQ2_S"),
+    VECTORS("iq2_xs", 17, "GGUF's IQ2_XS"),
+    VECTORS("iq2_xxs", 16, "GGUF's IQ2_XXS"),
+    VECTORS("iq1_m", 29, "GGUF's IQ1_M"),
+    VECTORS("iq1_s", 19, "GGUF's IQ1_S"),
     {.name = "sparse50",
      .help = "the half of the weights of largest magnitude, in the source's type; the rest is 0",
      .mask = MASK_BITMAP,

@@ -5,7 +5,7 @@
 
 #include "convert/roles.h"
 
-enum { RULE_MAX_ENCODINGS = 12 };
+enum { RULE_MAX_ENCODINGS = 12, MIX_MAX_RULES = 12 };
 
 /* Layers of a model of n. All zero: any tensor, whether in a layer or not; else the union. */
 struct layer_rule {
@@ -13,13 +13,27 @@ struct layer_rule {
     uint32_t first; /* so many */
     uint32_t last;
     uint32_t first_part; /* the first n / first_part */
+    uint32_t last_part;  /* those from n * (last_part - 1) / last_part on */
+};
+
+enum imatrix_rule { ANY_IMATRIX, WITH_IMATRIX, WITHOUT_IMATRIX };
+
+/* The model as a whole; zero asks nothing. For the built-in rules. */
+struct model_rule {
+    uint32_t min_shared;  /* query heads to a head of keys */
+    uint32_t n_experts;   /* exactly */
+    uint32_t min_experts; /* or more */
+    uint32_t min_layers;
+    enum imatrix_rule imatrix;
 };
 
 /* What a tensor must be; zero and NULL ask nothing. */
 struct rule {
     const char *name; /* a pattern as in glob.h */
-    uint32_t roles;   /* of enum role; 0: any but norms, biases and routers */
+    uint32_t roles; /* of enum role; 0: any but norms, biases and routers. An embedding that is the
+                       output as well fits both */
     struct layer_rule layers;
+    struct model_rule model;
     uint64_t min_weights;
     uint64_t cols_multiple;
     /* "keep", or an encoding (see encoding.h). More than one, ended by NULL, are what a target size
@@ -35,7 +49,7 @@ struct recipe {
 
 /* The first rule that a tensor fits, or NULL: it is kept. */
 const struct rule *recipe_rule(const struct recipe *recipe, const struct model_tensor *tensor,
-                               uint32_t n_layers);
+                               const struct model_facts *facts);
 
 /* From JSON (docs/recipes.md). INGOT_INVALID, naming path, rule and key. */
 ingot_status recipe_open(const char *path, struct recipe *recipe, ingot_error *error);
@@ -45,7 +59,7 @@ void recipe_close(struct recipe *recipe);
 struct mix {
     const char *name;
     uint32_t file_type; /* general.file_type */
-    struct rule rules[8];
+    struct rule rules[MIX_MAX_RULES];
 };
 const struct mix *mix_named(const char *name);
 const struct mix *mix_at(uint32_t index);

@@ -117,16 +117,31 @@ struct place place_of(const char *name, uint32_t name_bytes)
     return place;
 }
 
-uint32_t count_layers(const struct model *model)
+struct model_facts model_facts_of(const struct model *model)
 {
-    uint32_t n = 0;
+    struct model_facts facts = {.n_shared = 1};
+    uint64_t n_query = 0, n_key = 0;
     for (uint32_t i = 0; i < model_n_tensors(model); i++) {
         struct model_tensor t;
         model_tensor(model, i, &t);
-        const uint32_t layer = layer_of(t.name, t.name_bytes);
-        if (layer != INGOT_NONE && layer >= n) n = layer + 1;
+        const struct place place = place_of(t.name, t.name_bytes);
+        const bool is_matrix = t.rank >= 2;
+        if (place.layer != INGOT_NONE && place.layer >= facts.n_layers) {
+            facts.n_layers = place.layer + 1;
+        }
+        if (place.role == ROLE_ATTN_Q && is_matrix && n_query == 0) n_query = t.n_rows;
+        if (place.role == ROLE_ATTN_K && is_matrix && n_key == 0) n_key = t.n_rows;
+        if (place.role == ROLE_ROUTER && is_matrix && facts.n_experts == 0) {
+            facts.n_experts = (uint32_t)(t.n_rows < UINT32_MAX ? t.n_rows : UINT32_MAX);
+        }
+        if (place.role == ROLE_OUTPUT && model_alias_of(model, i) == INGOT_NONE) {
+            facts.has_output = true;
+        }
     }
-    return n;
+    if (n_key > 0 && n_query / n_key > 1 && n_query / n_key < UINT32_MAX) {
+        facts.n_shared = (uint32_t)(n_query / n_key);
+    }
+    return facts;
 }
 
 uint32_t role_named(const char *word)

@@ -28,8 +28,17 @@ struct place {
 };
 
 struct place place_of(const char *name, uint32_t name_bytes);
-/* The number of layers: one more than the greatest that a name has. */
-uint32_t count_layers(const struct model *model);
+
+/* What rules ask of the model as a whole. */
+struct model_facts {
+    uint32_t n_layers; /* one more than the greatest that a name has */
+    uint32_t
+        n_shared; /* query heads to a head of keys: of the first layer's matrices; 1 at least */
+    uint32_t n_experts; /* rows of the first router, or 0 */
+    bool has_output;    /* a matrix of its own; if not, the embedding is the output as well */
+    bool has_imatrix;   /* the conversion has one: the caller's to set */
+};
+struct model_facts model_facts_of(const struct model *model);
 
 /* The role of a word, as recipes write it ("attn_q"); 0 for none. NULL past the end of the list. */
 uint32_t role_named(const char *word);

@@ -42,6 +42,11 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
     model_tensor(self(model)->all, self(model)->tensors[index], tensor);
 }
 
+static const struct composite *composite_of(const struct model *model, uint32_t index)
+{
+    return model_composite(self(model)->all, self(model)->tensors[index]);
+}
+
 static bool find_number(const uint32_t *numbers, uint32_t n, uint32_t number, uint32_t *index)
 {
     uint32_t low = 0;
@@ -157,6 +162,7 @@ static const struct model_kind selected_kind = {
     .container = container,
     .n_tensors = n_tensors,
     .tensor = tensor_of,
+    .composite = composite_of,
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,

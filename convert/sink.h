@@ -20,6 +20,7 @@ struct conversion {
     struct source_passing *passing; /* the source's files, as their tensors pass; may be NULL */
     bool encodes;                   /* else everything is kept as it is */
     const struct mix *mix;          /* NULL, or the mix of GGUF types that was asked for */
+    const struct dialect *dialect;  /* NULL, or the one that was asked for */
     struct convert_result *result;
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
@@ -29,6 +30,9 @@ struct conversion {
 
 /* NULL: the tensor is kept. */
 const struct encoding *conversion_choice(const struct conversion *c, uint32_t index);
+
+/* What the rules of a recipe may ask of the model and the conversion. */
+struct model_facts conversion_facts(const struct conversion *c);
 
 /* Tells the progress: within_bytes of the part that is being written are done. */
 void conversion_report(const struct conversion *c, uint64_t within_bytes);

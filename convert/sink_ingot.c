@@ -6,6 +6,7 @@
 #include "convert/copy_tensor.h"
 #include "convert/foreign_blocks.h"
 #include "convert/hold_blocks.h"
+#include "convert/hold_composite.h"
 #include "convert/names.h"
 #include "convert/receipt.h"
 #include "convert/sink.h"
@@ -96,6 +97,7 @@ static ingot_status put_kept(struct ingot_sink *s, uint32_t index, const struct 
 
 static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const struct model_tensor *t)
 {
+    const bool composite = model_composite(s->c->model, index) != NULL;
     uint64_t coded_bytes;
     struct writer_tensor tensor = {
         .name_bytes = t->name_bytes,
@@ -110,10 +112,13 @@ static ingot_status keep_tensor(struct ingot_sink *s, uint32_t index, const stru
     memcpy(name, t->name, t->name_bytes);
     name[t->name_bytes] = '\0';
     tensor.name = name;
-    const ingot_status status = put_kept(s, index, t, &tensor, &coded_bytes);
+    const ingot_status status =
+        composite ? hold_composite(s->c, index, &tensor, s->writer, s->written.tensors[index],
+                                   &coded_bytes, s->error)
+                  : put_kept(s, index, t, &tensor, &coded_bytes);
     ingot_release(NULL, name);
     if (status != INGOT_OK) return status;
-    hash_digest(s->hash, s->written.tensors[index]);
+    if (!composite) hash_digest(s->hash, s->written.tensors[index]);
     s->kept[index] = true;
     receipt_kept(s->receipt, t, s->written.tensors[index]);
     conversion_tensor_done(s->c, t, t->encoding, coded_bytes, NULL);
@@ -146,8 +151,9 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
 {
     const struct row_progress progress = conversion_row_progress(s->c);
     struct encoded_tensor encoded;
-    const ingot_status status = encode_tensor(s->c->model, index, encoding, s->writer, s->pool,
-                                              &progress, &encoded, s->error);
+    const ingot_status status =
+        encode_tensor(s->c->model, index, encoding, s->writer, s->pool, s->c->options->allocator,
+                      &progress, &encoded, s->error);
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;

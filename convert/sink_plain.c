@@ -39,11 +39,13 @@ static bool place(const struct plain_sink *s, const struct model_tensor *t, stru
     if ((p->cast || p->encoding) && !has_values(s, t, p->index, refusal)) return false;
     if (!t->raw && !p->cast && !p->encoding && !p->foreign && p->repack == NULL) {
         const bool why = refusal->why[0] != '\0';
+        const bool apart = model_container(s->c->model) == NULL;
         char text[sizeof refusal->why];
         snprintf(text, sizeof text,
-                 "it is held as %.60s%s%.100s; encode f32, f16 or bf16 "
-                 "dequantizes what is a float",
-                 t->encoding, why ? ", and " : "", why ? refusal->why : "");
+                 "it is held as %.60s%s%.100s; encode f32, f16 or bf16 dequantizes what is a "
+                 "float%s",
+                 t->encoding, why ? ", and " : "", why ? refusal->why : "",
+                 apart ? ", and what is exact goes by way of an .ingot file" : "");
         memcpy(refusal->why, text, sizeof text);
         return false;
     }
@@ -55,8 +57,9 @@ static ingot_status find_repack(const struct plain_sink *s, const struct model_t
                                 struct plain_tensor *p, struct refusal *refusal)
 {
     const ingot_file *file = model_container(s->c->model);
-    if (t->raw || p->cast || p->encoding || p->foreign || file == NULL || !s->format->has_blocks)
+    if (t->raw || p->cast || p->encoding || p->foreign || file == NULL || !s->format->has_blocks) {
         return INGOT_OK;
+    }
     struct repack *r = ingot_allocate_zeroed(NULL, 1, sizeof *r);
     if (r == NULL) return ingot_fail_memory(s->error, sizeof *r, "tensor");
     const ingot_status status = repack_find(file, t->number, r, s->error);
@@ -89,24 +92,52 @@ static void choose_form(const struct plain_sink *s, const struct model_tensor *t
     p->n_bytes = p->foreign ? t->foreign.n_bytes : ingot_raw_bytes(p->dtype, n);
 }
 
+bool plain_append(struct plain_sink *s, const struct plain_tensor *p)
+{
+    if (s->n_tensors == s->capacity) {
+        const uint32_t capacity = s->capacity > UINT32_MAX / 2 ? 0 : 2 * s->capacity + 64;
+        struct plain_tensor *at = ingot_allocate_zeroed(NULL, capacity, sizeof *at);
+        if (at == NULL || capacity == 0) {
+            ingot_release(NULL, at);
+            return false;
+        }
+        if (s->n_tensors) memcpy(at, s->tensors, s->n_tensors * sizeof *at);
+        ingot_release(NULL, s->tensors);
+        s->tensors = at;
+        s->capacity = capacity;
+    }
+    s->tensors[s->n_tensors++] = *p;
+    return true;
+}
+
 static ingot_status place_tensor(struct plain_sink *s, uint32_t index)
 {
     const struct encoding *encoding = conversion_choice(s->c, index);
     struct refusal refusal = {{0}};
     struct model_tensor t;
     model_tensor(s->c->model, index, &t);
-    struct plain_tensor p = {
-        .index = index, .dtype = t.dtype, .name = t.name, .name_bytes = t.name_bytes};
+    struct plain_tensor p = {.index = index,
+                             .dtype = t.dtype,
+                             .name = t.name,
+                             .name_bytes = t.name_bytes,
+                             .rank = t.rank};
+    memcpy(p.dims, t.dims, sizeof p.dims);
     choose_form(s, &t, encoding, &p);
-    const ingot_status status = find_repack(s, &t, &p, &refusal);
-    if (status != INGOT_OK) return status;
+    bool placed = false;
+    ingot_status status = INGOT_OK;
+    if (!p.cast && !p.encoding && !p.foreign && !t.raw) {
+        status = plain_place_parts(s, &t, &p, &refusal, &placed);
+    }
+    if (status == INGOT_OK && !placed) status = find_repack(s, &t, &p, &refusal);
+    if (status != INGOT_OK || placed) return status;
     if (place(s, &t, &p, &refusal)) {
-        s->tensors[s->n_tensors++] = p;
+        if (plain_append(s, &p)) return INGOT_OK;
+        status = ingot_fail_memory(s->error, sizeof p, "tensors");
     } else {
-        ingot_release(NULL, (void *)(uintptr_t)p.repack);
         conversion_refuse(s->c, &t, refusal.why, s->error);
     }
-    return INGOT_OK;
+    ingot_release(NULL, (void *)(uintptr_t)p.repack);
+    return status;
 }
 
 /* The bytes that fill a tensor up to the alignment. */
@@ -156,13 +187,16 @@ static ingot_status begin_sink(struct plain_sink *s)
     const uint32_t n = model_n_tensors(c->model);
     uint64_t data_bytes = 0;
     if (!takes_encodings(s)) return s->error ? s->error->status : INGOT_REFUSED;
+    s->capacity = n;
     s->tensors = ingot_allocate_zeroed(NULL, n, sizeof *s->tensors);
     if (s->tensors == NULL) return ingot_fail_memory(s->error, n * sizeof *s->tensors, "tensors");
     ingot_status status = INGOT_OK;
     for (uint32_t i = 0; i < n && status == INGOT_OK; i++) status = place_tensor(s, i);
     if (status == INGOT_OK) status = conversion_refusals(c, s->error);
     if (status != INGOT_OK) return status;
-    if (n > 1 && s->format->order) {
+    if (s->format->has_parts) status = plain_check_names(s);
+    if (status != INGOT_OK) return status;
+    if (s->n_tensors > 1 && s->format->order) {
         qsort(s->tensors, s->n_tensors, sizeof *s->tensors, s->format->order);
     }
     if (s->format->align) status = s->format->align(s);
@@ -182,6 +216,9 @@ static void end_sink(struct plain_sink *s)
     buffer_release(&s->header);
     for (uint32_t i = 0; i < s->n_tensors; i++) {
         ingot_release(NULL, (void *)(uintptr_t)s->tensors[i].repack);
+        if (s->tensors[i].exported == NULL || s->tensors[i].part > 0) continue;
+        dialect_export_release(s->tensors[i].exported);
+        ingot_release(NULL, s->tensors[i].exported);
     }
     ingot_release(NULL, s->tensors);
 }
@@ -198,7 +235,9 @@ static ingot_status write_kept(struct plain_sink *s, const struct plain_tensor *
     for (uint64_t done = 0; done < p->n_bytes && status == INGOT_OK; done += PIECE) {
         const uint64_t n = min_u64(PIECE, p->n_bytes - done);
         status = p->repack ? repack_read(p->repack, done, n, piece, s->error)
-                           : read(s->c->model, p->index, done, n, piece, s->error);
+                 : p->exported || p->composite
+                     ? plain_read_part(p, done, n, piece, s->error)
+                     : read(s->c->model, p->index, done, n, piece, s->error);
         if (status == INGOT_OK) status = output_write(s->output, piece, n, s->error);
         conversion_report(s->c, done + n);
     }
@@ -285,6 +324,7 @@ done:
 static const char *encoding_of(const struct model_tensor *t, const struct plain_tensor *p)
 {
     if (p->repack) return p->repack->type->name;
+    if (p->exported) return p->exported->label;
     if (p->encoding) return p->block_type->name;
     return p->cast ? ingot_dtype_name(p->dtype) : t->encoding;
 }
@@ -306,7 +346,8 @@ static ingot_status write_tensor(struct plain_sink *s, const struct plain_tensor
     struct model_tensor t;
     struct tensor_error e = {0};
     model_tensor(s->c->model, p->index, &t);
-    conversion_begin_part(s->c, t.stored_bytes);
+    const bool one_of = p->exported || p->composite;
+    conversion_begin_part(s->c, one_of ? p->n_bytes : t.stored_bytes);
     const bool encoded = p->cast || p->encoding;
     ingot_status status = p->encoding ? sink_encode_blocks(s, p, &e)
                           : p->cast   ? write_cast(s, p, &e)
@@ -314,7 +355,10 @@ static ingot_status write_tensor(struct plain_sink *s, const struct plain_tensor
     if (status == INGOT_OK) status = write_padding(s, padding_bytes(s, p));
     if (status != INGOT_OK) return status;
     if (encoded) s->c->result->n_encoded++;
-    conversion_tensor_done(s->c, &t, encoding_of(&t, p), p->n_bytes, encoded ? &e : NULL);
+    if (p->part == 0) {
+        conversion_tensor_done(s->c, &t, encoding_of(&t, p),
+                               one_of ? plain_parts_bytes(p) : p->n_bytes, encoded ? &e : NULL);
+    }
     conversion_end_part(s->c);
     return INGOT_OK;
 }
@@ -359,8 +403,11 @@ ingot_status plain_plan(struct conversion *c, const struct plain_format *format,
     for (uint32_t i = 0; i < s.n_tensors && status == INGOT_OK; i++) {
         const struct plain_tensor *p = &s.tensors[i];
         struct model_tensor t;
+        if (p->part > 0) continue;
         model_tensor(c->model, p->index, &t);
-        plan_tensor(plan, &t, encoding_of(&t, p), p->n_bytes, p->cast || p->encoding);
+        plan_tensor(plan, &t, encoding_of(&t, p),
+                    p->exported || p->composite ? plain_parts_bytes(p) : p->n_bytes,
+                    p->cast || p->encoding);
     }
     plan->target_bytes = plan->most_bytes = c->result->target_bytes;
     plan->n_attachments_lost = model_n_attachments(c->model);

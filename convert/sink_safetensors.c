@@ -25,11 +25,12 @@ static bool place(const struct model_tensor *t, struct plain_tensor *p, struct r
     }
     if (safetensors_dtype_name(p->dtype) == NULL) {
         why = "safetensors has no such type";
-    } else if (t->n_rows * t->n_cols % 8 * ingot_dtype_bits(p->dtype) % 8 != 0) {
+    } else if (p->exported == NULL && p->composite == NULL &&
+               t->n_rows * t->n_cols % 8 * ingot_dtype_bits(p->dtype) % 8 != 0) {
         why = "its bits do not fill whole bytes, as safetensors wants";
-    } else if (!utf8_valid(t->name, t->name_bytes)) {
+    } else if (!utf8_valid(p->name, p->name_bytes)) {
         why = "its name is not UTF-8, as JSON is";
-    } else if (t->name_bytes == 12 && memcmp(t->name, "__metadata__", 12) == 0) {
+    } else if (p->name_bytes == 12 && memcmp(p->name, "__metadata__", 12) == 0) {
         why = "a tensor of that name cannot be in a safetensors file";
     }
     if (why) snprintf(refusal->why, sizeof refusal->why, "%s", why);
@@ -158,15 +159,13 @@ static ingot_status put_metadata(struct plain_sink *s)
 
 static void put_tensor(struct plain_sink *s, const struct plain_tensor *p)
 {
-    struct model_tensor t;
-    model_tensor(s->c->model, p->index, &t);
     put_string(s, p->name, p->name_bytes);
     put_text(s, ":{\"dtype\":\"");
     put_text(s, safetensors_dtype_name(p->dtype));
     put_text(s, "\",\"shape\":[");
-    for (uint32_t k = 0; k < t.rank; k++) {
+    for (uint32_t k = 0; k < p->rank; k++) {
         if (k) put_text(s, ",");
-        put_number(s, t.dims[k]);
+        put_number(s, p->dims[k]);
     }
     put_text(s, "],\"data_offsets\":[");
     put_number(s, p->offset);
@@ -175,8 +174,20 @@ static void put_tensor(struct plain_sink *s, const struct plain_tensor *p)
     put_text(s, "]}");
 }
 
+static void tell_zeros(const struct plain_sink *s)
+{
+    for (uint32_t i = 0; i < s->n_tensors; i++) {
+        if (s->tensors[i].exported == NULL || !s->tensors[i].exported->zero_signs) continue;
+        conversion_note(s->c,
+                        "in repacked tensors values of code 8, which are 0, become -0: ggml's "
+                        "MXFP4 has no -0");
+        return;
+    }
+}
+
 static ingot_status make_header(struct plain_sink *s)
 {
+    tell_zeros(s);
     buffer_u64(&s->header, 0); /* the length, once it is known */
     put_text(s, "{");
     const ingot_status status = put_metadata(s);
@@ -202,6 +213,7 @@ static ingot_status make_header(struct plain_sink *s)
 
 static const struct plain_format format = {
     .name = "safetensors",
+    .has_parts = true,
     .place = place,
     .order = compare_places,
     .header = make_header,

@@ -27,9 +27,13 @@ static uint64_t stream_bytes(uint64_t tensor_bytes)
 
 static uint64_t codings_bytes(const struct encoding *encoding)
 {
-    const uint64_t n_bytes =
-        PRESET_CODINGS * CODING_BYTES + PRESET_BOOK_BYTES + 2 * stream_bytes(PRESET_BOOK_BYTES);
-    return encoding->n_terms * n_bytes;
+    uint64_t n_bytes = 0;
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        const uint64_t book_bytes =
+            encoding->presets[k].block_type ? BLOCK_BOOK_MAX_BYTES : PRESET_BOOK_BYTES;
+        n_bytes += PRESET_CODINGS * CODING_BYTES + book_bytes + 3 * stream_bytes(book_bytes);
+    }
+    return n_bytes;
 }
 
 static bool is_used(const struct conversion *c, const struct encoding *encoding)

@@ -103,7 +103,7 @@ static ingot_status make_groups(struct search *s, uint32_t n_layers)
 
 static ingot_status list_candidates(struct search *s)
 {
-    const uint32_t n_layers = count_layers(s->c->model);
+    const struct model_facts facts = conversion_facts(s->c);
     for (uint32_t i = 0; i < s->n_items; i++) {
         struct item *item = &s->items[i];
         struct model_tensor t;
@@ -111,7 +111,7 @@ static ingot_status list_candidates(struct search *s)
         item->n_weights = t.n_rows * t.n_cols;
         s->n_weights += item->n_weights;
         item->place = place_of(t.name, t.name_bytes);
-        item->rule = recipe_rule(s->recipe, &t, n_layers);
+        item->rule = recipe_rule(s->recipe, &t, &facts);
         /* Another name of a tensor has what that has, also its candidates. */
         const uint32_t original = model_alias_of(s->c->model, i);
         if (original != INGOT_NONE) item->rule = s->items[original].rule;
@@ -121,7 +121,7 @@ static ingot_status list_candidates(struct search *s)
             if (status != INGOT_OK) return status;
         }
     }
-    return make_groups(s, n_layers);
+    return make_groups(s, facts.n_layers);
 }
 
 /* Sets the choices of all tensors to their option, or their last. */

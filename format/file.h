@@ -16,7 +16,8 @@ struct section {
 struct ingot_file {
     const ingot_allocator *allocator;
     struct span bytes;
-    void *mapping; /* to be unmapped, or NULL */
+    void *mapping;  /* to be unmapped, or NULL */
+    int descriptor; /* of the file that is mapped; -1: none is */
     struct header_record header;
     struct trailer_record trailer;
     struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
@@ -118,10 +119,16 @@ ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error);
 
-/* Asks the system for all pages of a part of a mapped file at once. */
-void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Reads a part of a mapped file; false where the system does not give it, or nothing is mapped. */
+bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst);
 /* Lets the system read a part of a mapped file, without waiting for it. */
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Maps all pages of such a part. */
+void file_map(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Before chunk k of a stream is taken, of chunks [first, end) that are taken in this order: lets
+ * the system read those that come soon. */
+void stream_read_ahead(const struct ingot_file *file, const struct stream_record *stream,
+                       uint64_t k, uint64_t first, uint64_t end);
 /* What decoding a chunk needs besides its bytes; begins with the allocator alone and is used for
  * one chunk after another, by one thread. */
 struct chunk_scratch {
@@ -137,6 +144,9 @@ ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_reco
                           const char *field, ingot_error *error);
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error);
+/* The same where the checksum of its stored bytes was made already. */
+ingot_status chunk_compare(const struct chunk_record *chunk, uint64_t checksum, const char *field,
+                           ingot_error *error);
 
 /* How many streams the rescale of a tensor has; 0 when there is none. */
 uint32_t rescale_n_streams(const struct ingot_file *file, const struct tensor_record *tensor);

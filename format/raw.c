@@ -5,78 +5,19 @@
 #include "format/fail.h"
 #include "format/file.h"
 #include "format/raw.h"
+#include "format/sequences.h"
 
 /* ---- reading ---- */
-
-enum { BATCH_ELEMENTS = 1 << 16 };
-
-/* Elements [first, first + n) of a narrow tensor to dense bits, dst being zeroed. */
-static ingot_status read_elements(const ingot_file *file, const struct file_term *term,
-                                  struct stack_shape stack, uint64_t first, uint64_t n,
-                                  uint64_t *codes, uint8_t *dst, ingot_error *error)
-{
-    struct file_bytes bytes = {file, NULL};
-    const struct stream_provider provider = file_provider(&bytes);
-    const uint8_t bits = term->coding->bits;
-    ingot_status status = INGOT_OK;
-    for (uint64_t done = 0; done < n && status == INGOT_OK;) {
-        /* Whole rows at once where rows are short. */
-        const uint64_t row = (first + done) / stack.n_cols, col = (first + done) % stack.n_cols;
-        struct stack_part part = {row, 1, col, min_u64(stack.n_cols - col, n - done)};
-        if (col == 0 && n - done >= stack.n_cols) part.n_rows = (n - done) / stack.n_cols;
-        status =
-            coding_codes(term->coding, stack, term->first_stream, &provider, part, codes, error);
-        const uint64_t n_part = part.n_rows * part.n_cols;
-        for (uint64_t i = 0; i < n_part && status == INGOT_OK; i++) {
-            dense_store(dst, (done + i) * bits, bits, (uint8_t)codes[i]);
-        }
-        done += n_part;
-    }
-    file_bytes_release(&bytes);
-    return status;
-}
-
-/* Bytes [offset, offset + n_bytes) of the dense bits of a narrow tensor. */
-static ingot_status read_narrow(const ingot_file *file, const struct file_term *term,
-                                struct stack_shape stack, uint64_t offset, uint64_t n_bytes,
-                                uint8_t *dst, ingot_error *error)
-{
-    const uint64_t n_all = stack.n_matrices * stack.n_rows * stack.n_cols;
-    const uint8_t bits = term->coding->bits;
-    const uint64_t capacity = (uint64_t)BATCH_ELEMENTS * bits / 8;
-    uint64_t *codes = ingot_allocate(file->allocator, BATCH_ELEMENTS * sizeof *codes);
-    uint8_t *dense = ingot_allocate(file->allocator, capacity);
-    ingot_status status = codes && dense ? INGOT_OK : ingot_fail_memory(error, capacity, "codes");
-    /* 8 elements are a whole number of bytes, so that batches begin at both. */
-    const uint64_t end = offset + n_bytes;
-    for (uint64_t at = offset / bits * bits; at < end && status == INGOT_OK; at += capacity) {
-        const uint64_t first = at / bits * 8;
-        const uint64_t wanted = ceil_div(min_u64(capacity, end - at), bits) * 8;
-        const uint64_t n = min_u64(min_u64(wanted, BATCH_ELEMENTS), n_all - first);
-        memset(dense, 0, (size_t)capacity);
-        status = read_elements(file, term, stack, first, n, codes, dense, error);
-        const uint64_t begin = max_u64(at, offset);
-        const uint64_t stop = min_u64(at + capacity, end);
-        if (status == INGOT_OK) {
-            memcpy(dst + (begin - offset), dense + (begin - at), (size_t)(stop - begin));
-        }
-    }
-    ingot_release(file->allocator, dense);
-    ingot_release(file->allocator, codes);
-    return status;
-}
 
 /* The bits of one term, which is dense and raw. */
 static ingot_status read_term(const ingot_file *file, uint32_t tensor, uint32_t term,
                               uint64_t offset, uint64_t n_bytes, uint8_t *dst, ingot_error *error)
 {
+    const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
     struct file_term t;
     ingot_file_term(file, tensor, term, &t);
-    if (t.coding->bits < 8) {
-        const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
-        return read_narrow(file, &t, stack, offset, n_bytes, dst, error);
-    }
-    return ingot_file_read_stream(file, t.first_stream, offset, n_bytes, dst, error);
+    const struct code_sequence codes = {0, t.coding->bits, stack, t.coding};
+    return sequence_read(file, t.first_stream, &codes, offset, n_bytes, dst, error);
 }
 
 /* The bits of the tensor that term 0 refers to, and the xor of term 1 if there is one. */

@@ -33,6 +33,7 @@ static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_al
     struct ingot_file *f = ingot_allocate_zeroed(allocator, 1, sizeof *f);
     if (f == NULL) return ingot_fail_memory(error, sizeof *f, "file");
     f->allocator = allocator;
+    f->descriptor = -1;
     f->bytes = (struct span){data, n_bytes};
     ingot_status status = prove(f, error);
     if (status == INGOT_OK) status = adapters_open(f, error);
@@ -67,8 +68,10 @@ ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
     return ingot_file_open_over(data, n_bytes, NULL, 0, allocator, file, error);
 }
 
-/* Maps a regular file; *mapping is NULL for an empty one. */
-static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, ingot_error *error)
+/* Maps a regular file; *mapping is NULL for an empty one. On success the descriptor is to be
+ * closed. */
+static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, int *opened,
+                             ingot_error *error)
 {
     ingot_status status = INGOT_OK;
     struct stat found;
@@ -94,35 +97,65 @@ static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, 
     }
     /* Chunks are asked for one by one; reading ahead of them would read what nobody wants. */
     (void)madvise(*mapping, *n_bytes, MADV_RANDOM);
+    (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 done:
-    if (descriptor >= 0) (void)close(descriptor);
+    if (status == INGOT_OK) {
+        *opened = descriptor;
+    } else if (descriptor >= 0) {
+        (void)close(descriptor);
+    }
     return status;
 }
 
-static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice,
-                   int otherwise)
+bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst)
+{
+    if (file->descriptor < 0) return false;
+    while (n_bytes > 0) {
+        const ssize_t n = pread(file->descriptor, dst, (size_t)n_bytes, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        dst += n;
+        offset += (uint64_t)n;
+        n_bytes -= (uint64_t)n;
+    }
+    return true;
+}
+
+static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice)
 {
     if (file->mapping == NULL) return;
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t begin = offset / page * page;
-    uint8_t *first = (uint8_t *)file->mapping + begin;
-    const size_t n = (size_t)(offset + n_bytes - begin);
-    if (madvise(first, n, advice) != 0 && otherwise != advice) (void)madvise(first, n, otherwise);
-}
-
-void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
-{
-#ifdef MADV_POPULATE_READ
-    /* Maps the pages too, which saves the faults. Older kernels refuse it. */
-    advise(file, offset, n_bytes, MADV_POPULATE_READ, MADV_WILLNEED);
-#else
-    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
-#endif
+    (void)madvise((uint8_t *)file->mapping + begin, (size_t)(offset + n_bytes - begin), advice);
 }
 
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
 {
-    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
+    advise(file, offset, n_bytes, MADV_WILLNEED);
+}
+
+void file_map(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+{
+#ifdef MADV_POPULATE_READ
+    /* Saves the faults. What was not asked for before, it would read from the disk page by page. */
+    advise(file, offset, n_bytes, MADV_POPULATE_READ);
+#else
+    (void)file, (void)offset, (void)n_bytes;
+#endif
+}
+
+void stream_read_ahead(const struct ingot_file *file, const struct stream_record *stream,
+                       uint64_t k, uint64_t first, uint64_t end)
+{
+    enum { AHEAD_BYTES = 8 << 20 };
+    const uint64_t n_ahead = max_u64(1, AHEAD_BYTES / stream->chunk_bytes);
+    /* The first asks for those ahead as well, any other for the last of them. */
+    const uint64_t last = min_u64(end, k + n_ahead + 1);
+    for (uint64_t i = k == first ? k : k + n_ahead; i < last; i++) {
+        const struct chunk_record c =
+            chunk_at(file, (uint32_t)(stream->first_chunk + i * stream->chunk_step));
+        file_read_ahead(file, c.offset, c.stored_bytes);
+    }
 }
 
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
@@ -130,15 +163,18 @@ ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocato
 {
     void *mapping;
     size_t n_bytes = 0;
+    int descriptor;
     struct ingot_file *f = NULL;
-    ingot_status status = map_file(path, &mapping, &n_bytes, error);
+    ingot_status status = map_file(path, &mapping, &n_bytes, &descriptor, error);
     if (status != INGOT_OK) return status;
     status = open_proved(mapping ? mapping : "", n_bytes, allocator, &f, error);
     if (status != INGOT_OK) {
         if (mapping) (void)munmap(mapping, n_bytes);
+        (void)close(descriptor);
         return status;
     }
     f->mapping = mapping;
+    f->descriptor = descriptor;
     status = bases_open(f, NULL, 0, path, depth, error);
     if (status != INGOT_OK) {
         ingot_file_close(f);
@@ -159,6 +195,7 @@ void ingot_file_close(ingot_file *file)
     if (file == NULL) return;
     bases_close(file);
     if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
+    if (file->descriptor >= 0) (void)close(file->descriptor);
     ingot_release(file->allocator, file->adapters);
     ingot_release(file->allocator, file->codings);
     ingot_release(file->allocator, file);

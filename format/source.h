@@ -15,7 +15,7 @@ enum segment_kind {
 };
 
 /* The first byte of a form that is not empty. */
-enum form_kind { FORM_SWAPPED = 1, FORM_BLOCKS = 2 };
+enum form_kind { FORM_SWAPPED = 1, FORM_BLOCKS = 2, FORM_PACKED = 3 };
 
 struct source_segment {
     uint8_t kind;

@@ -7,6 +7,7 @@
 #include "format/ordered.h"
 #include "format/rules.h"
 #include "format/source_blocks.h"
+#include "format/source_packed.h"
 
 enum { PIECE_BYTES = 1 << 20 };
 
@@ -161,11 +162,19 @@ static ingot_status put_blocks(struct source_rebuild *r, const struct source_seg
     return form_blocks_put(r->file, s->index, form, &sink, r->error);
 }
 
+static ingot_status put_packed(struct source_rebuild *r, const struct source_segment *s)
+{
+    const struct byte_sink sink = {r, put_piece};
+    const struct span form = {(const uint8_t *)s->form, s->form_bytes};
+    return form_packed_put(r->file, s->index, form, &sink, r->error);
+}
+
 static ingot_status put_tensor(struct source_rebuild *r, const struct source_segment *s)
 {
     static ingot_status (*const forms[])(struct source_rebuild *, const struct source_segment *) = {
         [FORM_SWAPPED] = put_swapped,
         [FORM_BLOCKS] = put_blocks,
+        [FORM_PACKED] = put_packed,
     };
     if (s->index >= ingot_file_n_tensors(r->file)) {
         return ingot_fail_rule(r->error, R_720, INGOT_NO_OFFSET, "source.segment.tensor", "%u",

@@ -8,7 +8,7 @@ trap 'rm -f "$output"' EXIT
 n=0
 for file in fixtures/bad/R-*.ingot; do
     rule=${file#fixtures/bad/}
-    rule=${rule%.ingot}
+    rule=$(expr "$rule" : '\(R-[0-9]*\)')
     status=0
     "$INGOT" validate "$file" >"$output" 2>&1 || status=$?
     if [ "$status" -ne 1 ]; then

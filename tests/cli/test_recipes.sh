@@ -82,8 +82,9 @@ says 'the smallest encodings that the rules allow take'
 is_absent "$scratch/none.ingot"
 
 # Types of GGUF: sizes of the plan, types as the mix has them.
-for type in Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 Q3_K_L \
-    Q3_K_M Q3_K_S Q2_K F16 BF16 F32; do
+for type in Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 MXFP4_MOE \
+    Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_M \
+    IQ1_S TQ2_0 TQ1_0 Q2_0 Q1_0 F16 BF16 F32; do
     expect 0 "$INGOT" convert "$fixture" -o "$g" -f -q --to-gguf-type "$type" --fast
     expect 0 "$INGOT" convert "$fixture" -o "$g" -q --to-gguf-type "$type" --dry-run --json
     json_holds "j['target_bytes'] == $(size "$g")"
@@ -105,6 +106,25 @@ assert said
 for name, sqnr in zip(said[::2], said[1::2]): assert f\"{found[name]['sqnr_db']:.6f}\" == sqnr, name
 " 2>>"$err" || fail 'compare finds other errors than convert told'
 
+# A receipt whose figures are not what is measured is found out.
+expect 0 "$INGOT" convert "$fixture" -o "$t" -f -q --encode int3+lowrank4
+expect 0 "$INGOT" validate "$t" --against "$fixture"
+cp -r "$fixture" "$scratch/other"
+chmod -R u+w "$scratch/other"
+python3 - "$scratch/other" <<'END' 2>>"$err" || fail 'the changed source was not made'
+import pathlib, struct, sys
+path = sorted(pathlib.Path(sys.argv[1]).glob("*.safetensors"))[0]
+data = bytearray(path.read_bytes())
+data[len(data) // 2] ^= 0x40
+path.write_bytes(data)
+END
+expect 1 "$INGOT" validate "$t" --against "$scratch/other"
+prints 'the receipt says that sqnr_db is '
+prints 'not what the receipt says: 1 tensor'
+expect 1 "$INGOT" validate "$t" --against "$scratch/other" --json
+json_holds 'len(j["false_receipt"]) == 1 and j["valid"] and
+    j["false_receipt"][0]["figure"] == "sqnr_db"'
+
 # Rows that are not whole blocks: the next shorter type, said; nothing fits 3 columns but f16.
 make_safetensors "$scratch/odd.safetensors" '{"blk.0.attn_q.weight":{"dtype":"F32","shape":[8,96],
 "data_offsets":[0,3072]},"blk.0.attn_k.weight":{"dtype":"F32","shape":[100,3],"data_offsets":[3072,4272]}}' 4272
@@ -113,7 +133,7 @@ says 'blk.0.attn_q.weight: rows of 96 weights are not whole blocks of q4_k: it b
 says 'blk.0.attn_k.weight: rows of 3 weights are not whole blocks of q4_k: it becomes f16'
 prints 'Q5_0'
 
-expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type IQ2_XXS
+expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type NVFP4
 says 'there is no search that encodes into it'
 expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type Q9
 says "no type or mix 'Q9'"

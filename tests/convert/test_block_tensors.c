@@ -171,95 +171,6 @@ static void test_not_proved(void **state)
     buffer_release(&import.form);
 }
 
-/* A container of two rows of four blocks, and a source blob whose one segment has that form. */
-static void write_form(const char *path, uint32_t type, const struct byte_buffer *form)
-{
-    static const uint8_t zeros[256];
-    const struct gguf_type *t = gguf_type_of(type);
-    const struct span blocks = {zeros, 8u * t->block_bytes};
-    struct block_import import = {.type = type,
-                                  .stack = {1, 2, 4 * (uint64_t)t->block_weights},
-                                  .bytes = memory_bytes(&blocks)};
-    const struct writer_tensor tensor = {.name = "t",
-                                         .name_bytes = 1,
-                                         .dtype = INGOT_F32,
-                                         .rank = 2,
-                                         .dims = {2, 4 * (uint64_t)t->block_weights},
-                                         .split = 1};
-    struct source_file file = {
-        .name = "x", .name_bytes = 1, .n_bytes = blocks.n_bytes, .n_segments = 1};
-    struct block_books_written books = {0};
-    struct byte_buffer blob = {0};
-    ingot_error error = {0};
-    assert_ok(ingot_writer_create(path, true, INGOT_COMPRESS_NONE, NULL, &books.writer, &error),
-              &error);
-    assert_ok(block_import_prove(&import, &error), &error);
-    assert_ok(block_import_write(&import, &tensor, &books, NULL, &error), &error);
-    hash_of(zeros, blocks.n_bytes, file.hash);
-    source_begin(&blob, 1);
-    source_put_file(&blob, &file);
-    source_put_tensor(&blob, 0, form->data, (uint32_t)form->n_bytes);
-    const struct span span = {blob.data, blob.n_bytes};
-    const struct byte_source source = memory_bytes(&span);
-    assert_ok(ingot_writer_blob(books.writer, INGOT_BLOB_SOURCE, NULL, NULL, blob.n_bytes, &source,
-                                NULL, &error),
-              &error);
-    assert_ok(ingot_writer_finish(books.writer, &error), &error);
-    ingot_writer_close(books.writer);
-    buffer_release(&blob);
-    buffer_release(&import.form);
-}
-
-/* The rule that a file with such a form breaks; 0 for none. */
-static uint32_t rule_of_form(void **state, uint32_t type, struct byte_buffer *form)
-{
-    char *path = scratch_path(state, "form.ingot");
-    struct judgement judged;
-    ingot_file *file;
-    ingot_error error = {0};
-    write_form(path, type, form);
-    assert_ok(ingot_file_open(path, NULL, &file, &error), &error);
-    judge_file(file, &judged);
-    ingot_file_close(file);
-    free(path);
-    buffer_release(form);
-    *form = (struct byte_buffer){0};
-    return judged.n_found ? judged.found[0].rule : 0;
-}
-
-static void test_forms(void **state)
-{
-    static const uint8_t zeros[18], ones[18] = {1};
-    struct byte_buffer form = {0};
-    form_blocks_begin(&form, 2);
-    assert_int_equal(rule_of_form(state, 2, &form), 0);
-    form_blocks_begin(&form, 20); /* another meaning of the same streams */
-    assert_int_equal(rule_of_form(state, 2, &form), 0);
-    form_blocks_begin(&form, 2);
-    form_blocks_except(&form, 7, zeros, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 0);
-    form_blocks_begin(&form, 77); /* unknown: not proved, and no rule broken */
-    assert_int_equal(rule_of_form(state, 2, &form), 0);
-    form_blocks_begin(&form, 2);
-    form_blocks_except(&form, 7, ones, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 723);
-    form_blocks_begin(&form, 3);
-    assert_int_equal(rule_of_form(state, 2, &form), 725);
-    form_blocks_begin(&form, 2);
-    form_blocks_except(&form, 8, zeros, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 725);
-    form_blocks_begin(&form, 2);
-    form_blocks_except(&form, 3, zeros, 18);
-    form_blocks_except(&form, 3, zeros, 18);
-    assert_int_equal(rule_of_form(state, 2, &form), 725);
-    form_blocks_begin(&form, 2);
-    form_blocks_except(&form, 3, zeros, 17);
-    assert_int_equal(rule_of_form(state, 2, &form), 725);
-    buffer_u8(&form, FORM_BLOCKS);
-    buffer_u8(&form, 2);
-    assert_int_equal(rule_of_form(state, 2, &form), 725);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,7 +178,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_decoded, scratch_begin, scratch_end),
         cmocka_unit_test_setup_teardown(test_runs, scratch_begin, scratch_end),
         cmocka_unit_test(test_not_proved),
-        cmocka_unit_test_setup_teardown(test_forms, scratch_begin, scratch_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 /* ------------------------------------------------------------------ there and back */
 
-static struct model *open_paths(const char *const *paths, uint32_t n, enum gguf_dialect dialect)
+static struct model *open_paths(const char *const *paths, uint32_t n, enum dialect_assumed dialect)
 {
     const struct assumptions assumptions = {dialect};
     struct model *model;
@@ -36,7 +36,7 @@ static void restore_to(const char *container, const char *target)
 }
 
 /* The file comes back from a container, and from a container of that container. */
-static void comes_back(void **state, const struct gguf_maker *m, enum gguf_dialect dialect)
+static void comes_back(void **state, const struct gguf_maker *m, enum dialect_assumed dialect)
 {
     char *source = scratch_path(state, "source.gguf");
     char *kept = scratch_path(state, "kept.ingot");
@@ -324,8 +324,8 @@ static void make_forked(struct gguf_maker *m, uint32_t type, uint64_t bytes)
     make_data(m, type, 256 + bytes);
 }
 
-static ingot_status try_dialect(void **state, const struct gguf_maker *m, enum gguf_dialect dialect,
-                                ingot_error *error)
+static ingot_status try_dialect(void **state, const struct gguf_maker *m,
+                                enum dialect_assumed dialect, ingot_error *error)
 {
     const struct assumptions assumptions = {dialect};
     struct model *model = NULL;
@@ -361,9 +361,9 @@ static void test_dialects(void **state)
             struct gguf_maker m;
             ingot_error error = {0};
             make_forked(&m, rows[i].type, rows[i].bytes);
-            const ingot_status status = try_dialect(state, &m, (enum gguf_dialect)d, &error);
+            const ingot_status status = try_dialect(state, &m, (enum dialect_assumed)d, &error);
             assert_int_equal(status, rows[i].status[d]);
-            if (status == INGOT_OK) comes_back(state, &m, (enum gguf_dialect)d);
+            if (status == INGOT_OK) comes_back(state, &m, (enum dialect_assumed)d);
             if (d == 0 && status != INGOT_OK) {
                 if (!strstr(error.what, rows[i].told)) fail_msg("%s", error.what);
                 assert_string_equal(error.field, "forked");

@@ -67,6 +67,17 @@ static void test_goals(void **state)
         {"iq4_xs", 4.25, 0.0057},
         {"iq4_nl", 4.5, 0.0056},
         {"mxfp4_gguf", 4.25, 0.01309},
+        {"iq3_s", 3.4375, 0.0170},
+        {"iq3_xxs", 3.0625, 0.0313},
+        {"iq2_s", 2.5625, 0.0573},
+        {"iq2_xs", 2.3125, 0.0816},
+        {"iq2_xxs", 2.0625, 0.1072},
+        {"iq1_m", 1.75, 0.1705},
+        {"iq1_s", 1.5625, 0.1980},
+        {"iq2_xs-fast", 2.3125, 0.0825},
+        {"tq2_0", 2.0625, 0.1903},
+        {"q2_0", 2.25, 0.1320},
+        {"q1_0", 1.125, 0.3650},
     };
     float *values = normal_values(1, ROWS * COLS);
     float *decoded = calloc(ROWS * COLS, sizeof *decoded);
@@ -90,8 +101,11 @@ static void test_importance(void **state)
         const char *name;
         double share; /* of the error without */
     } rows[] = {
-        {"int4", 0.92}, {"int2-g64-affine", 0.90}, {"nf4", 0.95},   {"q4_k", 0.92}, {"q2_k", 0.88},
-        {"q6_k", 0.96}, {"code4", 0.97},           {"nvfp4", 0.97},
+        {"int4", 0.92},  {"int2-g64-affine", 0.90},
+        {"nf4", 0.95},   {"q4_k", 0.92},
+        {"q2_k", 0.88},  {"q6_k", 0.96},
+        {"code4", 0.97}, {"nvfp4", 0.97},
+        {"iq3_s", 0.93}, {"iq2_xxs", 0.93},
     };
     float *values = normal_values(2, 64 * 1024);
     float *decoded = calloc(64 * 1024, sizeof *decoded);
@@ -135,7 +149,7 @@ static const char *dense_name(uint32_t index)
     const struct preset *preset;
     uint32_t n = 0;
     for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        if (preset->grid.bits == 0) continue;
+        if (preset->grid.bits == 0 && preset->block_type == 0) continue;
         if (n++ == index) return preset_name(preset);
     }
     return index - n < N_WITH_OPTIONS ? with_options[index - n] : NULL;
@@ -188,7 +202,9 @@ static void test_all_options(void **state)
                      options[k % N_OPTIONS]);
             if (!preset_exists(name)) continue;
             run(&t, name);
-            if (!(t.nmse < 0.8)) fail_msg("%s: noise %g", name, t.nmse);
+            /* A sign times the largest weight says little else than the sign. */
+            const bool blunt = strncmp(name, "q1_0", 4) == 0 && strstr(name, "-absmax");
+            if (!(t.nmse < (blunt ? 8 : 0.8))) fail_msg("%s: noise %g", name, t.nmse);
             n_run++;
         }
     }

@@ -40,8 +40,8 @@ static void test_roles(void **state)
     }
 }
 
-/* What a mix gives a matrix of 256 columns. */
-static const char *given(const char *mix, const char *name, uint32_t n_layers)
+/* What a mix gives a matrix of 256 columns of a model. */
+static const char *given(const char *mix, const char *name, const struct model_facts *facts)
 {
     const struct recipe recipe = mix_recipe(mix_named(mix));
     const struct model_tensor t = {.name = name,
@@ -50,7 +50,7 @@ static const char *given(const char *mix, const char *name, uint32_t n_layers)
                                    .dims = {64, 256},
                                    .n_rows = 64,
                                    .n_cols = 256};
-    const struct rule *rule = recipe_rule(&recipe, &t, n_layers);
+    const struct rule *rule = recipe_rule(&recipe, &t, facts);
     return rule ? rule->encode[0] : "keep";
 }
 
@@ -75,14 +75,57 @@ static void test_mixes(void **state)
         {"Q4_K_S", "blk.3.attn_v.weight", "q5_k"},
         {"Q4_K_S", "blk.4.attn_v.weight", "q4_k"},
     };
+    struct model_facts facts = {.n_layers = 32, .n_shared = 1, .has_output = true};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert_string_equal(given(cases[i].mix, cases[i].name, 32), cases[i].encode);
+        assert_string_equal(given(cases[i].mix, cases[i].name, &facts), cases[i].encode);
     }
     assert_null(mix_named("Q9"));
     const struct mix *mix;
+    facts.n_layers = 2;
     for (uint32_t i = 0; (mix = mix_at(i)) != NULL; i++) {
         assert_ptr_equal(mix_named(mix->name), mix);
-        assert_string_not_equal(given(mix->name, "blk.1.attn_k.weight", 2), "keep");
+        assert_string_not_equal(given(mix->name, "blk.1.attn_k.weight", &facts), "keep");
+    }
+}
+
+/* What the model as a whole decides: shared heads, experts, an imatrix, and an embedding that is
+ * the output as well. */
+static void test_mixes_of_models(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *mix, *name;
+        struct model_facts facts;
+        const char *encode;
+    } cases[] = {
+        {"Q2_K", "blk.1.attn_v.weight", {32, 1, 0, true, false}, "q3_k"},
+        {"Q2_K", "blk.1.attn_v.weight", {32, 4, 0, true, false}, "q4_k"},
+        {"IQ4_XS", "blk.9.attn_v.weight", {32, 8, 0, true, false}, "q5_k"},
+        {"IQ4_XS", "blk.1.ffn_down.weight", {32, 1, 0, true, false}, "q5_k"},
+        {"IQ4_XS", "blk.1.ffn_down.weight", {32, 1, 0, true, true}, "iq4_xs"},
+        {"Q4_0", "blk.1.ffn_down.weight", {32, 1, 0, true, true}, "q4_1"},
+        {"Q4_K_M", "blk.9.attn_v.weight", {80, 8, 0, true, true}, "q6_k"},
+        {"Q4_K_M", "blk.11.attn_v.weight", {80, 8, 0, true, true}, "q5_k"},
+        {"Q4_K_M", "blk.9.attn_k.weight", {32, 4, 8, true, true}, "q8_0"},
+        {"Q4_K_M", "blk.9.attn_output.weight", {32, 4, 8, true, true}, "q5_k"},
+        {"Q4_K_M", "blk.9.attn_output.weight", {32, 4, 16, true, true}, "q4_k"},
+        {"Q4_K_M", "token_embd.weight", {32, 4, 0, false, false}, "q6_k"},
+        {"IQ2_XS", "token_embd.weight", {32, 4, 0, false, true}, "q5_k"},
+        {"IQ2_XS", "token_embd.weight", {32, 4, 0, true, true}, "q2_k"},
+        {"IQ2_XS", "blk.9.attn_v.weight", {32, 1, 4, true, true}, "q4_k"},
+        {"IQ2_M", "blk.9.attn_v.weight", {32, 1, 0, true, true}, "iq3_s"},
+        {"IQ2_M", "blk.9.attn_q.weight", {32, 1, 0, true, true}, "iq2_s"},
+        {"IQ3_XS", "blk.3.ffn_up.weight", {32, 1, 0, true, true}, "iq3_s"},
+        {"IQ3_XS", "blk.4.ffn_up.weight", {32, 1, 0, true, true}, "iq3_xxs"},
+        {"IQ3_XS", "blk.27.ffn_up.weight", {32, 1, 0, true, true}, "iq3_xxs"},
+        {"IQ3_XS", "blk.28.ffn_up.weight", {32, 1, 0, true, true}, "iq3_s"},
+        {"IQ3_XXS", "blk.9.attn_v.weight", {32, 1, 0, true, false}, "iq3_s"},
+        {"IQ3_XXS", "blk.9.attn_v.weight", {32, 1, 0, true, true}, "iq3_xxs"},
+        {"IQ3_XXS", "blk.9.ffn_down.weight", {32, 1, 0, true, false}, "q3_k"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *encode = given(cases[i].mix, cases[i].name, &cases[i].facts);
+        if (strcmp(encode, cases[i].encode) != 0) fail_msg("case %zu: %s", i, encode);
     }
 }
 
@@ -141,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_mixes),
+        cmocka_unit_test(test_mixes_of_models),
         cmocka_unit_test(test_json),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);

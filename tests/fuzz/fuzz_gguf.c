@@ -55,7 +55,7 @@ static void check_metadata(const struct gguf *g, const uint8_t *file)
     metadata_list_close(&list);
 }
 
-static void parse(const uint8_t *data, size_t n_bytes, enum gguf_dialect dialect)
+static void parse(const uint8_t *data, size_t n_bytes, enum dialect_assumed dialect)
 {
     const struct assumptions assumptions = {dialect};
     struct gguf g;

@@ -1,12 +1,14 @@
 /* Writes fixtures/golden and fixtures/bad anew. Usage: make_fixtures FIXTURES
  * golden/NAME.ingot with golden/NAME.hashes: files that every reader must read to these values.
- * bad/R-NNN.ingot: files that break that rule and no other, all checksums being right. */
+ * bad/R-NNN.ingot, bad/R-NNN-CASE.ingot: files that break that rule and no other, all checksums
+ * being right. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "format/reader.h"
 #include "format/rules.h"
+#include "tests/support/form_files.h"
 #include "tests/support/golden.h"
 #include "tests/support/rule_edits.h"
 #include "tests/support/rule_files.h"
@@ -75,6 +77,15 @@ int main(int n_arguments, char **arguments)
         snprintf(name, sizeof name, "bad/R-%u.ingot", rule);
         write_file(arguments[1], name, &d.file);
         draft_release(&d);
+    }
+    for (uint32_t i = 0; i < n_form_files; i++) {
+        struct byte_buffer bytes = {0};
+        char name[64];
+        if (form_files[i].name == NULL) continue;
+        form_file_make(&form_files[i], &bytes);
+        snprintf(name, sizeof name, "bad/%s.ingot", form_files[i].name);
+        write_file(arguments[1], name, &bytes);
+        buffer_release(&bytes);
     }
     return 0;
 }

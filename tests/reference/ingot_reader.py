@@ -42,7 +42,7 @@ from ingot_index import (
 from ingot_blocks import bits_of, layouts, together
 
 F32 = np.float32
-SWAPPED, BLOCKS_FORM = b"\1", 2  # forms of tensors in source files, 8.2
+SWAPPED, BLOCKS_FORM, PACKED_FORM = b"\1", 2, 3  # forms of tensors in source files, 8.2
 
 
 class Undecodable(Exception):
@@ -548,6 +548,8 @@ class IngotFile(Index):
                      "R-725", at, "this tensor is not swapped so")
             if form[:1] == bytes([BLOCKS_FORM]):
                 self._check_blocks_form(number, form, at)
+            if form[:1] == bytes([PACKED_FORM]):
+                self._check_packed_form(number, form, at)
             return kind, number, form
         if kind == 4:
             count, *how = (cursor.number(form) for form in "IBB")
@@ -602,6 +604,11 @@ class IngotFile(Index):
         layout = self._layout_of(form[0])
         if layout:
             return prod(self.stacks[what]) // layout.weights * layout.bytes
+        if form[0][:1] == bytes([PACKED_FORM]):
+            book, _, _, (k, stack, widths, _) = self._packed(what, form[0])
+            if book:
+                return self.streams[self.codings[k].codebook_stream].n_bytes
+            return ceil_div(prod(stack) * sum(widths), 8)
         if form[0] not in (b"", SWAPPED):
             return None
         stream = self._opaque(what)
@@ -612,6 +619,8 @@ class IngotFile(Index):
     def _tensor_in_form(self, number, form):
         if self._layout_of(form):
             return self._blocks(number, form)
+        if form[:1] == bytes([PACKED_FORM]):
+            return self._packed_bytes(number, form)
         stream = self._opaque(number)
         if stream is not None:
             return self.stream(stream)
@@ -671,11 +680,77 @@ class IngotFile(Index):
             blocks[block] = np.frombuffer(form[i + 8:i + 8 + layout.bytes], np.uint8)
         return blocks.tobytes()
 
+    # --- the packed form (8.7) ---
+
+    def _sequences(self, coding, stack, first):
+        """For each sequence of a coding: whose codes they are (or None), the shape, the widths of
+        its planes and the stream of the first."""
+        k, out = self.codings[coding], []
+        columns = ceil_div(stack.cols, k.vector_length) if k.map == VECTOR else stack.cols
+        for owner, shape, bits in (
+                (None, stack._replace(matrices=1, rows=1), k.index_bits),
+                (coding, stack._replace(cols=columns), k.bits),
+                (None, stack._replace(cols=ceil_div(stack.cols, 8)), k.signs)):
+            if bits:
+                out.append((owner, shape, plane_widths(bits), first))
+                first += len(out[-1][2])
+        for slot in (getattr(k, s) for s in SLOTS):
+            if slot.form & 2:
+                inner = self._sequences(slot.table, grid(slot, stack), first)
+                out += inner
+                first = inner[-1][3] + len(inner[-1][2])
+        return out
+
+    def _packed(self, number, form):
+        """What a packed form says: codebook or codes, order, rest, and its sequence."""
+        term = self.terms[self.tensors[number].first_term]
+        sequences = self._sequences(term.coding, self.stacks[number], term.first_stream)
+        return form[1], form[2], form[3], sequences[int.from_bytes(form[4:], "little")]
+
+    def _check_packed_form(self, number, form, at):
+        tensor = self.tensors[number]
+        term = self.terms[tensor.first_term]
+        need(len(form) == 8 and form[1] < 2 and form[2] < 2, "R-725", at, "a bad packed form")
+        need(tensor.n_terms == 1 and term.kind == DENSE and tensor.rescale_coding == NONE
+             and self.codings[term.coding].map != OPAQUE, "R-725", at,
+             "a tensor that cannot have the packed form")
+        sequences = self._sequences(term.coding, self.stacks[number], term.first_stream)
+        need(int.from_bytes(form[4:], "little") < len(sequences), "R-725", at, "no such sequence")
+        book, order, rest, (owner, stack, widths, _) = self._packed(number, form)
+        if book:
+            need(owner is not None and self.codings[owner].map in (CODEBOOK, VECTOR), "R-725", at,
+                 "a sequence without a codebook")
+            need(order == 0 == rest, "R-725", at, "order or rest of a codebook")
+            return
+        bits = sum(widths)
+        need(order == 0 or bits in (1, 2, 4), "R-725", at, "codes that have no order")
+        used = prod(stack) * bits % 8 or 8
+        need(rest & (((1 << used) - 1) << (8 - used if order else 0)) == 0, "R-725", at,
+             "the rest lies on a code")
+
+    def _packed_bytes(self, number, form):
+        """The bytes of a tensor in the packed form."""
+        book, order, rest, (owner, stack, widths, first) = self._packed(number, form)
+        if book:
+            return self.stream(self.codings[owner].codebook_stream)
+        bits = sum(widths)
+        codes = self._codes(deque(range(first, first + len(widths))), stack, bits).reshape(-1)
+        each = codes[:, None] >> np.arange(bits, dtype=codes.dtype) & codes.dtype.type(1)
+        flat = each.astype(np.uint8).reshape(-1)
+        flat = np.concatenate([flat, np.zeros(-len(flat) % 8, np.uint8)])
+        if order:  # the codes of a byte the other way round
+            flat = flat.reshape(-1, 8 // bits, bits)[:, ::-1].reshape(-1)
+        raw = bytearray(np.packbits(flat, bitorder="little").tobytes())
+        if rest:
+            raw[-1] |= rest
+        return bytes(raw)
+
     def restored(self, file):
         """The bytes of a source file, piece by piece; its hash is proved at the end."""
         digest = xxhash.xxh3_128()
         for kind, what, *form in file.segments:
-            if form and form[0] not in (b"", SWAPPED) and not self._layout_of(form[0]):
+            known = not form or form[0] in (b"", SWAPPED) or form[0][0] == PACKED_FORM
+            if not known and not self._layout_of(form[0]):
                 raise Undecodable(f"tensor form {form[0]!r}")
             piece = (what if kind in (1, 4) else self._tensor_in_form(what, form[0]) if kind == 2
                      else self.stream(self.blobs[what].stream))

@@ -92,12 +92,41 @@ static void add_part(struct block_books_written *books, struct block_part *part,
     buffer_release(&import.form);
 }
 
+static void write_source(ingot_writer *writer, const struct byte_buffer *blob)
+{
+    const struct span span = {blob->data, blob->n_bytes};
+    const struct byte_source source = memory_bytes(&span);
+    ingot_error error = {0};
+    if (blob->failed) abort();
+    check(ingot_writer_blob(writer, INGOT_BLOB_SOURCE, NULL, NULL, blob->n_bytes, &source, NULL,
+                            &error),
+          &error);
+}
+
+void block_model_form(ingot_writer *writer, uint32_t type, const struct byte_buffer *form)
+{
+    static uint8_t zeros[8 * BLOCK_MAX_BYTES];
+    const struct gguf_type *t = gguf_type_of(type);
+    struct block_part part = {t, zeros, 2, 4 * (uint64_t)t->block_weights, 8u * t->block_bytes, 0};
+    struct source_file file = {
+        .name = "x", .name_bytes = 1, .n_bytes = part.n_bytes, .n_segments = 1};
+    struct block_books_written books = {.writer = writer};
+    struct byte_buffer blob = {0}, own = {0};
+    add_part(&books, &part, 0, &own);
+    hash_of(zeros, part.n_bytes, file.hash);
+    source_begin(&blob, 1);
+    source_put_file(&blob, &file);
+    source_put_tensor(&blob, 0, form->data, (uint32_t)form->n_bytes);
+    write_source(writer, &blob);
+    buffer_release(&own);
+    buffer_release(&blob);
+}
+
 void block_model_write(ingot_writer *writer, struct block_part *parts, uint32_t n_parts)
 {
     struct block_books_written books = {.writer = writer};
     struct byte_buffer blob = {0}, bytes = {0};
     struct source_file file = {.name = "blocks.bin", .name_bytes = 10, .n_segments = n_parts};
-    ingot_error error = {0};
     source_begin(&blob, 1);
     const uint64_t record = blob.n_bytes;
     source_put_file(&blob, &file);
@@ -108,12 +137,8 @@ void block_model_write(ingot_writer *writer, struct block_part *parts, uint32_t 
     file.n_bytes = bytes.n_bytes;
     hash_of(bytes.data, bytes.n_bytes, file.hash);
     source_patch_file(&blob, record, &file);
-    if (bytes.failed || blob.failed) abort();
-    const struct span span = {blob.data, blob.n_bytes};
-    const struct byte_source source = memory_bytes(&span);
-    check(ingot_writer_blob(writer, INGOT_BLOB_SOURCE, NULL, NULL, blob.n_bytes, &source, NULL,
-                            &error),
-          &error);
+    if (bytes.failed) abort();
+    write_source(writer, &blob);
     buffer_release(&bytes);
     buffer_release(&blob);
 }

@@ -31,4 +31,8 @@ uint8_t *block_fixture_read(const struct gguf_type *type, const char *suffix, ui
 /* Adds all tensors and the source blob. */
 void block_model_write(ingot_writer *writer, struct block_part *parts, uint32_t n_parts);
 
+/* Adds a tensor of two rows of four blocks of zeros, and a source blob whose one segment is it in
+ * that form. */
+void block_model_form(ingot_writer *writer, uint32_t type, const struct byte_buffer *form);
+
 #endif

@@ -9,6 +9,7 @@
 #include "format/output.h"
 #include "format/writer.h"
 #include "tests/support/block_model.h"
+#include "tests/support/packed_model.h"
 #include "tests/support/specimen.h"
 
 static void check(ingot_status status, const ingot_error *error)
@@ -160,8 +161,20 @@ static void make_blocks(struct byte_buffer *file)
     for (uint32_t i = 0; i < n_parts; i++) free(parts[i].blocks);
 }
 
+/* Codes, tables and codebooks as a source file packs them. */
+static void make_packed(struct byte_buffer *file)
+{
+    ingot_writer *writer = begin(file, INGOT_COMPRESS_NONE);
+    packed_model_write(writer, NULL);
+    end(writer);
+}
+
 const struct golden golden_files[] = {
-    {"worked", make_worked}, {"every-feature", make_every_feature},
-    {"raw", make_raw},       {"chunks", make_chunks},
-    {"blocks", make_blocks}, {NULL, NULL},
+    {"worked", make_worked},
+    {"every-feature", make_every_feature},
+    {"raw", make_raw},
+    {"chunks", make_chunks},
+    {"blocks", make_blocks},
+    {"packed", make_packed},
+    {NULL, NULL},
 };

@@ -75,10 +75,17 @@ static bool encode(struct encoded *e, struct trial *t, ingot_error *error)
     return true;
 }
 
+/* Presets have codebooks of either kind. */
 static bool decode(struct encoded *e, const struct trial *t, ingot_error *error)
 {
     const struct codebook *const codebooks[] = {e->plan.codebook, e->plan.scale_codebook};
-    const uint8_t *entries[2] = {NULL, NULL};
+    uint8_t books[3][BLOCK_BOOK_MAX_BYTES];
+    const uint8_t *entries[3] = {NULL, NULL, NULL};
+    for (uint32_t i = 0; i < e->plan.n_books; i++) {
+        block_book_write(e->plan.books[i].book, books[i]);
+        e->plan.books[i].coding->codebook_stream = i;
+        entries[i] = books[i];
+    }
     for (uint32_t i = 0; i < 2; i++) {
         if (codebooks[i]) entries[i] = (const uint8_t *)codebooks[i]->entries;
     }
