@@ -28,6 +28,19 @@ static ingot_status prove(struct ingot_file *file, ingot_error *error)
     return status;
 }
 
+/* A number that this build does not know may be one that a later version added. */
+static void say_newer(const struct ingot_file *file, ingot_error *error)
+{
+    const size_t n = error ? strlen(error->what) : 0;
+    if (error == NULL || error->rule == 0 || file->header.major != VERSION_MAJOR ||
+        file->header.minor <= VERSION_MINOR) {
+        return;
+    }
+    snprintf(error->what + n, sizeof error->what - n,
+             " (the file is of version %u.%u, and this build knows %d.%d)", file->header.major,
+             file->header.minor, VERSION_MAJOR, VERSION_MINOR);
+}
+
 static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_allocator *allocator,
                                 struct ingot_file **file, ingot_error *error)
 {
@@ -39,6 +52,7 @@ static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_al
     ingot_status status = prove(f, error);
     if (status == INGOT_OK) status = adapters_open(f, error);
     if (status != INGOT_OK) {
+        say_newer(f, error);
         ingot_file_close(f);
         return status;
     }
@@ -438,6 +452,11 @@ uint32_t ingot_file_find_blob(const ingot_file *file, uint32_t kind, const char 
 const uint8_t *ingot_file_content_id(const ingot_file *file)
 {
     return file->trailer.content_id;
+}
+
+uint32_t ingot_file_minor(const ingot_file *file)
+{
+    return file->header.minor;
 }
 
 uint64_t ingot_file_bytes(const ingot_file *file)
