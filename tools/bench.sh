@@ -159,29 +159,36 @@ cpu_and_wall() {
         "$work/times.txt"
 }
 
-# One type: our preset and llama-quantize's, in turns; megabytes of bf16 weights a second of wall
-# time and of CPU time, the median of the runs.
+# One type: our preset, the same with --fast, and llama-quantize, in turns; megabytes of bf16 weights a
+# second of wall time (least, median, most), the median of those a second of CPU time, and how many
+# times llama-quantize's wall speed ours is, pair by pair.
 compare_type() {
     preset=$1 type=$2
     : >"$work/a"
     : >"$work/b"
+    : >"$work/c"
     for _ in $(seq "$runs"); do
         warm "$work/layer.safetensors"
-        rm -f "$work/layer.ingot"
-        cpu_and_wall "$ingot" convert -q "$work/layer.safetensors" -o "$work/layer.ingot" \
-            --compress none --encode "$preset" >>"$work/a"
+        for file in a b; do
+            rm -f "$work/layer.ingot"
+            cpu_and_wall "$ingot" convert -q "$work/layer.safetensors" -o "$work/layer.ingot" \
+                --compress none --encode "$preset" $([ $file = a ] || echo --fast) >>"$work/$file"
+        done
         [ -n "$peers" ] || continue
         warm "$work/layer.gguf"
         (cd "$work" && cpu_and_wall "$peers" llama-quantize --pure --allow-requantize \
-            /here/layer.gguf /here/out.gguf "$type" 2) >>"$work/b"
+            /here/layer.gguf /here/out.gguf "$type" 2) >>"$work/c"
     done
-    for file in a b; do
-        [ -s "$work/$file" ] || { echo '- -'; continue; }
-        for field in 2 1; do
-            awk -v f=$field '{ print $f }' "$work/$file" | sort -n |
-                awk -v n="$layer_bytes" '{ v[NR] = $1 } END { printf "%.0f\n", n / v[int((NR + 1) / 2)] / 1e6 }'
-        done
-    done | tr '\n' ' ' | awk -v p="$preset" '{ printf "%-16s %10s %10s %14s %10s\n", p, $1, $2, $3, $4 }'
+    for file in a b c; do
+        [ -s "$work/$file" ] || continue
+        printf '%-8s %-15s MB/s: %s  CPU: %s' "$preset" \
+            "$(case $file in a) echo default ;; b) echo --fast ;; c) echo llama-quantize ;; esac)" \
+            "$(awk -v n="$layer_bytes" '{ print n / $2 / 1e6 }' "$work/$file" | spread)" \
+            "$(awk -v n="$layer_bytes" '{ print n / $1 / 1e6 }' "$work/$file" | spread | sed 's/.*median \([0-9.]*\).*/\1/')"
+        [ "$file" = c ] || [ ! -s "$work/c" ] ||
+            printf '  x: %s' "$(paste "$work/$file" "$work/c" | awk '{ print $4 / $2 }' | spread)"
+        echo
+    done
 }
 
 # PEERS=SCRIPT: "SCRIPT COMMAND ..." runs llama-quantize and python3 with gguf-py, the current folder
@@ -202,11 +209,25 @@ bench_quantize() {
         [ -f "$work/layer.gguf" ] ||
             (cd "$work" && "$peers" python3 /here/make_gguf.py /here/layer.gguf 1 >"$work/output.txt" 2>&1)
     fi
-    printf '\n## ingot convert --encode and llama-quantize --pure, MB of bf16 a second (of wall time, of CPU time)\n'
-    printf '%-16s %10s %10s %14s %10s\n' type ingot 'its CPU' llama-quantize 'its CPU'
-    for pair in ${TYPES:-q4_0=Q4_0 q8_0=Q8_0 q4_1=Q4_1 q5_0=Q5_0 q5_1=Q5_1 q2_k=Q2_K q3_k=Q3_K_M q4_k=Q4_K q5_k=Q5_K q6_k=Q6_K iq4_nl=IQ4_NL iq4_xs=IQ4_XS}; do
+    printf '\n## ingot convert --encode and llama-quantize --pure, %s threads\n' "$(nproc)"
+    for pair in ${TYPES:-q4_0=Q4_0 q8_0=Q8_0 q4_1=Q4_1 q5_0=Q5_0 q5_1=Q5_1 q2_k=Q2_K q3_k=Q3_K_M q4_k=Q4_K q5_k=Q5_K q6_k=Q6_K iq4_nl=IQ4_NL iq4_xs=IQ4_XS mxfp4_gguf=MXFP4_MOE}; do
         compare_type "${pair%=*}" "${pair#*=}"
     done
+}
+
+# Codings whose codes have 4 bits, a slab of rows at a time.
+bench_decode() {
+    [ -f "$work/layer.safetensors" ] || "$programs/make_model" "$work/layer.safetensors" 1
+    printf '\n## ingot_file_decode_f32 on one core, checksums included, 464 rows of 4096 at a time (tests/bench/decode.c)\n'
+    for encoding in int4 nf4 mxfp4 q4_0 q4_k iq4_nl iq4_xs int4-g64-affine nf4-bnb code4 int8 q6_k; do
+        rm -f "$work/decode.ingot"
+        "$ingot" convert -q "$work/layer.safetensors" --include 'model.layers.0.self_attn.q_proj*' \
+            -o "$work/decode.ingot" --compress none --encode "$encoding"
+        for _ in $(seq "$runs"); do
+            taskset -c 0 "$programs/decode" "$work/decode.ingot" 464 0.3
+        done | sed 's/ G .*//; s/.* //' | spread | sed "s/^/$encoding: /; s/$/ G weights a second/" && echo
+    done
+    rm -f "$work/decode.ingot"
 }
 
 # Each real file of weights: its path under SHARED, where the weights begin, and their type.
@@ -417,6 +438,6 @@ if [ "${1:-}" = --convert-fast ]; then
     exit
 fi
 machine
-for section in ${*:-convert memory open validate rows load compress cores quantize cpu}; do
+for section in ${*:-convert memory open validate rows load compress cores quantize decode cpu}; do
     "bench_$section"
 done
