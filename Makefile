@@ -177,7 +177,7 @@ $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 
 .PHONY: deps test test-all test-arm build-tests run-tests run-all-tests coverage fixtures
 
-fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/golden and fixtures/bad anew
+fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/bad anew, and golden files that are not there
 	@mkdir -p fixtures/golden fixtures/bad && $< fixtures
 
 deps: ## installs what the build needs and does not find
