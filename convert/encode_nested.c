@@ -69,10 +69,10 @@ static void want(const struct nested_work *w, uint64_t first)
     float bias[LANES] = {0};
     grid->fit.kernels->survey(&b.lanes, &survey);
     if (grid->grid->affine) {
-        fit_affine(&grid->fit, &b.lanes, scale, bias);
+        fit_affine_surveyed(&grid->fit, &b.lanes, &survey, scale, bias);
         fit_without_bias(w, &b.lanes, scale, bias);
     } else {
-        fit_scales(&grid->fit, &b.lanes, scale);
+        fit_scales_surveyed(&grid->fit, &b.lanes, &survey, scale);
     }
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
@@ -228,6 +228,14 @@ static void improve_bias(const struct nested_work *w, const struct grid_batch *b
     try_rungs(w, &b->lanes, scales, biases, choice);
 }
 
+/* Rungs of a super-group's factor are so close that the nearest is hardly worse than the best, but
+ * for a bias that has to follow. */
+static enum effort least_effort(const struct grid *grid)
+{
+    const bool close = grid->super == SUPER_COLS && (!grid->affine || grid->bits < 4);
+    return close ? EFFORT_SEARCH : EFFORT_FAST;
+}
+
 static ingot_status give(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
@@ -246,7 +254,7 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
         choice.bias_factor[k] = w->bias.factors[super];
         choice.bias_rung[k] = nearest_rung(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
     }
-    if (grid->fit.effort != EFFORT_ABSMAX) improve_scale(w, &b, &choice);
+    if (grid->fit.effort >= least_effort(grid->grid)) improve_scale(w, &b, &choice);
     if (grid->fit.effort == EFFORT_SEARCH && affine) improve_bias(w, &b, &choice);
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
