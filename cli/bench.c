@@ -6,6 +6,7 @@
 
 #include "cli/bench_report.h"
 #include "cli/bench_synthetic.h"
+#include "cli/choose_device.h"
 #include "cli/json.h"
 #include "cli/report.h"
 #include "cli/text.h"
@@ -112,18 +113,6 @@ static int bench(struct bench *b)
     return bench_report(b, status);
 }
 
-/* "cpu" or a number of `ingot devices`. */
-static bool parse_device(const char *word, uint32_t *index)
-{
-    *index = INGOT_DEVICE_CPU;
-    if (!word || strcmp(word, "cpu") == 0) return true;
-    char *end = NULL;
-    const unsigned long v = strtoul(word, &end, 10);
-    if (word[0] < '0' || word[0] > '9' || *end != 0 || v >= UINT32_MAX) return false;
-    *index = (uint32_t)v;
-    return true;
-}
-
 static ingot_status open_file(const struct bench *b, ingot_file **file, ingot_error *error)
 {
     const struct bench_values *v = b->values;
@@ -180,23 +169,12 @@ done:
     return status;
 }
 
-static const struct choice activations[] = {
-    {"f32", INGOT_ACTIVATIONS_F32},
-    {"bf16", INGOT_ACTIVATIONS_BF16},
-    {"i8", INGOT_ACTIVATIONS_I8},
-    {0},
-};
-
 static int run(const void *values, struct operands operands)
 {
     const struct bench_values *v = values;
     uint32_t device = 0;
-    if (!parse_device(v->device, &device)) {
-        return report_usage("bench",
-                            "--device takes cpu or a number of \"ingot devices\", not "
-                            "\"%s\"",
-                            v->device);
-    }
+    const int chosen = choose_device("bench", v->device, &device);
+    if (chosen != EXITS_DONE) return chosen;
     if ((operands.n == 0) == (v->synthetic == NULL)) {
         return report_usage("bench", "takes either a file or --synthetic");
     }
@@ -205,7 +183,8 @@ static int run(const void *values, struct operands operands)
     }
     struct bench b = {.values = v,
                       .path = v->synthetic ? v->synthetic : operands.at[0],
-                      .activations = v->activations ? v->activations->name : activations[0].name,
+                      .activations =
+                          v->activations ? v->activations->name : activation_choices[0].name,
                       .bar = progress_bar_begin(v->quiet)};
     b.setup.n_x_rows = v->n_x_rows > 0 ? v->n_x_rows : 1;
     b.setup.cold = v->cold || v->synthetic;
@@ -236,7 +215,8 @@ static const struct option options[] = {
      .help = "rows of x in each product; the default is 1, as when generating text"},
     {"repeat", 0, OPTION_COUNT, AT(n_runs), .value_name = "N",
      .help = "timed runs of each matrix; the default is what fits a short time"},
-    {"activations", 0, OPTION_CHOICE, AT(activations), .value_name = "HOW", .choices = activations,
+    {"activations", 0, OPTION_CHOICE, AT(activations), .value_name = "HOW",
+     .choices = activation_choices,
      .help = "how x is taken: f32, bf16 or i8; the default is f32, which the check is for"},
     {"synthetic", 0, OPTION_TEXT, .alone = true, AT(synthetic), .value_name = "ROWSxCOLUMNS",
      .help = "instead of a file, one matrix of made-up weights of that size"},

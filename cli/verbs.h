@@ -8,6 +8,7 @@ extern const struct verb verb_bench;
 extern const struct verb verb_compare;
 extern const struct verb verb_convert;
 extern const struct verb verb_devices;
+extern const struct verb verb_eval;
 extern const struct verb verb_extract;
 extern const struct verb verb_inspect;
 extern const struct verb verb_report;

@@ -13,14 +13,19 @@ static const uint8_t *stored_data(const struct ingot_file *file, const struct ch
     return file->bytes.data + chunk->offset;
 }
 
+ingot_status chunk_compare(const struct chunk_record *chunk, uint64_t checksum, const char *field,
+                           ingot_error *error)
+{
+    if (checksum == chunk->checksum) return INGOT_OK;
+    return ingot_fail_rule(error, R_310, chunk->offset, field,
+                           "damaged: %u bytes do not have their checksum", chunk->stored_bytes);
+}
+
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error)
 {
-    if (checksum_of(stored_data(file, chunk), chunk->stored_bytes) != chunk->checksum) {
-        return ingot_fail_rule(error, R_310, chunk->offset, field,
-                               "damaged: %u bytes do not have their checksum", chunk->stored_bytes);
-    }
-    return INGOT_OK;
+    const uint64_t checksum = checksum_of(stored_data(file, chunk), chunk->stored_bytes);
+    return chunk_compare(chunk, checksum, field, error);
 }
 
 enum { MAX_WINDOW_BYTES = 1 << 27 };

@@ -16,7 +16,8 @@ struct section {
 struct ingot_file {
     const ingot_allocator *allocator;
     struct span bytes;
-    void *mapping; /* to be unmapped, or NULL */
+    void *mapping;  /* to be unmapped, or NULL */
+    int descriptor; /* of the file that is mapped; -1: none is */
     struct header_record header;
     struct trailer_record trailer;
     struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
@@ -118,6 +119,8 @@ ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error);
 
+/* Reads a part of a mapped file; false where the system does not give it, or nothing is mapped. */
+bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst);
 /* Asks the system for all pages of a part of a mapped file at once. */
 void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* Lets the system read a part of a mapped file, without waiting for it. */
@@ -137,6 +140,9 @@ ingot_status chunk_decode(const struct ingot_file *file, const struct chunk_reco
                           const char *field, ingot_error *error);
 ingot_status chunk_verify(const struct ingot_file *file, const struct chunk_record *chunk,
                           const char *field, ingot_error *error);
+/* The same where the checksum of its stored bytes was made already. */
+ingot_status chunk_compare(const struct chunk_record *chunk, uint64_t checksum, const char *field,
+                           ingot_error *error);
 
 /* How many streams the rescale of a tensor has; 0 when there is none. */
 uint32_t rescale_n_streams(const struct ingot_file *file, const struct tensor_record *tensor);

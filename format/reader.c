@@ -33,6 +33,7 @@ static ingot_status open_proved(const void *data, size_t n_bytes, const ingot_al
     struct ingot_file *f = ingot_allocate_zeroed(allocator, 1, sizeof *f);
     if (f == NULL) return ingot_fail_memory(error, sizeof *f, "file");
     f->allocator = allocator;
+    f->descriptor = -1;
     f->bytes = (struct span){data, n_bytes};
     ingot_status status = prove(f, error);
     if (status == INGOT_OK) status = adapters_open(f, error);
@@ -67,8 +68,10 @@ ingot_status ingot_file_open_memory(const void *data, size_t n_bytes,
     return ingot_file_open_over(data, n_bytes, NULL, 0, allocator, file, error);
 }
 
-/* Maps a regular file; *mapping is NULL for an empty one. */
-static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, ingot_error *error)
+/* Maps a regular file; *mapping is NULL for an empty one. On success the descriptor is to be
+ * closed. */
+static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, int *opened,
+                             ingot_error *error)
 {
     ingot_status status = INGOT_OK;
     struct stat found;
@@ -95,8 +98,26 @@ static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, 
     /* Chunks are asked for one by one; reading ahead of them would read what nobody wants. */
     (void)madvise(*mapping, *n_bytes, MADV_RANDOM);
 done:
-    if (descriptor >= 0) (void)close(descriptor);
+    if (status == INGOT_OK) {
+        *opened = descriptor;
+    } else if (descriptor >= 0) {
+        (void)close(descriptor);
+    }
     return status;
+}
+
+bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst)
+{
+    if (file->descriptor < 0) return false;
+    while (n_bytes > 0) {
+        const ssize_t n = pread(file->descriptor, dst, (size_t)n_bytes, (off_t)offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        dst += n;
+        offset += (uint64_t)n;
+        n_bytes -= (uint64_t)n;
+    }
+    return true;
 }
 
 static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice,
@@ -130,15 +151,18 @@ ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocato
 {
     void *mapping;
     size_t n_bytes = 0;
+    int descriptor;
     struct ingot_file *f = NULL;
-    ingot_status status = map_file(path, &mapping, &n_bytes, error);
+    ingot_status status = map_file(path, &mapping, &n_bytes, &descriptor, error);
     if (status != INGOT_OK) return status;
     status = open_proved(mapping ? mapping : "", n_bytes, allocator, &f, error);
     if (status != INGOT_OK) {
         if (mapping) (void)munmap(mapping, n_bytes);
+        (void)close(descriptor);
         return status;
     }
     f->mapping = mapping;
+    f->descriptor = descriptor;
     status = bases_open(f, NULL, 0, path, depth, error);
     if (status != INGOT_OK) {
         ingot_file_close(f);
@@ -159,6 +183,7 @@ void ingot_file_close(ingot_file *file)
     if (file == NULL) return;
     bases_close(file);
     if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
+    if (file->descriptor >= 0) (void)close(file->descriptor);
     ingot_release(file->allocator, file->adapters);
     ingot_release(file->allocator, file->codings);
     ingot_release(file->allocator, file);

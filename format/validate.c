@@ -68,8 +68,24 @@ struct stream_check {
     struct decoded_chunk *slots;
     uint32_t n_slots;
     XXH3_state_t *state;
-    bool whole; /* no chunk was bad so far */
+    bool whole;    /* no chunk was bad so far */
+    bool followed; /* its bytes are a source file's next */
 };
+
+static void hash_raw(struct stream_check *s, const uint8_t *bytes, uint64_t n_bytes)
+{
+    XXH3_128bits_update(s->state, bytes, (size_t)n_bytes);
+    if (s->followed) source_follow_put(s->v->follow, bytes, n_bytes);
+}
+
+/* The bytes of a plain chunk: read, so that what hashes them finds them in the cache, which takes
+ * less than mapping their pages; or where they lie, in what is no file. */
+static const uint8_t *plain_bytes(const struct ingot_file *file, struct decoded_chunk *d)
+{
+    if (file_copy(file, d->chunk.offset, d->chunk.stored_bytes, d->raw)) return d->raw;
+    file_prefetch(file, d->chunk.offset, d->chunk.stored_bytes);
+    return file->bytes.data + d->chunk.offset;
+}
 
 static void decode_chunk(void *context, uint64_t k, uint32_t slot)
 {
@@ -77,11 +93,12 @@ static void decode_chunk(void *context, uint64_t k, uint32_t slot)
     const struct ingot_file *file = s->v->file;
     struct decoded_chunk *d = &s->slots[slot];
     d->chunk = chunk_at(file, (uint32_t)(s->stream.first_chunk + k * s->stream.chunk_step));
-    file_prefetch(file, d->chunk.offset, d->chunk.stored_bytes);
     if (chunk_is_plain(&d->chunk)) {
-        d->data = file->bytes.data + d->chunk.offset;
-        d->status = chunk_verify(file, &d->chunk, "chunk", &d->why);
+        d->data = plain_bytes(file, d);
+        d->status =
+            chunk_compare(&d->chunk, checksum_of(d->data, d->chunk.stored_bytes), "chunk", &d->why);
     } else {
+        file_prefetch(file, d->chunk.offset, d->chunk.stored_bytes);
         d->data = d->raw;
         d->status = chunk_decode(file, &d->chunk, stream_chunk_raw_bytes(&s->stream, k), d->raw,
                                  &d->scratch, "chunk", &d->why);
@@ -92,9 +109,10 @@ static ingot_status take_chunk(void *context, uint64_t k, uint32_t slot)
 {
     struct stream_check *s = context;
     struct decoded_chunk *d = &s->slots[slot];
+    const uint64_t n_bytes = stream_chunk_raw_bytes(&s->stream, k);
     ingot_status status = INGOT_OK;
     if (d->status == INGOT_OK) {
-        XXH3_128bits_update(s->state, d->data, (size_t)stream_chunk_raw_bytes(&s->stream, k));
+        hash_raw(s, d->data, n_bytes);
     } else {
         describe_stream(s->v->file, s->index, d->why.field, sizeof d->why.field);
         s->whole = false;
@@ -151,8 +169,11 @@ ingot_status validate_chunks(struct validation *v)
     for (uint32_t i = 0; i < file->sections[SECTION_STREAMS].n_records && status == INGOT_OK; i++) {
         s.index = i;
         s.stream = stream_at(file, i);
+        s.followed = source_follow_wants(v->follow, i);
         status = validate_stream(&s);
     }
+    const ingot_status ended = source_follow_end(v->follow, NULL);
+    if (status == INGOT_OK) status = ended;
     for (uint32_t i = 0; s.slots && i < s.n_slots; i++) {
         chunk_scratch_release(&s.slots[i].scratch);
         ingot_release(file->allocator, s.slots[i].raw);
@@ -177,16 +198,18 @@ static ingot_status validate_content_id(struct validation *v)
 ingot_status ingot_file_validate(const ingot_file *file, const struct validate_report *report,
                                  uint64_t *n_violations, ingot_error *error)
 {
-    struct validation v = {file, report, 0, 0, 0};
+    struct validation v = {file, report, NULL, 0, 0, 0};
     for (uint32_t i = 0; i < file->sections[SECTION_CHUNKS].n_records; i++) {
         v.total_bytes += chunk_at(file, i).stored_bytes;
     }
-    ingot_status status = validate_gaps(&v);
+    ingot_status status = source_follow_open(file, &v.follow, error);
+    if (status == INGOT_OK) status = validate_gaps(&v);
     if (status == INGOT_OK) status = validate_chunks(&v);
     /* What follows reads data that must be whole to be judged. */
     if (status == INGOT_OK && v.n_violations == 0) status = validate_tensors(&v);
     if (status == INGOT_OK && v.n_violations == 0) status = validate_blobs(&v);
     if (status == INGOT_OK) status = validate_content_id(&v);
+    source_follow_close(v.follow);
     if (status != INGOT_OK) {
         return ingot_fail(error, status, INGOT_NO_OFFSET, "validation", "not finished: %s",
                           ingot_status_name(status));

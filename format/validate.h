@@ -3,10 +3,12 @@
 #define INGOT_VALIDATE_H
 
 #include "format/file.h"
+#include "format/source_follow.h"
 
 struct validation {
     const ingot_file *file;
     const struct validate_report *report;
+    struct source_follow *follow; /* of the source files, as chunks are checked; may be NULL */
     uint64_t n_violations;
     uint64_t done_bytes;
     uint64_t total_bytes;

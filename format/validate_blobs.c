@@ -14,7 +14,7 @@ enum { MAX_RECEIPT_DEPTH = 1000 };
 /* A blob in memory. */
 struct subject {
     const ingot_file *file;
-    struct ingot_pool *pool;
+    const struct validation *v;
     struct span bytes;
     ingot_error *error;
 };
@@ -75,19 +75,22 @@ static ingot_status check_source(const struct subject *s)
     struct source_walk walk;
     struct intern seen = {.allocator = s->file->allocator};
     struct source_rebuild *rebuild = NULL;
-    ingot_status status = source_rebuild_open(s->file, s->pool, &rebuild, s->error);
+    ingot_status status = source_rebuild_open(s->file, s->v->report->pool, &rebuild, s->error);
     if (status == INGOT_OK) status = source_open(s->bytes, &walk, s->error);
-    while (status == INGOT_OK) {
+    for (uint32_t i = 0; status == INGOT_OK; i++) {
         const uint64_t offset = walk.at.offset;
         struct source_file source;
         status = source_next_file(&walk, &source, s->error);
         if (status != INGOT_OK) break;
         status = check_unique(&seen, source.name, source.name_bytes, R_721, offset, s->error);
-        if (status == INGOT_OK) {
+        const bool proved = source_follow_proved(s->v->follow, i);
+        if (status == INGOT_OK && !proved) {
             status = source_file_bytes(rebuild, &walk, &source, &nowhere, s->error);
         }
         /* A form of a tensor that is not known here breaks no rule. */
-        if (status == INGOT_UNSUPPORTED) status = skip_segments(&walk, s->error);
+        if (status == INGOT_UNSUPPORTED || (status == INGOT_OK && proved)) {
+            status = skip_segments(&walk, s->error);
+        }
     }
     source_rebuild_close(rebuild);
     intern_release(&seen);
@@ -130,9 +133,9 @@ static ingot_status check_receipt(const struct subject *s)
     return fits ? INGOT_OK : INGOT_INVALID;
 }
 
-static ingot_status check_blob(const ingot_file *file, uint32_t index, struct ingot_pool *pool,
-                               ingot_error *error)
+static ingot_status check_blob(const struct validation *v, uint32_t index, ingot_error *error)
 {
+    const ingot_file *file = v->file;
     static ingot_status (*const kinds[])(const struct subject *) = {
         [INGOT_BLOB_METADATA] = check_metadata,
         [INGOT_BLOB_SOURCE] = check_source,
@@ -144,7 +147,7 @@ static ingot_status check_blob(const ingot_file *file, uint32_t index, struct in
     uint8_t *bytes = ingot_allocate(file->allocator, blob.n_bytes);
     if (bytes == NULL) return ingot_fail_memory(error, blob.n_bytes, "blob");
     ingot_status status = ingot_file_read_blob(file, index, 0, blob.n_bytes, bytes, error);
-    const struct subject subject = {file, pool, {bytes, blob.n_bytes}, error};
+    const struct subject subject = {file, v, {bytes, blob.n_bytes}, error};
     if (status == INGOT_OK) status = kinds[blob.kind](&subject);
     ingot_release(file->allocator, bytes);
     return status;
@@ -154,7 +157,7 @@ ingot_status validate_blobs(struct validation *v)
 {
     for (uint32_t i = 0; i < ingot_file_n_blobs(v->file); i++) {
         ingot_error error = {0};
-        ingot_status status = check_blob(v->file, i, v->report->pool, &error);
+        ingot_status status = check_blob(v, i, &error);
         if (status != INGOT_OK) status = violation(v, status, &error);
         if (status != INGOT_OK) return status;
     }

@@ -1,0 +1,88 @@
+#!/bin/sh
+# ingot eval: perplexity of models whose figures are known, divergence from a baseline, and what is
+# refused.
+. "$(dirname "$0")/common.sh"
+
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/model.ingot" -q
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/small.ingot" --encode int4 -q
+head -c 1600 LICENSE >"$scratch/text" # any text: 1,068 bytes or so are whole windows of 256
+
+expect 0 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/text" --no-speed --json
+is_json
+json_holds "j['architecture'] == 'llama' and j['quality']['window'] == 256"
+json_holds "j['quality']['n_predicted'] == j['quality']['n_tokens'] // 256 * 256 > 0"
+json_holds "2 < j['quality']['nats_per_token']['mean'] < 8"
+json_holds "j['memory']['taken']['total'] <= j['memory']['forecast']['total']"
+json_holds "'kld' not in j['quality'] and 'speed' not in j"
+cp "$out" "$scratch/alone"
+
+# A model is nothing away from itself, on either number of threads.
+expect 0 "$INGOT" eval "$scratch/model.ingot" --baseline "$scratch/model.ingot" \
+    --text "$scratch/text" --no-speed --json --threads 1
+json_holds "j['quality']['kld']['largest'] < 1e-6 and j['quality']['same_top']['mean'] == 1"
+json_holds "j['quality']['nats_over_baseline']['mean'] == 0"
+json_holds "j['quality']['nats_per_token'] == json.load(open('$scratch/alone'))['quality']['nats_per_token']"
+
+expect 0 "$INGOT" eval "$scratch/small.ingot" --baseline "$scratch/model.ingot" \
+    --text "$scratch/text" --no-speed --json
+json_holds "0 < j['quality']['kld']['quantiles']['0.5'] < j['quality']['kld']['mean'] < 0.2"
+json_holds "0.8 < j['quality']['same_top']['mean'] < 1"
+json_holds "abs(j['quality']['nats_over_baseline']['mean'] - (j['quality']['nats_per_token']['mean'] - j['quality']['baseline_nats_per_token']['mean'])) < 1e-9"
+
+# Half precision in the cache and in what is multiplied changes little.
+expect 0 "$INGOT" eval "$scratch/model.ingot" --baseline "$scratch/model.ingot" --cache f16 \
+    --activations i8 --text "$scratch/text" --no-speed
+prints 'perplexity:'
+prints 'divergence:'
+
+# Speed needs no text.
+expect 0 "$INGOT" eval "$scratch/model.ingot" --prefill 9 --decode 3 --repeat 1 --json
+json_holds "j['speed']['n_prefill'] == 9 and j['speed']['decode_tokens_per_second'] > 0"
+json_holds "j['speed']['first_token_seconds'] > 0 and 'quality' not in j"
+
+# What is refused, and by what name.
+expect 2 "$INGOT" eval "$scratch/model.ingot" --no-speed
+says 'nothing to measure'
+expect 2 "$INGOT" eval "$scratch/model.ingot" --baseline "$scratch/small.ingot"
+expect 2 "$INGOT" eval "$scratch/model.ingot" --device x
+expect 1 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/text" --window 257 --context 256
+says 'window: 257 tokens'
+expect 1 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/text" --adapter none
+says 'has no adapter "none"'
+expect 1 "$INGOT" eval fixtures/shakespeare-3m/model-00001-of-00002.safetensors
+says 'is no .ingot file; "ingot convert" makes one of it'
+expect 3 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/none"
+says 'could not be opened'
+: >"$scratch/empty"
+expect 1 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/empty"
+says 'too short'
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/part.ingot" --exclude '*layers.2.mlp.up_proj*' -q
+expect 1 "$INGOT" eval "$scratch/part.ingot" --text "$scratch/text"
+says 'model.layers.2.mlp.up_proj.weight'
+expect 1 "$INGOT" eval fixtures/golden/raw.ingot
+says 'config.json'
+
+# The figures of the training, of an implementation of its own in double precision, and of
+# llama-perplexity.
+data=../shared/data
+if [ -d "$data" ]; then
+    tail -c 111540 "$data/text/tiny_shakespeare.txt" >"$scratch/held-out"
+    expect 0 "$INGOT" eval "$scratch/model.ingot" --text "$scratch/held-out" --no-speed --json
+    json_holds "round(j['quality']['nats_per_token']['mean'], 4) == 1.5209"
+    json_holds "round(j['quality']['bits_per_byte'], 4) == 2.1942"
+    expect 0 "$INGOT" convert "$data/gguf/stories260Ktok512.gguf" -o "$scratch/stories.ingot" -q
+    separator=$(printf '\036')
+    awk -v mark="$separator" 'NR > 1 && /^(Once upon a time|One day)/ { printf "%s", mark; n++ }
+        n == 40 { exit }
+        { print }' "$data/text/tinystories_train_head.txt" |
+        awk -v mark="$separator" 'BEGIN { RS = mark; ORS = mark } { sub(/\n\n$/, ""); print }' \
+            >"$scratch/stories"
+    expect 0 "$INGOT" eval "$scratch/stories.ingot" --text "$scratch/stories" --context 512 \
+        --separator "$separator" --no-speed --json
+    json_holds "j['quality']['n_predicted'] == 9346"
+    json_holds "round(j['quality']['perplexity'], 4) == 3.7855"
+else
+    echo "note: not compared with known figures: $data is not there"
+fi
+
+exit $((n_failed > 0))
