@@ -26,10 +26,13 @@ expect 0 "$peers" python3 /here/gguf_errors.py make /here/raw /here/aesthetic.pt
 compare() { # TYPE [IMATRIX]
     preset=$(echo "$1" | tr '[:upper:]' '[:lower:]')
     expect 0 "$INGOT" convert all.gguf -o ours.gguf -f -q --encode "$preset" ${2:+--imatrix "$2"}
-    case $1 in Q[3-6]_K) type=${1}_S ;; *) type=$1 ;; esac
-    [ "$1" = Q6_K ] && type=Q6_K
+    case $1 in # the mix that is made of that type
+        Q[345]_K) mix=${1}_S ;;
+        IQ2_S) mix=IQ2_M ;;
+        *) mix=$1 ;;
+    esac
     expect 0 "$peers" llama-quantize --pure --allow-requantize ${2:+--imatrix "/here/$2"} /here/all.gguf \
-        /here/theirs.gguf "$type" 2
+        /here/theirs.gguf "$mix" 2
     "$peers" python3 /here/gguf_errors.py compare /here/all.gguf /here/ours.gguf /here/theirs.gguf \
         ${2:+"/here/$2"} >"$out" 2>"$err" || fail "$1${2:+ with an imatrix}: an error is above llama-quantize's"
     echo "note: $1${2:+ with an imatrix}: $(tail -n 1 "$out")"
