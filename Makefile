@@ -20,6 +20,7 @@ flags_thread   := -O1 -g -fsanitize=thread
 flags_coverage := -O0 -g --coverage
 flags_clang    := -O1 -g
 flags_fuzz     := $(flags_sanitize) -fsanitize=fuzzer-no-link
+flags_arm      := -O2 -g
 
 config ?= release
 ifeq ($(flags_$(config)),)
@@ -27,6 +28,13 @@ $(error config=$(config) is none of $(patsubst flags_%,%,$(filter flags_%,$(.VAR
 endif
 ifneq ($(filter clang fuzz,$(config)),)
 CC := clang
+endif
+PKG_CONFIG := pkg-config
+# For 64-bit ARM, by a compiler that runs here; tests/arm.sh runs what it makes.
+ifeq ($(config),arm)
+CC := aarch64-linux-gnu-gcc
+VULKAN := 0
+PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config
 endif
 
 B := build/$(config)
@@ -55,8 +63,12 @@ FOLDERS := format convert runtime $(if $(WITHOUT_VULKAN),,vulkan)
 
 LIBRARY_SOURCES := $(wildcard $(FOLDERS:=/*.c))
 COMMAND_SOURCES := $(wildcard cli/*.c)
-SHADERS := $(if $(WITHOUT_VULKAN),,$(wildcard vulkan/shaders/*.comp))
-SPIRV := $(SHADERS:vulkan/shaders/%.comp=$(G)/%.spv)
+# A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
+MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
+MAPPED_KERNELS := gemv gemm dequant
+MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
+           $(addprefix list_,f32 f16 bf16) reduce gather scatter
+SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(O)/%.o) $(GENERATED_SOURCES:$(G)/%.c=$(O)/gen/%.o)
@@ -79,13 +91,13 @@ REPLAY_PROGRAMS := $(FUZZ_PROGRAMS:$(B)/tests/fuzz/fuzz_%=$(B)/tests/fuzz/replay
 # ---------------------------------------------------------------- flags
 
 LIBRARIES := $(shell sh tools/deps.sh --libraries)
-LIBRARY_FLAGS := $(shell pkg-config --cflags $(LIBRARIES) 2>/dev/null)
-LIBRARY_LINKS := $(shell pkg-config --libs $(LIBRARIES) 2>/dev/null)
+LIBRARY_FLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES) 2>/dev/null)
+LIBRARY_LINKS := $(shell $(PKG_CONFIG) --libs $(LIBRARIES) 2>/dev/null)
 # libxxhash on x86-64 may have the functions that choose by CPU.
 XXH_DISPATCH := $(shell echo 'int main(void) { return XXH3_64bits_dispatch("", 0) == 0; }' | \
     $(CC) -include xxh_x86dispatch.h -x c - -lxxhash -o /dev/null 2>/dev/null && echo -DINGOT_XXH_DISPATCH=1)
-CMOCKA_FLAGS = $(shell pkg-config --cflags cmocka)
-CMOCKA_LINKS = $(shell pkg-config --libs cmocka)
+CMOCKA_FLAGS = $(shell $(PKG_CONFIG) --cflags cmocka)
+CMOCKA_LINKS = $(shell $(PKG_CONFIG) --libs cmocka)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wvla
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(G) $(patsubst -I%,-isystem %,$(LIBRARY_FLAGS)) \
@@ -147,16 +159,23 @@ $(G)/sources: FORCE
 	$(call if_changed,echo '$(LIBRARY_OBJECTS) $(SPIRV)')
 .PHONY: FORCE
 
-$(G)/%.spv: vulkan/shaders/%.comp
-	@mkdir -p $(@D)
-	$(call say,glslc,$<) glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+GLSLC = @mkdir -p $(@D) && $(if $(V),,printf '  %-6s %s\n' glslc '$(notdir $@)' &&) \
+    glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+$(G)/modules/%.spv: vulkan/shaders/%.comp
+	$(GLSLC)
+# gemv_sparse_f16 is gemv.comp with MAP_SPARSE_F16.
+define mapped_kernel
+$(G)/modules/$1_%.spv: vulkan/shaders/$1.comp
+	$$(GLSLC) -DMAP_$$$$(echo $$* | tr a-z A-Z)
+endef
+$(foreach kernel,$(MAPPED_KERNELS) list,$(eval $(call mapped_kernel,$(kernel))))
 
 $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 	$(call say,embed,$@) sh $< $(SPIRV) >$@
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: deps test test-all build-tests run-tests run-all-tests coverage fixtures
+.PHONY: deps test test-all test-arm build-tests run-tests run-all-tests coverage fixtures
 
 fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/golden and fixtures/bad anew
 	@mkdir -p fixtures/golden fixtures/bad && $< fixtures
@@ -205,6 +224,9 @@ ALL_FOLDERS := $(sort $(patsubst tests/%/,%,$(dir $(TEST_SOURCES))))
 
 # What other programs are needed for takes minutes, and is for test-all.
 QUICK_SCRIPTS := $(filter-out tests/interop/%,$(TEST_SCRIPTS))
+
+test-arm: ## builds for 64-bit ARM and runs the tests of format and runtime in an emulator
+	@sh tests/arm.sh
 
 run-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(QUICK_SCRIPTS)) $(TESTS_LEFT_OUT) \

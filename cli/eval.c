@@ -1,13 +1,16 @@
 /* ingot eval: what a model is worth, alone and against a baseline. Owns the words of the verb. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/choose_device.h"
+#include "cli/eval_sample.h"
 #include "cli/eval_speed.h"
 #include "cli/eval_text.h"
 #include "cli/json.h"
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/write_quality.h"
 
 enum { PREFILL_TOKENS = 128, DECODE_TOKENS = 32 };
 
@@ -19,6 +22,7 @@ struct evaluation {
     uint32_t n_window;
     struct lm_evaluation quality;
     struct eval_speed speed;
+    struct byte_buffer sample;
     struct progress_bar bar;
 };
 
@@ -62,11 +66,28 @@ static int evaluate(struct evaluation *e)
                                    &e->bar, &e->n_window, &e->quality);
         }
     }
+    if (status == EXITS_DONE && v->sample) status = eval_sample(&e->model, v->sample, &e->sample);
     if (status == EXITS_DONE && !v->no_speed) status = measure_speed(e);
     return status;
 }
 
 /* ------------------------------------------------------------------ what is said */
+
+/* All that has no times. */
+static json_t *quality_json(const struct evaluation *e, bool *failed)
+{
+    const struct eval_values *v = e->values;
+    json_t *quality =
+        v->text ? eval_text_json(v, &e->text, e->n_window, &e->quality, failed) : json_object();
+    if (v->sample) {
+        json_t *sample = json_object();
+        json_put_bytes(sample, "prompt", v->sample, strlen(v->sample), failed);
+        json_put_bytes(sample, "text", (const char *)e->sample.data, (size_t)e->sample.n_bytes,
+                       failed);
+        json_put(quality, "sample", sample, failed);
+    }
+    return quality;
+}
 
 static int print_json(const struct evaluation *e)
 {
@@ -77,13 +98,22 @@ static int print_json(const struct evaluation *e)
     json_put_bytes(root, "file", e->model.path, strlen(e->model.path), &failed);
     json_put(root, "architecture", json_string(config->architecture->name), &failed);
     json_put(root, "context", json_count(lm_n_context(e->model.lm)), &failed);
-    if (v->text) {
-        json_put(root, "quality", eval_text_json(v, &e->text, e->n_window, &e->quality, &failed),
-                 &failed);
-    }
+    if (v->text || v->sample) json_put(root, "quality", quality_json(e, &failed), &failed);
     if (!v->no_speed) json_put(root, "speed", eval_speed_json(&e->speed, &failed), &failed);
     json_put(root, "memory", language_model_memory_json(&e->model, &failed), &failed);
     return json_print(root, failed, EXITS_DONE);
+}
+
+static void print_lines(const char *text, size_t n_bytes)
+{
+    for (size_t at = 0; at < n_bytes;) {
+        const char *end = memchr(text + at, '\n', n_bytes - at);
+        const size_t n = end ? (size_t)(end - text) - at : n_bytes - at;
+        char *line = text_safe(text + at, n);
+        printf("    %s\n", line ? line : "");
+        free(line);
+        at += n + 1;
+    }
 }
 
 static int print_result(const struct evaluation *e)
@@ -96,9 +126,24 @@ static int print_result(const struct evaluation *e)
                e->speed.prefill_rate, e->speed.decode_rate,
                text_seconds(e->speed.first_token_seconds).at);
     }
+    if (v->sample) {
+        fputs("sample:\n", stdout);
+        print_lines((const char *)e->sample.data, (size_t)e->sample.n_bytes);
+    }
     printf("memory:       %s for the model, peak %s\n",
            text_bytes(lm_memory(e->model.lm)->total).at, text_bytes(peak_bytes()).at);
     return EXITS_DONE;
+}
+
+static int write_receipt(const struct evaluation *e)
+{
+    bool failed = false;
+    json_t *quality = quality_json(e, &failed);
+    const int status = failed
+                           ? report_no_memory()
+                           : write_quality(e->model.path, e->model.file, quality, e->values->quiet);
+    json_decref(quality);
+    return status;
 }
 
 /* ------------------------------------------------------------------ the verb */
@@ -107,10 +152,10 @@ static int check(const struct eval_values *v)
 {
     if (v->text == NULL &&
         (v->baseline || v->n_window || v->protocol || v->separator || v->no_bos)) {
-        return report_usage("eval", "--baseline, --window, --protocol, --separator and --no-bos "
-                                    "are for --text");
+        return report_usage("eval", "--baseline, --window, --protocol, --separator, --no-bos and "
+                                    "--write-receipt are for --text");
     }
-    if (v->text == NULL && v->no_speed) {
+    if (v->text == NULL && v->sample == NULL && v->no_speed) {
         return report_usage("eval", "there is nothing to measure");
     }
     return EXITS_DONE;
@@ -130,7 +175,9 @@ static int run(const void *values, struct operands operands)
     }
     if (status == EXITS_DONE) status = evaluate(&e);
     progress_bar_erase(&e.bar);
+    if (status == EXITS_DONE && v->write_receipt) status = write_receipt(&e);
     if (status == EXITS_DONE) status = print_result(&e);
+    buffer_release(&e.sample);
     eval_text_release(&e.text);
     language_model_close(&e.baseline);
     language_model_close(&e.model);
@@ -153,6 +200,8 @@ static const struct option options[] = {
      .help = "begin windows without the token of the beginning"},
     {"separator", 0, OPTION_TEXT, AT(separator), .value_name = "TEXT",
      .help = "what stands between texts of the file that have nothing to do with each other"},
+    {"sample", 0, OPTION_TEXT, AT(sample), .value_name = "PROMPT",
+     .help = "let the model go on with this, by chance of a fixed seed"},
     {"prefill", 0, OPTION_COUNT, AT(n_prefill), .value_name = "N",
      .help = "tokens of the prompt with which speed is measured; the default is 128"},
     {"decode", 0, OPTION_COUNT, AT(n_decode), .value_name = "N",
@@ -160,6 +209,9 @@ static const struct option options[] = {
     {"repeat", 0, OPTION_COUNT, AT(n_repeat), .value_name = "N",
      .help = "measurements of speed, of which the median counts; the default is 3"},
     {"no-speed", 0, OPTION_FLAG, AT(no_speed), .help = "do not measure speed"},
+    {"write-receipt", 0, OPTION_FLAG, AT(write_receipt),
+     .help = "write what was found on the text into the receipt of FILE, which is written anew and "
+             "keeps its content id"},
     LM_OPTIONS(struct eval_values),
     {"json", 0, OPTION_FLAG, AT(json), .help = "print the results as JSON"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "no progress bar"},

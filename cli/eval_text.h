@@ -11,6 +11,7 @@ struct eval_values {
     const char *text;
     const char *baseline;
     const char *separator;
+    const char *sample; /* its prompt */
     const struct choice *protocol;
     uint32_t n_window;
     uint32_t n_prefill;
@@ -18,6 +19,7 @@ struct eval_values {
     uint32_t n_repeat;
     bool no_bos;
     bool no_speed;
+    bool write_receipt;
     bool json;
     bool quiet;
 };

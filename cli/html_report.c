@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/write_quality.h"
 #include "convert/roles.h"
 #include "format/alloc.h"
 #include "format/fail.h"
@@ -342,6 +343,49 @@ static void put_lines(struct html_report *r, const char *text)
     }
 }
 
+static void put_mean(struct html_report *r, const json_t *quality, const char *key,
+                     const char *what)
+{
+    const json_t *mean = json_object_get(quality, key);
+    if (!json_is_object(mean)) return;
+    page_put(&r->page, "<div><b>%.4g &plusmn; %.2g</b>%s</div>\n", number_of(mean, "mean", 0),
+             number_of(mean, "error", 0), what);
+}
+
+/* What was measured of the model as a whole, if it was of these tensors. */
+static void put_quality(struct html_report *r)
+{
+    const ingot_file *file = model_container(r->model);
+    json_t *quality = file ? read_quality(file) : NULL;
+    const json_t *sample = json_object_get(quality, "sample");
+    const char *text = json_string_value(json_object_get(quality, "text"));
+    const char *baseline = json_string_value(json_object_get(quality, "baseline"));
+    if (text != NULL) {
+        put_raw(r, "<h2>Quality</h2>\n<p class=\"dim\">On ");
+        put_text(r, text);
+        page_put(&r->page, ", %.0f tokens predicted", number_of(quality, "n_predicted", 0));
+        put_raw(r, baseline ? "; the baseline is " : "");
+        put_text(r, baseline ? baseline : "");
+        put_raw(r, "</p>\n<div class=\"facts\">\n");
+        page_put(&r->page, "<div><b>%.4f &plusmn; %.4f</b>perplexity</div>\n",
+                 number_of(quality, "perplexity", 0), number_of(quality, "perplexity_error", 0));
+        put_mean(r, quality, "nats_over_baseline", "nats a token over the baseline");
+        put_mean(r, quality, "kld", "divergence from the baseline, nats");
+        put_mean(r, quality, "same_top", "of tokens with the same most likely");
+        put_raw(r, "</div>\n");
+    }
+    if (json_is_object(sample)) {
+        const char *prompt = json_string_value(json_object_get(sample, "prompt"));
+        const char *more = json_string_value(json_object_get(sample, "text"));
+        put_raw(r, "<h2>Sample</h2>\n<pre><b>");
+        put_text(r, prompt ? prompt : "");
+        put_raw(r, "</b>");
+        put_lines(r, more ? more : "");
+        put_raw(r, "</pre>\n");
+    }
+    json_decref(quality);
+}
+
 static void put_receipt(struct html_report *r)
 {
     static const char *const keys[] = {"recipe", "earlier_recipe"};
@@ -390,6 +434,7 @@ static ingot_status make_page(struct html_report *r)
     if (status == INGOT_OK) status = collect(r);
     if (status != INGOT_OK) return status;
     put_head(r);
+    put_quality(r);
     put_bytes(r);
     status = put_errors(r);
     if (status == INGOT_OK) status = put_worst(r);

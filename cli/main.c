@@ -10,8 +10,8 @@
 #include "format/ingot.h"
 
 static const struct verb *const verbs[] = {
-    &verb_convert, &verb_restore, &verb_extract, &verb_inspect, &verb_validate,
-    &verb_compare, &verb_report,  &verb_devices, &verb_bench,   &verb_eval,
+    &verb_convert, &verb_restore, &verb_extract, &verb_inspect, &verb_validate, &verb_compare,
+    &verb_report,  &verb_devices, &verb_bench,   &verb_eval,    &verb_run,
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 

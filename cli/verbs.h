@@ -13,6 +13,7 @@ extern const struct verb verb_extract;
 extern const struct verb verb_inspect;
 extern const struct verb verb_report;
 extern const struct verb verb_restore;
+extern const struct verb verb_run;
 extern const struct verb verb_validate;
 
 #endif

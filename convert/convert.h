@@ -29,6 +29,9 @@ struct convert_options {
     const char *imatrix;   /* NULL, or the path of importance weights (see imatrix.h) */
     bool fast;             /* presets that search do so briefly */
     ingot_compression compression;
+    /* NULL, or what was measured of the model as a whole, a JSON object. With it the container is
+     * written again as it is: its receipt keeps its recipe and gets this as `quality`. */
+    const char *quality;
     bool replace;
     uint32_t n_threads; /* 0: one per available core; the result does not depend on it */
     const ingot_allocator *allocator; /* of what grows with the number of tensors; may be NULL */

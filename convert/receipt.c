@@ -25,8 +25,10 @@ struct receipt {
     /* The receipt of the source container: its text, and in that of each tensor (struct span). */
     struct byte_buffer earlier;
     struct byte_buffer earlier_tensors;
+    struct span earlier_own_recipe;
     struct span earlier_recipe;
     struct span earlier_notes;
+    struct span quality;
     bool failed;
 };
 
@@ -139,19 +141,21 @@ static void put_real(struct receipt *r, json_t *object, const char *key, double 
 }
 
 /* Takes the parts of an earlier receipt that are kept. False when it is not one. */
-static bool read_earlier(struct receipt *r)
+static bool read_earlier(struct receipt *r, bool same_recipe)
 {
-    static const char *const keys[] = {"recipe", "earlier_recipe", "tensors", "notes"};
+    static const char *const keys[] = {"recipe", "earlier_recipe", "tensors", "notes", "quality"};
     static const char *const encode[] = {"encode"};
-    struct span values[4], encoded;
+    struct span values[5], encoded;
     const struct span text = {r->earlier.data, r->earlier.n_bytes};
-    if (!json_text_members(text, keys, 4, values)) return false;
+    if (!json_text_members(text, keys, 5, values)) return false;
     if (values[2].n_bytes && !json_text_elements(values[2], &r->earlier_tensors)) return false;
     /* The last recipe that encoded anything. */
     const bool found = values[0].n_bytes && json_text_members(values[0], encode, 1, &encoded) &&
                        encoded.n_bytes && encoded.data[0] == '"';
-    r->earlier_recipe = found ? values[0] : values[1];
+    r->earlier_recipe = found && !same_recipe ? values[0] : values[1];
+    r->earlier_own_recipe = same_recipe ? values[0] : (struct span){0};
     r->earlier_notes = values[3];
+    r->quality = values[4]; /* tells by its content id what it was measured of */
     return true;
 }
 
@@ -214,9 +218,13 @@ ingot_status receipt_create(const struct convert_options *options, struct span e
     put(r, r->head, "recipe", recipe);
     buffer_append(&r->earlier, earlier.data, earlier.n_bytes);
     r->failed |= r->earlier.failed;
-    if (r->earlier.n_bytes && !read_earlier(r)) {
+    if (r->earlier.n_bytes && !read_earlier(r, options->quality != NULL)) {
         receipt_note(r, "the source's receipt is not JSON and is left out");
     }
+    if (options->quality) {
+        r->quality = (struct span){(const uint8_t *)options->quality, strlen(options->quality)};
+    }
+    if (r->earlier_own_recipe.n_bytes) json_object_del(r->head, "recipe");
     keep_notes(r);
     *receipt = r;
     return INGOT_OK;
@@ -345,6 +353,17 @@ static void put_words(struct byte_buffer *out, const char *words)
     buffer_append(out, words, strlen(words));
 }
 
+/* JSON text under a key, unless it is empty. */
+static void put_member(struct byte_buffer *out, const char *key, struct span text)
+{
+    if (text.n_bytes == 0) return;
+    put_words(out, "\"");
+    put_words(out, key);
+    put_words(out, "\": ");
+    buffer_append(out, text.data, text.n_bytes);
+    put_words(out, ",\n");
+}
+
 /* What stands before the tensors. */
 static void put_head(struct receipt *r, struct byte_buffer *out)
 {
@@ -359,11 +378,9 @@ static void put_head(struct receipt *r, struct byte_buffer *out)
         put_json(r, value, out);
         put_words(out, ",\n");
     }
-    if (r->earlier_recipe.n_bytes) {
-        put_words(out, "\"earlier_recipe\": ");
-        buffer_append(out, r->earlier_recipe.data, r->earlier_recipe.n_bytes);
-        put_words(out, ",\n");
-    }
+    put_member(out, "recipe", r->earlier_own_recipe);
+    put_member(out, "earlier_recipe", r->earlier_recipe);
+    put_member(out, "quality", r->quality);
 }
 
 ingot_status receipt_write(struct receipt *receipt, struct byte_buffer *out, ingot_error *error)

@@ -31,6 +31,11 @@ static inline int ingot_cpu_has_f16c(void)
 }
 #endif
 
+/* INGOT_AARCH64: 64-bit ARM and a compiler that can be asked for features of its CPUs. */
+#if defined(__GNUC__) && defined(__aarch64__)
+#define INGOT_AARCH64 1
+#endif
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "Ingot is built for little-endian machines only."
 #endif

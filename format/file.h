@@ -121,10 +121,14 @@ ingot_status prove_string(const struct ingot_file *file, struct string_ref s, ui
 
 /* Reads a part of a mapped file; false where the system does not give it, or nothing is mapped. */
 bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst);
-/* Asks the system for all pages of a part of a mapped file at once. */
-void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* Lets the system read a part of a mapped file, without waiting for it. */
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Maps all pages of such a part. */
+void file_map(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
+/* Before chunk k of a stream is taken, of chunks [first, end) that are taken in this order: lets
+ * the system read those that come soon. */
+void stream_read_ahead(const struct ingot_file *file, const struct stream_record *stream,
+                       uint64_t k, uint64_t first, uint64_t end);
 /* What decoding a chunk needs besides its bytes; begins with the allocator alone and is used for
  * one chunk after another, by one thread. */
 struct chunk_scratch {

@@ -353,7 +353,8 @@ ingot_status ingot_device_list(ingot_device_info *devices, uint32_t capacity, ui
 
 /* Opens a device. n_threads load its matrices and, on the CPU, multiply, the calling thread
  * included; 0 takes one per available core. cpu_level forces a
- * kernel level by name ("plain", "avx2", "avx512"); NULL takes the best this CPU has. INGOT_DEVICE
+ * kernel level by name ("plain"; "avx2", "avx512"; "neon", "neon-dotprod",
+ * "neon-i8mm"); NULL takes the best this CPU has. INGOT_DEVICE
  * and a reason when the index is not usable. Threads that share a device take turns with it. */
 ingot_status ingot_device_open(uint32_t index, uint32_t n_threads, const char *cpu_level,
                                const ingot_allocator *allocator, ingot_device **device,

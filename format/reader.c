@@ -97,6 +97,7 @@ static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, 
     }
     /* Chunks are asked for one by one; reading ahead of them would read what nobody wants. */
     (void)madvise(*mapping, *n_bytes, MADV_RANDOM);
+    (void)posix_fadvise(descriptor, 0, 0, POSIX_FADV_RANDOM);
 done:
     if (status == INGOT_OK) {
         *opened = descriptor;
@@ -120,30 +121,41 @@ bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes,
     return true;
 }
 
-static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice,
-                   int otherwise)
+static void advise(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, int advice)
 {
     if (file->mapping == NULL) return;
     const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     const uint64_t begin = offset / page * page;
-    uint8_t *first = (uint8_t *)file->mapping + begin;
-    const size_t n = (size_t)(offset + n_bytes - begin);
-    if (madvise(first, n, advice) != 0 && otherwise != advice) (void)madvise(first, n, otherwise);
-}
-
-void file_prefetch(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
-{
-#ifdef MADV_POPULATE_READ
-    /* Maps the pages too, which saves the faults. Older kernels refuse it. */
-    advise(file, offset, n_bytes, MADV_POPULATE_READ, MADV_WILLNEED);
-#else
-    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
-#endif
+    (void)madvise((uint8_t *)file->mapping + begin, (size_t)(offset + n_bytes - begin), advice);
 }
 
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
 {
-    advise(file, offset, n_bytes, MADV_WILLNEED, MADV_WILLNEED);
+    advise(file, offset, n_bytes, MADV_WILLNEED);
+}
+
+void file_map(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes)
+{
+#ifdef MADV_POPULATE_READ
+    /* Saves the faults. What was not asked for before, it would read from the disk page by page. */
+    advise(file, offset, n_bytes, MADV_POPULATE_READ);
+#else
+    (void)file, (void)offset, (void)n_bytes;
+#endif
+}
+
+void stream_read_ahead(const struct ingot_file *file, const struct stream_record *stream,
+                       uint64_t k, uint64_t first, uint64_t end)
+{
+    enum { AHEAD_BYTES = 8 << 20 };
+    const uint64_t n_ahead = max_u64(1, AHEAD_BYTES / stream->chunk_bytes);
+    /* The first asks for those ahead as well, any other for the last of them. */
+    const uint64_t last = min_u64(end, k + n_ahead + 1);
+    for (uint64_t i = k == first ? k : k + n_ahead; i < last; i++) {
+        const struct chunk_record c =
+            chunk_at(file, (uint32_t)(stream->first_chunk + i * stream->chunk_step));
+        file_read_ahead(file, c.offset, c.stored_bytes);
+    }
 }
 
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,

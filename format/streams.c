@@ -20,8 +20,12 @@ static ingot_status read_part(const struct ingot_file *file, const struct chunk_
                               uint64_t raw_bytes, uint64_t begin, uint64_t n_bytes, uint8_t *dst,
                               struct chunk_scratch *scratch, ingot_error *error)
 {
-    file_prefetch(file, chunk->offset, chunk->stored_bytes);
-    if (begin == 0 && n_bytes == raw_bytes) {
+    const bool whole = begin == 0 && n_bytes == raw_bytes;
+    if (whole && chunk_is_plain(chunk) && file_copy(file, chunk->offset, n_bytes, dst)) {
+        return chunk_compare(chunk, checksum_of(dst, n_bytes), "chunk", error);
+    }
+    file_map(file, chunk->offset, chunk->stored_bytes);
+    if (whole) {
         return chunk_decode(file, chunk, raw_bytes, dst, scratch, "chunk", error);
     }
     if (chunk_is_plain(chunk)) {
@@ -56,6 +60,7 @@ struct range {
     struct stream_record stream;
     uint64_t offset;
     uint64_t n_bytes;
+    uint64_t first;
     uint64_t end;
     uint8_t *dst; /* NULL: they are checked and left where they are */
     atomic_uint_fast64_t next;
@@ -68,8 +73,9 @@ static ingot_status take_chunk(const struct range *r, uint64_t k, struct chunk_s
 {
     const struct stream_record *s = &r->stream;
     const struct chunk_record c = chunk_at(r->file, (uint32_t)(s->first_chunk + k * s->chunk_step));
+    stream_read_ahead(r->file, s, k, r->first, r->end);
     if (r->dst == NULL) {
-        file_prefetch(r->file, c.offset, c.stored_bytes);
+        file_map(r->file, c.offset, c.stored_bytes);
         return chunk_verify(r->file, &c, "chunk", error);
     }
     const uint64_t raw_bytes = stream_chunk_raw_bytes(s, k), start = k * s->chunk_bytes;
@@ -115,15 +121,15 @@ static ingot_status take_range(const ingot_file *file, uint32_t stream, uint64_t
     struct failure failures[MAX_READERS];
     struct range r = {.file = file, .stream = stream_at(file, stream), .offset = offset};
     if (n_bytes == 0) return INGOT_OK;
-    const uint64_t first = offset / r.stream.chunk_bytes;
+    r.first = offset / r.stream.chunk_bytes;
     r.end = (offset + n_bytes - 1) / r.stream.chunk_bytes + 1;
     r.n_bytes = n_bytes;
     r.dst = dst;
-    atomic_init(&r.next, first);
+    atomic_init(&r.next, r.first);
     atomic_init(&r.failed, false);
     uint64_t n_tasks = 1;
     if (pool != NULL) {
-        n_tasks = min_u64(min_u64(ingot_pool_n_threads(pool), MAX_READERS), r.end - first);
+        n_tasks = min_u64(min_u64(ingot_pool_n_threads(pool), MAX_READERS), r.end - r.first);
     }
     r.failures = failures;
     for (uint64_t i = 0; i < n_tasks; i++) failures[i].status = INGOT_OK;

@@ -39,8 +39,7 @@ struct resident_table {
 };
 
 /* Codes of one coding. The slots' constants are read from `coding`, whose table pointers are NULL.
- * What a backend may know nothing of is zero or NULL in a matrix of which resident_is_basic says
- * so. */
+ */
 struct resident_dense {
     const struct ingot_coding *coding;
     uint64_t n_rows; /* of the weights that have codes */
@@ -99,10 +98,20 @@ struct resident_matrix {
     struct resident_part parts[RESIDENT_MAX_PARTS];
 };
 
-/* Whether a matrix has only what every backend knows: scalar maps of integers and floats, flat
- * tables over blocks, bitmaps, no factors of rows. If not, *why names the first thing that is more.
- */
-bool resident_is_basic(const struct resident_matrix *matrix, const char **why);
+/* What a backend may leave to the reference decoder, which lives on the host. `why` names what
+ * stands in the way. */
+bool resident_is_decodable(const struct resident_dense *dense, const char **why);
+/* Columns [first_col, first_col + n_cols) of a row of codes, exactly as the coding has them. */
+void resident_decode(const struct resident_dense *dense, uint64_t row, uint64_t first_col,
+                     uint64_t n_cols, float *dst);
+/* Kept values [first, first + n) of one row of the matrix, at these columns. */
+void resident_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
+                          const uint32_t *cols, uint64_t n, float *dst);
+/* The entry of weight (row, col) of the matrix. */
+float resident_entry(const struct resident_table *table, uint64_t row, uint64_t col);
+/* The codes of columns [first_col, first_col + n) of a row, of planes of at most 32 bits in all. */
+void resident_codes(const struct resident_plane *planes, uint32_t n_planes, uint64_t row,
+                    uint64_t first_col, uint32_t n, uint32_t *codes);
 
 struct backend_options {
     uint32_t n_threads;    /* 0: one per core */
@@ -122,8 +131,6 @@ struct ingot_backend {
     void (*close)(void *device); /* takes NULL */
     /* Its threads, for whoever has the device to himself. NULL: it has none. */
     struct ingot_pool *(*pool)(void *device);
-    /* Takes only matrices of which resident_is_basic says so; nested tables reach it flattened. */
-    bool basic_only;
     /* Multiplies by planes where they lie in the file, and takes no memory for them. */
     bool reads_in_place;
     /* At least what a dense coding of n_rows x n_cols codes takes in a form of the backend's own; 0

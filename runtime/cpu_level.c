@@ -7,8 +7,10 @@
 /* Best first. */
 static const struct cpu_level *const levels[] = {
 #ifdef INGOT_X86_64
-    &cpu_level_avx512,
-    &cpu_level_avx2,
+    &cpu_level_avx512,    &cpu_level_avx2,
+#endif
+#ifdef INGOT_AARCH64
+    &cpu_level_neon_i8mm, &cpu_level_neon_dotprod, &cpu_level_neon,
 #endif
     &cpu_level_plain,
 };

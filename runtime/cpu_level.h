@@ -76,6 +76,11 @@ extern const struct cpu_sparse_kernel cpu_avx512_sparse[];
 extern const uint32_t n_cpu_avx512_sparse;
 bool cpu_avx512_available(void);
 #endif
+#ifdef INGOT_AARCH64
+extern const struct cpu_level cpu_level_neon;
+extern const struct cpu_level cpu_level_neon_dotprod; /* and 8-bit activations */
+extern const struct cpu_level cpu_level_neon_i8mm;    /* the same by matrix products */
+#endif
 
 /* The level of that name (NULL: the best) if this CPU has it, else NULL. */
 const struct cpu_level *cpu_level_find(const char *name);

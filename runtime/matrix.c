@@ -50,15 +50,6 @@ struct ingot_matrix {
 
 /* ------------------------------------------------------------------ loading */
 
-static ingot_status check_form(const ingot_device *device, const struct resident_matrix *resident,
-                               ingot_error *error)
-{
-    const char *why = NULL;
-    if (!device->backend->basic_only || resident_is_basic(resident, &why)) return INGOT_OK;
-    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "matrix",
-                      "the %s backend does not compute %s", device->backend->name, why);
-}
-
 /* The store keeps only what the backend still points to. */
 static ingot_status upload(ingot_matrix *matrix, const struct resident_matrix *resident,
                            struct brought *brought, ingot_error *error)
@@ -86,7 +77,6 @@ static ingot_status bring(ingot_matrix *matrix, const struct source *source,
     ingot_status status = resident_load(source->file, source->tensor, source->matrix_index,
                                         &source->load, &brought->store, resident, error);
     resident->activations = source->activations;
-    if (status == INGOT_OK) status = check_form(device, resident, error);
     if (status == INGOT_OK && resident->n_parts > 0) {
         status = upload(matrix, resident, brought, error);
     }
@@ -233,8 +223,7 @@ static struct source source_of(const ingot_device *device, const ingot_file *fil
         .file = file,
         .tensor = tensor,
         .matrix_index = matrix_index,
-        .load = {.flat_tables = device->backend->basic_only,
-                 .pool = device->pool,
+        .load = {.pool = device->pool,
                  .in_place = options->in_place,
                  .unchecked = options->unchecked},
         .activations = options->activations,

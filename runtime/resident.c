@@ -184,7 +184,7 @@ static ingot_status load_tensor(struct load *load, struct resident_matrix *matri
 static ingot_status load_ref_term(const struct load *load, const struct file_term *term,
                                   const struct parts *parts)
 {
-    const struct resident_options options = {.flat_tables = load->options->flat_tables};
+    const struct resident_options options = {.adapters = NULL};
     struct load of_base = *load;
     of_base.options = &options; /* without optional terms */
     const ingot_status status = ingot_file_follow(

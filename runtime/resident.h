@@ -7,7 +7,6 @@
 #include "runtime/stream_rows.h"
 
 struct resident_options {
-    bool flat_tables; /* nested tables are worked out: f32 entries */
     /* Optional terms whose name is among these are on, all others off. */
     const char *const *adapters;
     uint32_t n_adapters;

@@ -6,11 +6,7 @@
 
 enum { RESIDENT_MAX_CODE_BITS = 32 };
 
-/* The codes of columns [first_col, first_col + n) of a row, of planes of at most 32 bits in all. */
-void resident_codes(const struct resident_plane *planes, uint32_t n_planes, uint64_t row,
-                    uint64_t first_col, uint32_t n, uint32_t *codes);
-
-/* The same for one code. */
+/* One code, as resident_codes gives it. */
 static inline uint32_t resident_code(const struct resident_plane *planes, uint32_t n_planes,
                                      uint64_t row, uint64_t col)
 {

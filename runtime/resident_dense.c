@@ -1,5 +1,4 @@
-/* Codings of a file as resident codes and tables. Leaves bit positions to stream_rows.c, and values
- * that a backend wants flat to the reference decoder. */
+/* Codings of a file as resident codes and tables. Leaves bit positions to stream_rows.c. */
 #include <assert.h>
 
 #include "format/bytes.h"
@@ -322,25 +321,15 @@ static ingot_status load_flat_table(const struct load *load, const struct coding
                                     struct resident_table *table)
 {
     const uint64_t first_row = grid_matrix(load, grid) * grid.n_rows;
-    if (is_flat(slot->table)) {
-        struct stream_shape shape;
-        const uint8_t *data;
-        const bool fits = plane_shape(slot->table->bits, grid, &shape);
-        assert(fits);
-        (void)fits;
-        const ingot_status status = stream_rows_read(load_source(load, stream), &shape, first_row,
-                                                     grid.n_rows, load->store, &data, load->error);
-        table->data = data;
-        table->format = (ingot_dtype)slot->table->format;
-        return status;
-    }
-    void *floats;
-    ingot_status status = load_take_array(load, grid.n_rows * grid.n_cols, sizeof(float), &floats);
-    if (status != INGOT_OK) return status;
-    const struct stack_part part = {first_row, grid.n_rows, 0, grid.n_cols};
-    status = load_values(load, slot->table, grid, stream, part, floats);
-    table->data = floats;
-    table->format = INGOT_F32;
+    struct stream_shape shape;
+    const uint8_t *data;
+    const bool fits = plane_shape(slot->table->bits, grid, &shape);
+    assert(fits);
+    (void)fits;
+    const ingot_status status = stream_rows_read(load_source(load, stream), &shape, first_row,
+                                                 grid.n_rows, load->store, &data, load->error);
+    table->data = data;
+    table->format = (ingot_dtype)slot->table->format;
     return status;
 }
 
@@ -359,7 +348,7 @@ static ingot_status load_table(const struct load *load, const struct coding_slot
     table->n_cols = grid.n_cols;
     if (slot->group == GROUP_COLUMN_INDEX) table->index = index;
     const bool is_run = slot->group == GROUP_RUN;
-    if (is_flat(slot->table) || load->options->flat_tables) {
+    if (is_flat(slot->table)) {
         if (is_run && table->run_cols == 0) { /* the grid's one row is cut where rows end */
             table->n_rows = ceil_div(stack.n_rows, table->group_rows);
             table->n_cols = ceil_div(stack.n_cols, table->group_cols);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The walk through Ingot on the small trained model of fixtures/: convert, validate, restore,
-# damage, compare, multiply. It stops at the first thing that is not as it should be.
+# damage, compare, multiply, measure and write. It stops at the first thing that is not as it should be.
 # Usage: demo.sh [MODEL]   MODEL is a checkpoint folder or a .safetensors file.
 set -eu
 
@@ -76,6 +76,29 @@ if "$ingot" devices --json | grep -q '"device": *0,'; then
     run_end 3 bench "$work/int4.ingot" --device 0
 else
     echo "no Vulkan device here; the CPU does everything"
+fi
+
+if [ -f "$model/config.json" ]; then
+    say "8. As a language model: what each is worth on a text it has not seen, and what it writes"
+    head -c 12800 fixtures/shakespeare-held-out.txt >"$work/text.txt"
+    run convert "$model" -o "$work/q4_k.ingot" --encode q4_k -q
+    run convert "$model" -o "$work/sized.ingot" --target-bpw 3 -q
+    for file in q4_k int4 sized; do
+        run eval "$work/$file.ingot" --baseline "$work/raw.ingot" --text "$work/text.txt" --no-speed \
+            --sample ROMEO: --write-receipt
+        run report "$work/$file.ingot" -o "$work/$file.html"
+    done
+    run eval "$work/raw.ingot" --text "$work/text.txt" --sample ROMEO:
+    run run "$work/raw.ingot" -p 'JULIET:' -n 100
+    printf '\n%-12s %9s %12s %14s %9s\n' file bytes perplexity 'KLD, nats' 'same top'
+    for file in raw q4_k int4 sized; do
+        "$ingot" eval "$work/$file.ingot" --baseline "$work/raw.ingot" --text "$work/text.txt" \
+            --no-speed -q >"$work/output.txt"
+        printf '%-12s %9s %12s %14s %7s %%\n' "$file.ingot" "$(size "$work/$file.ingot")" \
+            "$(sed -n 's/^perplexity: *\([^ ]*\) .*/\1/p' "$work/output.txt")" \
+            "$(sed -n 's/^divergence: *mean \([^ ]*\) .*/\1/p' "$work/output.txt")" \
+            "$(sed -n 's/^same top: *\([^ ]*\) .*/\1/p' "$work/output.txt")"
+    done
 fi
 
 say "Sizes"

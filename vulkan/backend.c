@@ -3,6 +3,7 @@
 
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/pool.h"
 #include "vulkan/choose.h"
 #include "vulkan/matrix.h"
 
@@ -61,17 +62,29 @@ static ingot_status backend_open(uint32_t index, const struct backend_options *o
                                  const ingot_allocator *allocator, void **device,
                                  ingot_error *error)
 {
-    (void)options; /* they are for the CPU */
     struct vk_device *opened = NULL;
-    const ingot_status status =
-        ingot_vk_device_open(index, &default_options, allocator, &opened, error);
-    if (status == INGOT_OK) *device = opened;
+    ingot_status status = ingot_vk_device_open(index, &default_options, allocator, &opened, error);
+    if (status != INGOT_OK) return status;
+    status = ingot_pool_create(options->n_threads, allocator, &opened->readers, error);
+    if (status == INGOT_OK) {
+        *device = opened;
+    } else {
+        ingot_vk_device_close(opened);
+    }
     return status;
 }
 
-static void backend_close(void *device)
+static void backend_close(void *device_pointer)
 {
+    struct vk_device *const device = device_pointer;
+    if (!device) return;
+    ingot_pool_close(device->readers);
     ingot_vk_device_close(device);
+}
+
+static struct ingot_pool *backend_pool(void *device)
+{
+    return ((struct vk_device *)device)->readers;
 }
 
 static ingot_status backend_upload(void *device, const struct resident_matrix *matrix,
@@ -104,7 +117,7 @@ const struct ingot_backend ingot_backend_vulkan = {
     .describe = backend_describe,
     .open = backend_open,
     .close = backend_close,
-    .basic_only = true,
+    .pool = backend_pool,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,
     .matmul = backend_matmul,

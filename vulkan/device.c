@@ -10,11 +10,12 @@
 #include "vulkan/memory.h"
 #include "vulkan/pipeline.h"
 #include "vulkan/push.h"
+#include "vulkan/scratch.h"
 
 /* One allocation holds at most this: every index that a kernel computes within it fits 31 bits. */
 static const uint64_t max_allocation_bytes = UINT64_C(1) << 30;
-/* About 0.4 s on a device that visits 5e9 weights a second; drivers reset a device after 2 s. */
-static const uint64_t default_submit_weights = UINT64_C(1) << 31;
+/* For the first submission: 10 ms on a device that visits 6e9 weights a second. */
+static const uint64_t first_submit_weights = UINT64_C(1) << 26;
 
 ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, const char *what,
                                   ingot_error *error)
@@ -59,7 +60,8 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
                              ? min_u64(options->slab_bytes, device->allocation_bytes)
                              : device->allocation_bytes;
     device->submit_weights =
-        options->submit_weights ? options->submit_weights : default_submit_weights;
+        options->submit_weights ? options->submit_weights : first_submit_weights;
+    device->submit_adapts = options->submit_weights == 0;
     const uint32_t *groups = properties.properties.limits.maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
     if (options->max_groups && options->max_groups < device->max_groups) {
@@ -196,11 +198,7 @@ static void close_objects(struct vk_device *device)
     const struct vk_device_api *api = &device->api;
     api->DeviceWaitIdle(device->handle);
     ingot_vk_pipelines_close(device);
-    for (uint32_t i = 0; i < N_VECTORS; i++) {
-        ingot_vk_block_close(device, device->scratch.vectors[i]);
-    }
-    ingot_vk_block_close(device, device->scratch.host_x);
-    ingot_vk_block_close(device, device->scratch.host_y);
+    ingot_vk_scratch_close(device);
     for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) {
         ingot_vk_block_close(device, device->slots[i].memory);
     }

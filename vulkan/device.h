@@ -20,8 +20,17 @@ struct vk_slot {
     struct vk_block *memory; /* NULL until the first upload that needs it */
 };
 
-/* Vectors that a matmul keeps on the device, and their copies on the host's side. */
-enum vk_vector { VECTOR_X, VECTOR_T, VECTOR_Y, N_VECTORS };
+/* Vectors that a matmul keeps on the device, and copies of the first and the last on the host's
+ * side. */
+enum vk_vector {
+    VECTOR_X,
+    VECTOR_G, /* x gathered */
+    VECTOR_T, /* between the factors of a low-rank part */
+    VECTOR_U, /* results before they are scattered */
+    VECTOR_P, /* results of slices of the columns */
+    VECTOR_Y,
+    N_VECTORS
+};
 struct vk_scratch {
     struct vk_block *vectors[N_VECTORS];
     struct vk_block *host_x;
@@ -32,6 +41,7 @@ enum { N_SLOTS_UPLOAD = 2, N_COMMANDS = N_SLOTS_UPLOAD + 1 };
 
 struct vk_device {
     const ingot_allocator *allocator; /* the caller's; outlives the device */
+    struct ingot_pool *readers;       /* of files; NULL: none */
     struct vk_instance instance;
     ingot_device_info info;
     struct vk_device_api api;
@@ -41,6 +51,7 @@ struct vk_device {
     uint64_t allocation_bytes; /* no allocation is larger */
     uint64_t slab_bytes;       /* no piece of a matrix is larger */
     uint64_t submit_weights;   /* weights visited before a submission is cut */
+    bool submit_adapts;        /* to the time that submissions take */
     uint32_t max_groups;       /* workgroups along x and along y */
     bool shares_memory;        /* the device's memory is the host's */
     bool maps_uploads; /* uploads are written straight to device memory that can be mapped */

@@ -4,9 +4,26 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "format/bytes.h"
 #include "vulkan/commands.h"
+#include "vulkan/scratch.h"
+
+enum {
+    GEMV_MAX_VECTORS = 16, /* more are a matter of the matrix-matrix kernel */
+    GOOD_GROUPS = 256,     /* workgroups below which a product is split into slices */
+    MAX_SLICES = 8,
+    MIN_SLICE_BLOCKS = 16
+};
+/* Of vectors of one kind that are on the device at a time. */
+static const uint64_t batch_bytes = UINT64_C(64) << 20;
+
+/* A submission that takes longer than this makes the next ones smaller, one of less than half of it
+ * larger; both within these bounds. */
+static const double submit_seconds = 0.05;
+static const uint64_t least_submit_weights = UINT64_C(1) << 20;
+static const uint64_t most_submit_weights = UINT64_C(1) << 40;
 
 /* One batch of vectors under way. */
 struct run {
@@ -14,35 +31,299 @@ struct run {
     const struct vk_matrix *matrix;
     uint64_t n_vectors;
     uint64_t spent; /* weights visited by what is recorded */
+    bool can_slice; /* there is room for the results of slices */
     ingot_error *error;
 };
+
+/* ------------------------------------------------------------------ submissions */
+
+static double now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void adapt(struct vk_device *device, uint64_t n_weights, double seconds)
+{
+    uint64_t *const budget = &device->submit_weights;
+    if (!device->submit_adapts) return;
+    if (seconds > submit_seconds) {
+        *budget =
+            max_u64((uint64_t)((double)n_weights * submit_seconds / seconds), least_submit_weights);
+    } else if (seconds < submit_seconds / 2 && n_weights > *budget / 2) {
+        *budget = min_u64(*budget * 2, most_submit_weights);
+    }
+}
+
+/* Submits what is recorded and waits for it. */
+static ingot_status finish(struct run *run)
+{
+    struct vk_device *const device = run->device;
+    const double begin = now();
+    ingot_status status = ingot_vk_commands_submit(device, &device->compute, run->error);
+    if (status == INGOT_OK) status = ingot_vk_commands_wait(device, &device->compute, run->error);
+    if (status == INGOT_OK) adapt(device, run->spent, now() - begin);
+    run->spent = 0;
+    return status;
+}
+
+/* Makes room for so many weights in the submission under way. */
+static ingot_status spend(struct run *run, uint64_t n_weights)
+{
+    struct vk_device *const device = run->device;
+    if (run->spent > 0 && run->spent + n_weights > device->submit_weights) {
+        ingot_status status = finish(run);
+        if (status == INGOT_OK) {
+            status = ingot_vk_commands_begin(device, &device->compute, run->error);
+        }
+        if (status != INGOT_OK) return status;
+    }
+    run->spent += n_weights;
+    return INGOT_OK;
+}
+
+/* ------------------------------------------------------------------ dispatches */
 
 static uint64_t vector_bytes(const struct run *run, enum vk_vector vector)
 {
     return run->n_vectors * run->matrix->floats[vector] * sizeof(float);
 }
 
-/* How many vectors go in one batch: as many as the scratch holds and one submission computes. */
-static uint64_t batch_vectors(const struct vk_device *device, const struct vk_matrix *matrix,
-                              uint64_t n)
+static VkDeviceAddress vector_address(const struct run *run, enum vk_vector vector)
 {
-    const struct vk_scratch *const scratch = &device->scratch;
-    const uint64_t x_bytes = matrix->floats[VECTOR_X] * sizeof(float);
-    const uint64_t y_bytes = matrix->floats[VECTOR_Y] * sizeof(float);
-    uint64_t at_most = n;
-    at_most = min_u64(at_most, scratch->host_x->n_bytes / x_bytes);
-    at_most = min_u64(at_most, scratch->host_y->n_bytes / y_bytes);
-    for (uint32_t v = 0; v < N_VECTORS; v++) {
-        if (matrix->floats[v] == 0) continue;
-        const uint64_t room = scratch->vectors[v]->n_bytes;
-        at_most = min_u64(at_most, room / (matrix->floats[v] * sizeof(float)));
-    }
-    uint64_t weights = 1;
-    for (const struct vk_pass *pass = matrix->passes; pass; pass = pass->next) {
-        weights += pass->n_rows * pass->row_weights;
-    }
-    return min_u64(at_most, max_u64(device->submit_weights / weights, 1));
+    return run->device->scratch.vectors[vector]->address;
 }
+
+/* The push constants of vectors [first, first + n) of a pass. */
+static struct vk_push push_vectors(const struct run *run, const struct vk_pass *pass,
+                                   uint64_t first, uint64_t n)
+{
+    struct vk_push push = pass->push;
+    push.x_stride = (uint32_t)run->matrix->floats[pass->input];
+    push.y_stride = (uint32_t)run->matrix->floats[pass->output];
+    push.x = vector_address(run, pass->input) + first * push.x_stride * sizeof(float);
+    push.y = vector_address(run, pass->output) + first * push.y_stride * sizeof(float) +
+             pass->first_output * sizeof(float);
+    push.n_vectors = (uint32_t)n;
+    push.end_row = pass->n_rows;
+    return push;
+}
+
+static void label(struct vk_device *device, const struct vk_pass *pass, const struct vk_push *push)
+{
+    snprintf(device->label, sizeof device->label, "%s, rows %llu to %llu", pass->label,
+             (unsigned long long)pass->first_output + push->first_row,
+             (unsigned long long)pass->first_output + push->end_row);
+}
+
+static ingot_status dispatch(struct run *run, const struct vk_pass *pass,
+                             const struct vk_kernel *kernel, const struct vk_push *push,
+                             const uint32_t groups[3])
+{
+    struct vk_device *const device = run->device;
+    const VkCommandBuffer buffer = device->compute.buffer;
+    VkPipeline pipeline = VK_NULL_HANDLE;
+    const ingot_status status = ingot_vk_pipeline_find(device, kernel, &pipeline, run->error);
+    if (status != INGOT_OK) return status;
+    label(device, pass, push);
+    device->api.CmdBindPipeline(buffer, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
+    device->api.CmdPushConstants(buffer, device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                 sizeof *push, push);
+    device->api.CmdDispatch(buffer, groups[0], groups[1], groups[2]);
+    return INGOT_OK;
+}
+
+static struct vk_kernel kernel_of(const struct vk_pass *pass, const char *name)
+{
+    struct vk_kernel kernel = {.shader = ""};
+    memcpy(kernel.specs, pass->specs, sizeof kernel.specs);
+    snprintf(kernel.shader, sizeof kernel.shader, "%s%s%s", name, pass->map[0] ? "_" : "",
+             pass->map);
+    return kernel;
+}
+
+/* Rows that one dispatch computes: whole workgroups, within the submission's budget and so many
+ * workgroups. */
+static uint64_t rows_at_once(const struct run *run, const struct vk_pass *pass, uint64_t n_vectors,
+                             uint64_t group_rows, uint64_t max_groups)
+{
+    const uint64_t row_weights = max_u64(pass->row_weights * n_vectors, 1);
+    const uint64_t n_groups = run->device->submit_weights / row_weights / group_rows;
+    return min_u64(max_u64(n_groups, 1), max_groups) * group_rows;
+}
+
+/* Dispatches all rows of a pass, n_rows at a time at most; group_rows to a workgroup along x, and
+ * along y what the largest grid asks for or `groups_y`, if that is not 0. */
+static ingot_status dispatch_rows(struct run *run, const struct vk_pass *pass,
+                                  const struct vk_kernel *kernel, struct vk_push *push,
+                                  uint64_t group_rows, uint32_t groups_y)
+{
+    const uint64_t side = run->device->max_groups;
+    const uint64_t at_most =
+        rows_at_once(run, pass, push->n_vectors, group_rows, groups_y ? side : side * side);
+    ingot_status status = INGOT_OK;
+    for (uint64_t row = 0; row < pass->n_rows && status == INGOT_OK; row += at_most) {
+        const uint64_t n_rows = min_u64(at_most, pass->n_rows - row);
+        const uint64_t n_groups = ceil_div(n_rows, group_rows);
+        /* As square as needed: x alone while that is enough. */
+        const uint32_t n_y = groups_y ? groups_y : (uint32_t)ceil_div(n_groups, side);
+        const uint32_t n_x = groups_y ? (uint32_t)n_groups : (uint32_t)ceil_div(n_groups, n_y);
+        const uint32_t groups[3] = {n_x, n_y, push->n_slices ? push->n_slices : 1};
+        push->first_row = (uint32_t)row;
+        push->end_row = (uint32_t)(row + n_rows);
+        status = spend(run, n_rows * pass->row_weights * push->n_vectors);
+        if (status == INGOT_OK) status = dispatch(run, pass, kernel, push, groups);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ products */
+
+/* A power of two of lanes for a row of so many units of work. Few choices make few pipelines. */
+static uint32_t choose_lanes(uint32_t n_units)
+{
+    static const uint32_t choices[] = {1, 8};
+    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+        if (n_units <= choices[i]) return choices[i];
+    }
+    return GEMV_THREADS;
+}
+
+static const struct {
+    uint32_t n_vectors; /* at most */
+    uint32_t n_rows;    /* of a team */
+} gemv_shapes[] = {{1, 4}, {4, 2}, {8, 2}};
+enum { N_GEMV_SHAPES = sizeof gemv_shapes / sizeof *gemv_shapes };
+
+static ingot_status record_gemv(struct run *run, const struct vk_pass *pass)
+{
+    struct vk_kernel kernel = kernel_of(pass, "gemv");
+    ingot_status status = INGOT_OK;
+    const uint64_t most = gemv_shapes[N_GEMV_SHAPES - 1].n_vectors;
+    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK; v += most) {
+        const uint64_t n = min_u64(most, run->n_vectors - v);
+        uint32_t shape = 0;
+        while (gemv_shapes[shape].n_vectors < n) shape++;
+        struct vk_push push = push_vectors(run, pass, v, n);
+        kernel.specs[SPEC_LANES] = choose_lanes(pass->row_steps);
+        kernel.specs[SPEC_ROWS] = gemv_shapes[shape].n_rows;
+        kernel.specs[SPEC_VECTORS] = gemv_shapes[shape].n_vectors;
+        const uint64_t group_rows =
+            GEMV_THREADS / kernel.specs[SPEC_LANES] * gemv_shapes[shape].n_rows;
+        status = dispatch_rows(run, pass, &kernel, &push, group_rows, 0);
+    }
+    return status;
+}
+
+/* Slices of the columns: with few workgroups as many as there is work for. */
+static uint32_t choose_slices(const struct vk_pass *pass, uint64_t n_vectors)
+{
+    const uint64_t n_groups = ceil_div(pass->n_rows, GEMM_ROWS) * ceil_div(n_vectors, GEMM_VECTORS);
+    const uint64_t wanted = min_u64(ceil_div(GOOD_GROUPS, n_groups), MAX_SLICES);
+    return (uint32_t)max_u64(min_u64(wanted, pass->n_blocks / MIN_SLICE_BLOCKS), 1);
+}
+
+/* Room for the results of slices; where there is none, products are not split. */
+static bool reserve_slices(const struct run *run)
+{
+    uint64_t n_floats = 0;
+    const struct vk_pass *pass = run->matrix->passes;
+    if (run->n_vectors <= GEMV_MAX_VECTORS) return false;
+    for (; pass; pass = pass->next) {
+        if (pass->kind != PASS_PRODUCT) continue;
+        n_floats = max_u64(n_floats, choose_slices(pass, run->n_vectors) * (uint64_t)pass->n_rows);
+    }
+    const uint64_t floats[N_VECTORS] = {[VECTOR_X] = 1, [VECTOR_P] = n_floats, [VECTOR_Y] = 1};
+    return ingot_vk_scratch_reserve(run->device, floats, run->n_vectors, NULL) == INGOT_OK;
+}
+
+static ingot_status add_slices(struct run *run, const struct vk_pass *pass,
+                               const struct vk_push *sliced)
+{
+    struct vk_kernel kernel = {.shader = "reduce"};
+    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    kernel.specs[SPEC_ADD] = pass->specs[SPEC_ADD];
+    push.x = vector_address(run, VECTOR_P);
+    push.x_stride = pass->n_rows;
+    push.n_slices = sliced->n_slices;
+    push.slice_stride = sliced->slice_stride;
+    ingot_vk_commands_barrier(run->device, &run->device->compute);
+    const uint32_t groups[3] = {(uint32_t)ceil_div(pass->n_rows, SIMPLE_THREADS), push.n_vectors,
+                                1};
+    return dispatch(run, pass, &kernel, &push, groups);
+}
+
+static ingot_status record_gemm(struct run *run, const struct vk_pass *pass)
+{
+    const struct vk_kernel kernel = kernel_of(pass, "gemm");
+    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    push.n_slices = run->can_slice ? choose_slices(pass, run->n_vectors) : 1;
+    push.slice_blocks = (uint32_t)ceil_div(pass->n_blocks, push.n_slices);
+    if (push.n_slices > 1) {
+        push.y = vector_address(run, VECTOR_P);
+        push.y_stride = pass->n_rows;
+        push.slice_stride = pass->n_rows * push.n_vectors;
+    }
+    const ingot_status status = dispatch_rows(run, pass, &kernel, &push, GEMM_ROWS,
+                                              (uint32_t)ceil_div(run->n_vectors, GEMM_VECTORS));
+    return status == INGOT_OK && push.n_slices > 1 ? add_slices(run, pass, &push) : status;
+}
+
+static ingot_status record_product(struct run *run, const struct vk_pass *pass)
+{
+    return run->n_vectors <= GEMV_MAX_VECTORS ? record_gemv(run, pass) : record_gemm(run, pass);
+}
+
+/* ------------------------------------------------------------------ the other passes */
+
+static ingot_status record_list(struct run *run, const struct vk_pass *pass)
+{
+    struct vk_kernel kernel = kernel_of(pass, "list");
+    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    kernel.specs[SPEC_LANES] = choose_lanes(pass->row_steps);
+    return dispatch_rows(run, pass, &kernel, &push, GEMV_THREADS / kernel.specs[SPEC_LANES], 0);
+}
+
+static ingot_status record_gather(struct run *run, const struct vk_pass *pass)
+{
+    const struct vk_kernel kernel = kernel_of(pass, "gather");
+    const struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    const uint32_t groups[3] = {(uint32_t)ceil_div(push.y_stride, SIMPLE_THREADS), push.n_vectors,
+                                1};
+    return dispatch(run, pass, &kernel, &push, groups);
+}
+
+static ingot_status record_scatter(struct run *run, const struct vk_pass *pass)
+{
+    const struct vk_kernel kernel = kernel_of(pass, "scatter");
+    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    return dispatch_rows(run, pass, &kernel, &push, SIMPLE_THREADS, push.n_vectors);
+}
+
+static ingot_status record_clear(struct run *run, const struct vk_pass *pass)
+{
+    run->device->api.CmdFillBuffer(run->device->compute.buffer,
+                                   run->device->scratch.vectors[pass->output]->buffer, 0,
+                                   vector_bytes(run, pass->output), 0);
+    return INGOT_OK;
+}
+
+static ingot_status (*const recorders[N_PASS_KINDS])(struct run *run,
+                                                     const struct vk_pass *pass) = {
+    [PASS_PRODUCT] = record_product, [PASS_LIST] = record_list,   [PASS_GATHER] = record_gather,
+    [PASS_SCATTER] = record_scatter, [PASS_CLEAR] = record_clear,
+};
+
+/* Pieces of one part, whose rows are not the same, need not wait for each other. */
+static bool are_independent(const struct vk_pass *pass, const struct vk_pass *next)
+{
+    return next && pass->kind == PASS_PRODUCT && next->kind == PASS_PRODUCT &&
+           pass->input == next->input && pass->output == next->output &&
+           next->first_output == pass->first_output + pass->n_rows;
+}
+
+/* ------------------------------------------------------------------ vectors in and out */
 
 static void copy(const struct run *run, const struct vk_block *from, const struct vk_block *to,
                  uint64_t n_bytes)
@@ -50,76 +331,6 @@ static void copy(const struct run *run, const struct vk_block *from, const struc
     const VkBufferCopy region = {.size = n_bytes};
     run->device->api.CmdCopyBuffer(run->device->compute.buffer, from->buffer, to->buffer, 1,
                                    &region);
-}
-
-/* Submits what is recorded, waits for it, and goes on recording. */
-static ingot_status cut(struct run *run)
-{
-    struct vk_commands *const commands = &run->device->compute;
-    const ingot_status status = ingot_vk_commands_submit(run->device, commands, run->error);
-    run->spent = 0;
-    return status != INGOT_OK ? status : ingot_vk_commands_begin(run->device, commands, run->error);
-}
-
-/* Rows that one dispatch of a pass computes: whole workgroups, within the submission's budget and
- * the device's largest grid. */
-static uint64_t dispatch_rows(const struct run *run, const struct vk_pass *pass)
-{
-    const struct vk_device *const device = run->device;
-    const uint64_t row_weights = max_u64(pass->row_weights * run->n_vectors, 1);
-    const uint64_t n_groups = device->submit_weights / row_weights / pass->group_rows;
-    const uint64_t largest_grid = (uint64_t)device->max_groups * device->max_groups;
-    return min_u64(max_u64(n_groups, 1), largest_grid) * pass->group_rows;
-}
-
-static void dispatch(struct run *run, const struct vk_pass *pass, uint64_t first_row,
-                     uint64_t n_rows)
-{
-    struct vk_device *const device = run->device;
-    const VkCommandBuffer buffer = device->compute.buffer;
-    const struct vk_block *const output = device->scratch.vectors[pass->output];
-    struct vk_push push = pass->push;
-    push.x = device->scratch.vectors[pass->input]->address;
-    push.y = output->address + pass->first_output * sizeof(float);
-    push.first_row = (uint32_t)first_row;
-    push.end_row = (uint32_t)(first_row + n_rows);
-    push.n_vectors = (uint32_t)run->n_vectors;
-
-    /* As square as needed: x alone while that is enough. */
-    const uint64_t n_groups = ceil_div(n_rows, pass->group_rows);
-    const uint32_t n_y = (uint32_t)ceil_div(n_groups, device->max_groups);
-    const uint32_t n_x = (uint32_t)ceil_div(n_groups, n_y);
-    snprintf(device->label, sizeof device->label, "%s, rows %llu to %llu", pass->label,
-             (unsigned long long)(pass->first_output + first_row),
-             (unsigned long long)(pass->first_output + first_row + n_rows));
-    device->api.CmdBindPipeline(buffer, VK_PIPELINE_BIND_POINT_COMPUTE, pass->pipeline);
-    device->api.CmdPushConstants(buffer, device->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                 sizeof push, &push);
-    device->api.CmdDispatch(buffer, n_x, n_y, 1);
-}
-
-static ingot_status record_pass(struct run *run, const struct vk_pass *pass)
-{
-    struct vk_device *const device = run->device;
-    if (pass->clears_output) {
-        device->api.CmdFillBuffer(device->compute.buffer,
-                                  device->scratch.vectors[pass->output]->buffer, 0,
-                                  vector_bytes(run, pass->output), 0);
-        ingot_vk_commands_barrier(device, &device->compute);
-    }
-    const uint64_t at_most = dispatch_rows(run, pass);
-    for (uint64_t row = 0; row < pass->n_rows; row += at_most) {
-        const uint64_t n_rows = min_u64(at_most, pass->n_rows - row);
-        const uint64_t weights = n_rows * pass->row_weights * run->n_vectors;
-        if (run->spent > 0 && run->spent + weights > device->submit_weights) {
-            const ingot_status status = cut(run);
-            if (status != INGOT_OK) return status;
-        }
-        dispatch(run, pass, row, n_rows);
-        run->spent += weights;
-    }
-    ingot_vk_commands_barrier(device, &device->compute);
-    return INGOT_OK;
 }
 
 /* Rows of x in the host's copy, each filled up with zeros: the kernels read whole steps. */
@@ -140,22 +351,32 @@ static ingot_status run_batch(struct run *run, const float *x, float *y)
     struct vk_device *const device = run->device;
     const struct vk_scratch *const scratch = &device->scratch;
     struct vk_commands *const commands = &device->compute;
+    run->can_slice = reserve_slices(run);
     ingot_status status = ingot_vk_commands_begin(device, commands, run->error);
     if (status != INGOT_OK) return status;
     place_x(run, x);
     copy(run, scratch->host_x, scratch->vectors[VECTOR_X], vector_bytes(run, VECTOR_X));
     ingot_vk_commands_barrier(device, commands);
     for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
-        status = record_pass(run, pass);
+        status = recorders[pass->kind](run, pass);
         if (status != INGOT_OK) return status;
+        if (!are_independent(pass, pass->next)) ingot_vk_commands_barrier(device, commands);
     }
     copy(run, scratch->vectors[VECTOR_Y], scratch->host_y, vector_bytes(run, VECTOR_Y));
-    status = ingot_vk_commands_submit(device, commands, run->error);
-    if (status != INGOT_OK) return status;
-    status = ingot_vk_commands_wait(device, commands, run->error);
-    if (status != INGOT_OK) return status;
-    memcpy(y, scratch->host_y->mapped, vector_bytes(run, VECTOR_Y));
-    return INGOT_OK;
+    status = finish(run);
+    if (status == INGOT_OK) memcpy(y, scratch->host_y->mapped, vector_bytes(run, VECTOR_Y));
+    return status;
+}
+
+/* How many vectors go in one batch: as many as there is, or can be made, room for. */
+static uint64_t batch_vectors(struct vk_device *device, const struct vk_matrix *matrix, uint64_t n)
+{
+    uint64_t largest = 1;
+    for (uint32_t v = 0; v < N_VECTORS; v++) largest = max_u64(largest, matrix->floats[v]);
+    const uint64_t wanted = min_u64(n, max_u64(batch_bytes / (largest * sizeof(float)), 1));
+    /* Without it there is the room that the upload has seen to. */
+    (void)ingot_vk_scratch_reserve(device, matrix->floats, wanted, NULL);
+    return min_u64(ingot_vk_scratch_room(device, matrix->floats, wanted), device->max_groups);
 }
 
 ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *matrix,
@@ -169,7 +390,7 @@ ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *m
     }
     const uint64_t at_most = batch_vectors(device, matrix, n);
     for (uint64_t i = 0; i < n && status == INGOT_OK; i += at_most) {
-        struct run run = {device, matrix, min_u64(at_most, n - i), 0, error};
+        struct run run = {device, matrix, min_u64(at_most, n - i), 0, false, error};
         status = run_batch(&run, x + i * matrix->n_cols, y + i * matrix->n_rows);
     }
     return status;

@@ -4,19 +4,30 @@
 
 #include "runtime/backend.h"
 #include "vulkan/memory.h"
-#include "vulkan/push.h"
+#include "vulkan/pipeline.h"
+
+enum vk_pass_kind {
+    PASS_PRODUCT, /* rows of codes, or of kept values under a mask, times the vectors */
+    PASS_LIST,    /* a list of kept values times the vectors */
+    PASS_GATHER,  /* another order of columns, and factors */
+    PASS_SCATTER, /* results to their rows, and factors */
+    PASS_CLEAR,   /* zeros to all of the output */
+    N_PASS_KINDS
+};
 
 /* output rows [first_output, first_output + n_rows) = or += kernel(input). */
 struct vk_pass {
+    enum vk_pass_kind kind;
     struct vk_region region; /* the pass's own weights */
-    VkPipeline pipeline;     /* the device's */
-    struct vk_push push;     /* all but x, y, first_row, end_row and n_vectors */
+    struct vk_push push;     /* base, list, factors and multiplier */
+    char map[24];            /* PASS_PRODUCT, PASS_LIST: as modules are named */
+    uint32_t specs[N_SPECS]; /* PASS_PRODUCT: those of map and tables; SPEC_ADD of all */
     enum vk_vector input;
     enum vk_vector output;
-    bool clears_output; /* zeros are written to all of the output first */
     uint32_t first_output;
     uint32_t n_rows;
-    uint32_t group_rows;  /* rows that one workgroup computes */
+    uint32_t row_steps;   /* units of work of a row */
+    uint32_t n_blocks;    /* PASS_PRODUCT: of STEP_COLS columns */
     uint64_t row_weights; /* weights that one row of one vector visits */
     char label[48];       /* "part 0 dense" */
     struct vk_pass *next;
@@ -25,7 +36,7 @@ struct vk_pass {
 struct vk_matrix {
     uint64_t n_rows;
     uint64_t n_cols;
-    uint64_t floats[N_VECTORS]; /* that one vector of each kind takes; VECTOR_T: 0 when unused */
+    uint64_t floats[N_VECTORS]; /* that one vector of each kind takes; 0 when unused */
     uint64_t resident_bytes;
     struct vk_pass *passes; /* in the order of execution */
     struct vk_pass *last;

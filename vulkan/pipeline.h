@@ -8,7 +8,7 @@
 
 /* A kernel: a shader and its specialization constants as 32-bit words, by SPEC_... number. */
 struct vk_kernel {
-    const char *shader; /* lives as long as the program */
+    char shader[40];
     uint32_t specs[N_SPECS];
 };
 

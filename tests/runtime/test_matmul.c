@@ -2,25 +2,12 @@
  * kernel level, odd shapes, sums of parts, and any number of threads with the same bits. */
 #include "tests/support/unit.h"
 
-#include <stdio.h>
-
-#include "runtime/cpu_level.h"
 #include "tests/runtime/codings.h"
+#include "tests/runtime/levels.h"
 #include "tests/runtime/made.h"
 #include "tests/runtime/scarce.h"
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
-
-static const char *const level_names[] = {"plain", "avx2", "avx512"};
-enum { N_LEVELS = sizeof level_names / sizeof *level_names };
-
-/* False, and a note, when this CPU lacks the level. */
-static bool has_level(const char *name)
-{
-    if (cpu_level_find(name) != NULL) return true;
-    printf("note: not run: level %s, which this CPU lacks\n", name);
-    return false;
-}
 
 static void *open_device(const char *level, uint32_t n_threads)
 {
@@ -174,7 +161,7 @@ static const struct ingot_coding int4_groups = {UINT(4), .slots[SLOT_ZERO] = {CO
 static void every_coding_meets_the_bound(void **state)
 {
     (void)state;
-    has_level("avx2");
+    for (uint32_t i = 0; i < N_LEVELS; i++) level_if_here(level_names[i]);
     for (uint32_t i = 0; i < N_CODING_CASES; i++) {
         for (uint32_t k = 0; k < N_SHAPES; k++) {
             struct made m;

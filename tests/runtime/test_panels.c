@@ -2,10 +2,9 @@
  * be off. The f32 way is compared with the reference where all levels are, in test_matmul.c. */
 #include "tests/support/unit.h"
 
-#include <stdio.h>
-
 #include "runtime/cpu_matrix.h"
 #include "tests/runtime/codings.h"
+#include "tests/runtime/levels.h"
 #include "tests/runtime/made.h"
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
@@ -155,9 +154,15 @@ static void subject_close(struct subject *s)
     made_release(&s->m);
 }
 
-static void multiply(struct subject *s, ingot_activations activations)
+static bool has_panels_here(const char *level_name)
 {
-    const struct backend_options options = {.n_threads = 2, .cpu_level = "avx512"};
+    const struct cpu_level *level = cpu_level_find(level_name);
+    return level != NULL && level->panels != NULL;
+}
+
+static void multiply(struct subject *s, const char *level, ingot_activations activations)
+{
+    const struct backend_options options = {.n_threads = 2, .cpu_level = level};
     void *device = NULL, *uploaded = NULL;
     uint64_t n_bytes, kept = 1;
     s->m.matrix.activations = activations;
@@ -189,26 +194,37 @@ static double relative_error(const struct subject *s)
     return sqrt(difference / size);
 }
 
-static void rounded_x_stays_within_a_percent(void **state)
+static void round_x(const char *level)
 {
-    (void)state;
     static const uint64_t n_x[] = {1, 2, 3, 7, 19};
-    if (cpu_level_find("avx512") == NULL) skip();
     for (uint32_t i = 0; i < N_CODING_CASES; i++) {
         if (!has_panels(coding_cases[i].name)) continue;
         for (uint32_t k = 0; k < 5; k++) {
             struct subject s;
             subject_open(&s, i, n_x[k]);
             for (int a = INGOT_ACTIVATIONS_BF16; a <= INGOT_ACTIVATIONS_I8; a++) {
-                multiply(&s, (ingot_activations)a);
+                multiply(&s, level, (ingot_activations)a);
                 const double error = relative_error(&s);
                 if (error < 0.01) continue;
-                fail_msg("%s, n = %u, activations %d: off by %.3g", s.name, (unsigned)n_x[k], a,
-                         error);
+                fail_msg("%s: %s, n = %u, activations %d: off by %.3g", level, s.name,
+                         (unsigned)n_x[k], a, error);
             }
             subject_close(&s);
         }
     }
+}
+
+static void at_each_level(void (*check)(const char *level))
+{
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (has_panels_here(level_names[i])) check(level_names[i]);
+    }
+}
+
+static void rounded_x_stays_within_a_percent(void **state)
+{
+    (void)state;
+    at_each_level(round_x);
 }
 
 /* Half a step of each block's integers, times the weights there; and roundings of f32. */
@@ -227,14 +243,12 @@ static double byte_bound(const double *w, const float *x, uint64_t n_cols)
 }
 
 /* An outlier is in the way of its block alone. */
-static void outliers_harm_their_block_alone(void **state)
+static void put_outliers(const char *level)
 {
-    (void)state;
     static const char *const names[] = {"int4, groups of 32", "int8, row scales",
                                         "uint4 less two levels", "f4_e2m1 of two levels",
                                         "uint3 in groups of 16"};
     static const uint64_t n_x[] = {1, 9};
-    if (cpu_level_find("avx512") == NULL) skip();
     for (uint32_t i = 0; i < N_CODING_CASES * 2; i++) {
         bool wanted = false;
         for (uint32_t k = 0; k < 5; k++) {
@@ -244,7 +258,7 @@ static void outliers_harm_their_block_alone(void **state)
         struct subject s;
         subject_open(&s, i / 2, n_x[i % 2]);
         for (uint64_t j = 0; j < s.n; j++) s.x[j * s.dense->n_cols + 100 * j + 7] = 1e6f;
-        multiply(&s, INGOT_ACTIVATIONS_I8);
+        multiply(&s, level, INGOT_ACTIVATIONS_I8);
         for (uint64_t k = 0; k < s.n * s.dense->n_rows; k++) {
             const double *w = s.w + k % s.dense->n_rows * s.dense->n_cols;
             const float *x = s.x + k / s.dense->n_rows * s.dense->n_cols;
@@ -252,28 +266,38 @@ static void outliers_harm_their_block_alone(void **state)
             for (uint64_t c = 0; c < s.dense->n_cols; c++) exact += w[c] * (double)x[c];
             const double bound = byte_bound(w, x, s.dense->n_cols) * (1 + 1e-3);
             if (fabs((double)s.y[k] - exact) <= bound) continue;
-            fail_msg("%s: y[%u] is %g, not %g +- %g", s.name, (unsigned)k, (double)s.y[k], exact,
-                     bound);
+            fail_msg("%s: %s: y[%u] is %g, not %g +- %g", level, s.name, (unsigned)k,
+                     (double)s.y[k], exact, bound);
         }
         subject_close(&s);
     }
 }
 
-/* Tiny and huge x lose nothing by products of bf16, which take subnormals for zeros. */
-static void x_of_any_size_meets_the_bound(void **state)
+static void outliers_harm_their_block_alone(void **state)
 {
     (void)state;
+    at_each_level(put_outliers);
+}
+
+/* Tiny and huge x lose nothing by products of bf16, which take subnormals for zeros. */
+static void vary_x(const char *level)
+{
     static const float sizes[] = {0x1p-120f, 0x1p-90f, 0x1p90f};
-    if (cpu_level_find("avx512") == NULL) skip();
     for (uint32_t i = 0; i < 3; i++) {
         struct subject s;
         subject_open(&s, 12, 1);
         assert_string_equal(s.name, "int4, groups of 32");
         for (uint64_t c = 0; c < s.dense->n_cols; c++) s.x[c] *= sizes[i];
-        multiply(&s, INGOT_ACTIVATIONS_F32);
+        multiply(&s, level, INGOT_ACTIVATIONS_F32);
         assert_true(relative_error(&s) < 1e-5);
         subject_close(&s);
     }
+}
+
+static void x_of_any_size_meets_the_bound(void **state)
+{
+    (void)state;
+    at_each_level(vary_x);
 }
 
 int main(void)

@@ -18,45 +18,18 @@
 #define uintBitsToFloat f32_from_bits
 #define floatBitsToUint f32_bits
 
-#include "vulkan/shaders/half.glsl"
-
-#define decode_weight decode_f32
-#include "vulkan/shaders/decode_f32.glsl"
-enum { F32_PER_WORD = DECODE_PER_WORD };
-#undef decode_weight
-#undef DECODE_PER_WORD
-
-#define decode_weight decode_f16
-#include "vulkan/shaders/decode_f16.glsl"
-enum { F16_PER_WORD = DECODE_PER_WORD };
-#undef decode_weight
-#undef DECODE_PER_WORD
-
-#define decode_weight decode_bf16
-#include "vulkan/shaders/decode_bf16.glsl"
-enum { BF16_PER_WORD = DECODE_PER_WORD };
-#undef decode_weight
-#undef DECODE_PER_WORD
+#define TO_INT(v) ((int32_t)(v))
+#define FLOOR(v) floorf(v)
 
 /* The specialization constants of the integer map. */
 static uint FLIP;
 static float ZERO;
 
-#define CODE_BITS 4
-#define decode_weight decode_int4
-#include "vulkan/shaders/decode_integer.glsl"
-enum { INT4_PER_WORD = DECODE_PER_WORD };
-#undef CODE_BITS
-#undef decode_weight
-#undef DECODE_PER_WORD
-
-#define CODE_BITS 8
-#define decode_weight decode_int8
-#include "vulkan/shaders/decode_integer.glsl"
-enum { INT8_PER_WORD = DECODE_PER_WORD };
-#undef CODE_BITS
-#undef decode_weight
-#undef DECODE_PER_WORD
+#include "vulkan/shaders/brain.glsl"
+#include "vulkan/shaders/codes.glsl"
+#include "vulkan/shaders/half.glsl"
+#include "vulkan/shaders/integer.glsl"
+#include "vulkan/shaders/vector.glsl"
 
 /* Bit for bit, but a NaN for a NaN: what a NaN carries does not survive arithmetic. */
 static void assert_same(float decoded, float expected)
@@ -68,77 +41,108 @@ static void assert_same(float decoded, float expected)
     }
 }
 
-static void test_f32(void **state)
-{
-    (void)state;
-    assert_int_equal(F32_PER_WORD, 1);
-    /* Every exponent with both signs and a spread of fractions. */
-    for (uint32_t high = 0; high < 0x10000; high++) {
-        const uint32_t word = high << 16 | (high * 40503u & 0xffffu);
-        assert_int_equal(f32_bits(decode_f32(word, 0)), word);
-    }
-}
-
 static void test_f16(void **state)
 {
     (void)state;
-    assert_int_equal(F16_PER_WORD, 2);
     for (uint32_t code = 0; code < 0x10000; code++) {
-        const float expected = f32_from_f16((uint16_t)code);
-        assert_same(decode_f16(code | 0xabcd0000u, 0), expected);
-        assert_same(decode_f16(code << 16 | 0xabcdu, 1), expected);
-        assert_same(f32_from_half(code), expected);
+        assert_same(f32_from_half(code), f32_from_f16((uint16_t)code));
+    }
+}
+
+static void test_to_f16(void **state)
+{
+    (void)state;
+    /* Around every f16, its neighbours and the ties between them; and a spread of all f32. */
+    for (uint32_t code = 0; code < 0x10000; code++) {
+        const uint32_t bits = f32_bits(f32_from_f16((uint16_t)code));
+        for (uint32_t near = 0; near < 9; near++) {
+            const float value = f32_from_bits(bits + near * 0x800u - 0x1000u + near % 3 - 1u);
+            const uint32_t expected = f16_from_f32(value);
+            const uint32_t found = half_from_f32(value);
+            if (isnan(value)) {
+                assert_true((found & 0x7fffu) > 0x7c00u);
+            } else {
+                assert_int_equal(found, expected);
+            }
+        }
+    }
+    for (uint64_t bits = 0; bits <= UINT32_MAX; bits += 65521) {
+        const float value = f32_from_bits((uint32_t)bits);
+        if (!isnan(value)) assert_int_equal(half_from_f32(value), f16_from_f32(value));
     }
 }
 
 static void test_bf16(void **state)
 {
     (void)state;
-    assert_int_equal(BF16_PER_WORD, 2);
     for (uint32_t code = 0; code < 0x10000; code++) {
         const float expected = f32_from_bf16((uint16_t)code);
-        assert_same(decode_bf16(code | 0xabcd0000u, 0), expected);
-        assert_same(decode_bf16(code << 16 | 0xabcdu, 1), expected);
+        assert_same(f32_from_brain(code | 0xabcd0000u, 0), expected);
+        assert_same(f32_from_brain(code << 16 | 0xabcdu, 1), expected);
     }
 }
 
-/* How plan.c sets the constants for a zero, and what a code then is. */
-struct integer_map {
-    uint32_t bits;
+static void test_planes(void **state)
+{
+    (void)state;
+    static const uint32_t widths[] = {1, 2, 4, 8, 16};
+    for (size_t w = 0; w < 5; w++) {
+        const uint32_t bits = widths[w];
+        for (uint32_t j = 0; j < 96; j++) {
+            const uint32_t word = 0x9e3779b9u * (j + 1);
+            const uint32_t expected = word >> (j % (32 / bits) * bits) & ((1u << bits) - 1);
+            assert_int_equal(plane_element(word, j, bits), expected);
+        }
+    }
+}
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    for (uint32_t code = 0; code < 256; code++) {
+        for (uint32_t j = 0; j < 4; j++) {
+            assert_same(signed_byte(code << (8 * j), j), (float)(int8_t)code);
+        }
+        uint32_t n_ones = 0;
+        for (uint32_t i = 0; i < 7; i++) n_ones += code >> i & 1;
+        const uint32_t low = code & 0x7fu;
+        assert_int_equal(all_signs(low, 7), low | (n_ones % 2) << 7);
+        assert_int_equal(all_signs(code, 8), code);
+        for (uint32_t j = 0; j < 8; j++) {
+            assert_same(with_sign(3.5f, code, j), code >> j & 1 ? -3.5f : 3.5f);
+        }
+    }
+}
+
+/* How layout.c sets the constants for a zero, and what a code then is. */
+static const struct {
     bool is_signed;
     float zero;
-};
+} integer_maps[] = {{false, 0.0f}, {false, 8.0f}, {false, 7.5f}, {false, 128.0f},   {false, -3.0f},
+                    {true, 0.0f},  {true, 1.5f},  {true, -2.0f}, {false, 100000.0f}};
 
-static const struct integer_map integer_maps[] = {
-    {4, false, 0.0f}, {4, false, 8.0f},   {4, false, 7.5f},  {4, true, 0.0f}, {8, false, 0.0f},
-    {8, true, 0.0f},  {8, false, 128.0f}, {8, false, -3.0f}, {8, true, 1.5f},
-};
-
-static float expected_integer(const struct integer_map *map, uint32_t code)
+static void check_integers(uint32_t bits, bool is_signed, float zero)
 {
-    const int32_t range = (int32_t)1 << map->bits;
-    int32_t value = (int32_t)code;
-    if (map->is_signed && value >= range / 2) value -= range;
-    return (float)value - map->zero;
+    const uint32_t n_codes = 1u << bits;
+    FLIP = is_signed ? n_codes / 2 : 0;
+    ZERO = zero + (float)FLIP;
+    for (uint32_t code = 0; code < n_codes; code++) {
+        int32_t value = (int32_t)code;
+        if (is_signed && code >= n_codes / 2) value -= (int32_t)n_codes;
+        assert_same(integer_value(code), (float)value - zero);
+        for (uint32_t at = 0; 8 % bits == 0 && at + bits <= 32; at += bits) {
+            const uint32_t others = 0x5a5aa5a5u & ~((n_codes - 1) << at);
+            assert_same(integer_in_place(code << at | others, at, bits), (float)value - zero);
+        }
+    }
 }
 
 static void test_integers(void **state)
 {
     (void)state;
-    assert_int_equal(INT4_PER_WORD, 8);
-    assert_int_equal(INT8_PER_WORD, 4);
     for (size_t m = 0; m < sizeof integer_maps / sizeof *integer_maps; m++) {
-        const struct integer_map *map = &integer_maps[m];
-        const uint32_t n_codes = 1u << map->bits;
-        FLIP = map->is_signed ? n_codes / 2 : 0;
-        ZERO = map->zero + (float)FLIP;
-        for (uint32_t code = 0; code < n_codes; code++) {
-            for (uint32_t j = 0; j < 32 / map->bits; j++) {
-                const uint32_t others = 0x5a5aa5a5u & ~((n_codes - 1) << (j * map->bits));
-                const uint32_t word = code << (j * map->bits) | others;
-                const float decoded = map->bits == 4 ? decode_int4(word, j) : decode_int8(word, j);
-                assert_same(decoded, expected_integer(map, code));
-            }
+        for (uint32_t bits = 1; bits <= 8; bits++) {
+            check_integers(bits, integer_maps[m].is_signed, integer_maps[m].zero);
         }
     }
 }
@@ -146,10 +150,9 @@ static void test_integers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_f32),
-        cmocka_unit_test(test_f16),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_f16),     cmocka_unit_test(test_to_f16),
+        cmocka_unit_test(test_bf16),    cmocka_unit_test(test_planes),
+        cmocka_unit_test(test_vectors), cmocka_unit_test(test_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

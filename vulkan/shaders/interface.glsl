@@ -1,23 +1,40 @@
-/* What every kernel is given: references to memory, push constants, the common specialization
- * constants, and the reduction over the lanes of a team. The includer defines the element types
- * CODES_ELEMENT and VECTOR_ELEMENT first, with their alignments. Knows no map. */
+/* What every kernel is given: references to memory, push constants, and the common specialization
+ * constants. The includer defines GROUP_THREADS. Knows no map. */
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_control_flow_attributes : require
 #include "constants.glsl"
 
 #define SHARED_FUNCTION
 #define TO_FLOAT(v) float(v)
+#define TO_INT(v) int(v)
+#define FLOOR(v) floor(v)
 
-layout(buffer_reference, std430, buffer_reference_align = CODES_ALIGN) readonly buffer Codes
+#define UINT uint
+#define FLOAT float
+struct Table
 {
-    CODES_ELEMENT v[];
+#include "table.glsl"
 };
-layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer Words
+#define TABLE Table
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Header
+{
+#include "header.glsl"
+};
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Words
 {
     uint v[];
 };
-layout(buffer_reference, std430, buffer_reference_align = VECTOR_ELEMENT_ALIGN) readonly buffer
-    Vectors
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Words2
 {
-    VECTOR_ELEMENT v[];
+    uvec2 v[];
+};
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Words4
+{
+    uvec4 v[];
+};
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer Vectors
+{
+    vec4 v[];
 };
 layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats
 {
@@ -27,26 +44,14 @@ layout(buffer_reference, std430, buffer_reference_align = 4) buffer Floats
 layout(push_constant) uniform Push
 {
 #define ADDRESS(type) type
-#define UINT uint
-#define FLOAT float
 #include "push.glsl"
 } push;
 
 layout(local_size_x = GROUP_THREADS) in;
-layout(constant_id = SPEC_LANES) const uint LANES = 1;
 layout(constant_id = SPEC_ADD) const bool ADD = false;
 
-/* Lanes [0, LANES) of a team share rows; a workgroup is GROUP_THREADS / LANES teams. */
-uint lane_index()
-{
-    return gl_LocalInvocationID.x & (LANES - 1u);
-}
-
-uint team_index()
-{
-    const uint group = gl_WorkGroupID.x + gl_WorkGroupID.y * gl_NumWorkGroups.x;
-    return (group * GROUP_THREADS + gl_LocalInvocationID.x) / LANES;
-}
+#define HEADER Header(push.base)
+#define WORD(at) (push.base.v[at])
 
 void store(uint vector, uint row, float sum)
 {

@@ -1,17 +1,17 @@
 /* The push constants of every kernel, field by field; included inside the block of a shader and
  * inside a struct of C, which define ADDRESS, UINT and FLOAT. Addresses come first, so that both
  * lay the fields out alike. */
-ADDRESS(Codes) codes;    /* gemv: rows of 16-byte steps; sparse: rows of mask words */
-ADDRESS(Words) table;    /* gemv: scales; sparse: start offsets of mask blocks */
-ADDRESS(Words) values;   /* sparse: the kept values, packed */
+ADDRESS(Words) base;     /* the weights: a header, and what it counts words to */
 ADDRESS(Vectors) x;      /* n_vectors inputs */
 ADDRESS(Floats) y;       /* n_vectors outputs */
-UINT row_units;          /* steps or mask words in a row of codes */
-UINT table_row;          /* entries in a row of the table */
+ADDRESS(Words) list;     /* gather: columns, then factors; scatter: rows; else not used */
+ADDRESS(Floats) factors; /* gather: of columns; scatter: of rows; else not used */
 UINT first_row;          /* rows [first_row, end_row) are computed */
 UINT end_row;
 UINT n_vectors;
 UINT x_stride;           /* in floats; a multiple of VECTOR_ALIGN */
 UINT y_stride;           /* in floats */
-FLOAT scale;             /* with SCALE_CONSTANT: scale of every weight */
+UINT n_slices;           /* gemm, reduce: slices of the columns */
+UINT slice_blocks;       /* gemm: blocks of STEP_COLS columns in a slice */
+UINT slice_stride;       /* gemm, reduce: floats from the results of one slice to the next */
 FLOAT multiplier;        /* of the finished sums */

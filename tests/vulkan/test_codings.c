@@ -1,0 +1,283 @@
+/* Every coding that the CPU runtime's tests have, on a Vulkan device, through each of the kernels
+ * that a number of vectors chooses: against a reference in double, under the validation layer
+ * where it is installed, with no message allowed. Bound: 2 K 2^-24 sum |w x|. */
+#include "tests/support/unit.h"
+
+#include "tests/vulkan/layers.h"
+#include "vulkan/decode.h"
+#include "vulkan/matrix.h"
+
+#include "tests/runtime/codings.h"
+#include "tests/runtime/made.h"
+
+struct fixture {
+    struct vk_device *device;
+    struct messages messages;
+    bool validated;
+};
+
+struct shape {
+    uint64_t n_rows, n_cols, n;
+};
+
+/* Rows that fill no workgroup and columns that fill no step; one vector, and in turns a few and so
+ * many that products are split into slices. */
+static const struct shape shapes[] = {{37, 1129, 1}, {9, 203, 5}, {70, 2081, 41}};
+
+static void start(struct made *m, uint64_t seed, uint64_t n_rows, uint64_t n_cols)
+{
+    *m = (struct made){.random = {seed}};
+    m->matrix.n_rows = n_rows;
+    m->matrix.n_cols = n_cols;
+}
+
+static float *random_x(struct made *m, uint64_t n)
+{
+    float *x = malloc((size_t)(n * m->matrix.n_cols) * sizeof *x + 1);
+    assert_non_null(x);
+    for (uint64_t i = 0; i < n * m->matrix.n_cols; i++) x[i] = made_unit(m) * 4.0f;
+    return x;
+}
+
+/* The part of the bound that is allowed. The bound grows with the columns, while the roundings on
+ * the way of one weight grow with its lane's share of them; for long rows the whole bound would
+ * hide a lost weight. */
+static double allowed_part(const struct resident_matrix *matrix)
+{
+    return matrix->n_cols < 256 ? 1.0 : 0.05;
+}
+
+static void check_bound(const char *name, const struct resident_matrix *matrix,
+                        const struct reference *reference, const float *x, uint64_t n,
+                        const float *y)
+{
+    const double k = made_bound_terms(matrix) * allowed_part(matrix);
+    struct exact *wide = calloc((size_t)matrix->n_cols + 1, sizeof *wide);
+    struct exact *exact = calloc((size_t)matrix->n_rows + 1, sizeof *exact);
+    assert_non_null(wide);
+    assert_non_null(exact);
+    for (uint64_t j = 0; j < n; j++) {
+        for (uint64_t c = 0; c < matrix->n_cols; c++) {
+            const double v = (double)x[j * matrix->n_cols + c];
+            wide[c] = (struct exact){v, fabs(v)};
+        }
+        exact_multiply(reference, matrix, wide, exact);
+        for (uint64_t r = 0; r < matrix->n_rows; r++) {
+            const double found = (double)y[j * matrix->n_rows + r];
+            const double bound = 2 * k * 0x1p-24 * exact[r].magnitude;
+            if (fabs(found - exact[r].sum) <= bound) continue;
+            fail_msg("%s, %llu x %llu, n = %llu: y[%llu][%llu] is %.9g, not %.9g +- %.3g", name,
+                     (unsigned long long)matrix->n_rows, (unsigned long long)matrix->n_cols,
+                     (unsigned long long)n, (unsigned long long)j, (unsigned long long)r, found,
+                     exact[r].sum, bound);
+        }
+    }
+    free(exact);
+    free(wide);
+}
+
+/* Multiplies by a matrix twice; `exact` has the same weights. */
+static void check_against(struct vk_device *device, const char *name, struct made *m,
+                          const struct resident_matrix *exact, uint64_t n)
+{
+    const uint64_t n_y = n * m->matrix.n_rows;
+    float *x = random_x(m, n);
+    float *y = malloc((size_t)n_y * sizeof *y + 1);
+    float *again = malloc((size_t)n_y * sizeof *y + 1);
+    struct reference reference = reference_make(exact);
+    struct vk_matrix *uploaded = NULL;
+    ingot_error error = {.what = ""};
+    if (ingot_vk_matrix_upload(device, &m->matrix, &uploaded, &error) != INGOT_OK ||
+        ingot_vk_matmul(device, uploaded, x, n, y, &error) != INGOT_OK ||
+        ingot_vk_matmul(device, uploaded, x, n, again, &error) != INGOT_OK) {
+        fail_msg("%s: %s: %s", name, error.field, error.what);
+    }
+    ingot_vk_matrix_release(device, uploaded);
+    check_bound(name, exact, &reference, x, n, y);
+    if (memcmp(y, again, (size_t)n_y * sizeof *y) != 0) fail_msg("%s: not repeatable", name);
+    reference_release(&reference);
+    free(again);
+    free(y);
+    free(x);
+}
+
+/* The same for a matrix whose reference is its own, which it releases. */
+static void check_matrix(struct vk_device *device, const char *name, struct made *m, uint64_t n)
+{
+    check_against(device, name, m, &m->matrix, n);
+    made_release(m);
+}
+
+static void add_dense(struct made *m, const struct ingot_coding *coding)
+{
+    struct resident_part *part = &m->matrix.parts[m->matrix.n_parts++];
+    part->kind = RESIDENT_DENSE;
+    made_dense(m, coding, m->matrix.n_rows, m->matrix.n_cols, &part->dense);
+}
+
+static void every_coding_meets_the_bound(void **state)
+{
+    struct fixture *const fixture = *state;
+    for (uint32_t i = 0; i < N_CODING_CASES; i++) {
+        const struct shape both[] = {shapes[0], shapes[1 + i % 2]};
+        for (uint32_t k = 0; k < 2; k++) {
+            struct made m;
+            start(&m, i * 100 + k, both[k].n_rows, both[k].n_cols);
+            add_dense(&m, &coding_cases[i].coding);
+            check_matrix(fixture->device, coding_cases[i].name, &m, both[k].n);
+        }
+    }
+}
+
+/* Values under a mask, with tables in the coordinates of the matrix; and the same weights as a
+ * dense matrix of f32. */
+static void make_kept(struct made *m, const struct ingot_coding *coding, bool is_list)
+{
+    const uint64_t n_rows = m->matrix.n_rows, n_cols = m->matrix.n_cols;
+    struct resident_sparse *sparse = &m->matrix.parts[0].sparse;
+    struct resident_dense *whole = &m->matrix.parts[1].dense;
+    struct ingot_coding bare = *coding;
+    m->matrix.n_parts = 1;
+    m->matrix.parts[0].kind = RESIDENT_SPARSE;
+    made_dense(m, coding, n_rows, n_cols, whole);
+    for (uint32_t k = 0; k < N_SLOTS; k++) bare.slots[k].has_table = false;
+    made_sparse(m, &bare, n_rows, n_cols, 3, sparse);
+    sparse->values.coding = whole->coding;
+    memcpy(sparse->values.tables, whole->tables, sizeof whole->tables);
+    float *weights = made_buffer(m, n_rows * n_cols * sizeof *weights);
+    uint32_t *columns = made_buffer(m, sparse->row_offsets[n_rows] * sizeof *columns);
+    for (uint64_t r = 0; r < n_rows; r++) {
+        uint32_t at = sparse->row_offsets[r];
+        for (uint32_t c = 0; c < n_cols; c++) {
+            if (!(sparse->mask.data[r * sparse->mask.row_bytes + c / 8] >> c % 8 & 1)) continue;
+            resident_decode_kept(&sparse->values, at, r, &c, 1, weights + r * n_cols + c);
+            columns[at++] = c;
+        }
+    }
+    if (is_list) {
+        sparse->columns = columns;
+        sparse->mask = (struct resident_plane){NULL, 0, 1};
+    }
+    static const struct ingot_coding f32 = {FLOAT(32, INGOT_F32)};
+    *whole =
+        (struct resident_dense){.coding = &f32, .n_rows = n_rows, .n_cols = n_cols, .n_planes = 1};
+    whole->planes[0] = (struct resident_plane){(uint8_t *)weights, n_cols * sizeof *weights, 32};
+}
+
+/* Kept values of each kind of map, with and without tables, under a mask and as a list. */
+static void kept_values_meet_the_bound(void **state)
+{
+    static const char *const names[] = {"f32",
+                                        "f16",
+                                        "bf16",
+                                        "int8, groups of 32",
+                                        "uint3 in groups of 16",
+                                        "int4, scales and offsets",
+                                        "codebook of 5",
+                                        "f4_e2m1 of two levels",
+                                        "uint6 of two levels",
+                                        "column factors",
+                                        "everything",
+                                        "256 vectors of 4 and 8 signs"};
+    struct fixture *const fixture = *state;
+    for (uint32_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
+        const struct coding_case *c = coding_cases;
+        const char *name = names[i / 2];
+        while (strcmp(c->name, name) != 0) c++;
+        const struct shape *shape = &shapes[i % 3];
+        struct made m;
+        start(&m, i, shape->n_rows, shape->n_cols);
+        make_kept(&m, &c->coding, i % 2 == 1);
+        struct resident_matrix exact = {
+            .n_rows = shape->n_rows, .n_cols = shape->n_cols, .n_parts = 1};
+        exact.parts[0].dense = m.matrix.parts[1].dense;
+        check_against(fixture->device, name, &m, &exact, shape->n);
+        made_release(&m);
+    }
+}
+
+/* ------------------------------------------------------------------ decoding on the device */
+
+static void check_row(const char *name, const struct resident_dense *dense, uint64_t row,
+                      const float *found, const uint16_t *half)
+{
+    float *expected = malloc((size_t)dense->n_cols * sizeof *expected + 64);
+    double largest = 0;
+    resident_decode(dense, row, 0, dense->n_cols, expected);
+    for (uint64_t c = 0; c < dense->n_cols; c++) {
+        largest = fmax(largest, fabs((double)expected[c]));
+    }
+    for (uint64_t c = 0; c < dense->n_cols; c++) {
+        const double error = fabs((double)found[c] - (double)expected[c]);
+        if (!(error <= 0x1p-20 * largest)) {
+            fail_msg("%s: weight %u of row %u is %.9g, not %.9g", name, (unsigned)c, (unsigned)row,
+                     (double)found[c], (double)expected[c]);
+        }
+        assert_int_equal(half[c], f16_from_f32(found[c]));
+    }
+    free(expected);
+}
+
+/* Those that lie in the order of the matrix's columns, and without factors of x. */
+static void every_coding_is_decoded(void **state)
+{
+    struct fixture *const fixture = *state;
+    uint32_t n_checked = 0;
+    for (uint32_t i = 0; i < N_CODING_CASES; i++) {
+        struct made m;
+        struct vk_matrix *uploaded = NULL;
+        start(&m, i, 5, 333);
+        add_dense(&m, &coding_cases[i].coding);
+        assert_int_equal(ingot_vk_matrix_upload(fixture->device, &m.matrix, &uploaded, NULL),
+                         INGOT_OK);
+        const struct vk_pass *pass = uploaded->passes;
+        const uint64_t stride = pass->kind == PASS_PRODUCT ? ingot_vk_decode_stride(pass) : 0;
+        float *weights = malloc((size_t)stride * 5 * sizeof *weights + 1);
+        uint16_t *half = malloc((size_t)stride * 5 * sizeof *half + 1);
+        if (pass->kind == PASS_PRODUCT) {
+            assert_int_equal(ingot_vk_decode(fixture->device, pass, 0, 5, false, weights, NULL),
+                             INGOT_OK);
+            assert_int_equal(ingot_vk_decode(fixture->device, pass, 0, 5, true, half, NULL),
+                             INGOT_OK);
+            for (uint64_t r = 0; r < 5; r++) {
+                check_row(coding_cases[i].name, &m.matrix.parts[0].dense, r, weights + r * stride,
+                          half + r * stride);
+            }
+            n_checked++;
+        }
+        free(half);
+        free(weights);
+        ingot_vk_matrix_release(fixture->device, uploaded);
+        made_release(&m);
+    }
+    assert_true(n_checked > N_CODING_CASES - 8);
+}
+
+/* Last, because it judges all that came before. */
+static void no_message_came(void **state)
+{
+    struct fixture *const fixture = *state;
+    if (!fixture->validated) skip();
+    assert_int_equal(fixture->messages.n, 0);
+    assert_true(provoke_message(fixture->device, &fixture->messages) > 0);
+}
+
+int main(void)
+{
+    struct fixture fixture = {.validated = turn_validation_on()};
+    const struct vk_options options = {.message = count_message, .context = &fixture.messages};
+    ingot_error error = {0};
+    if (ingot_vk_device_open(0, &options, NULL, &fixture.device, &error) != INGOT_OK) {
+        printf("skipped: no Vulkan device: %s\n", error.what);
+        return 77;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_prestate(every_coding_meets_the_bound, &fixture),
+        cmocka_unit_test_prestate(kept_values_meet_the_bound, &fixture),
+        cmocka_unit_test_prestate(every_coding_is_decoded, &fixture),
+        cmocka_unit_test_prestate(no_message_came, &fixture),
+    };
+    const int n_failed = cmocka_run_group_tests_name("vulkan codings", tests, NULL, NULL);
+    ingot_vk_device_close(fixture.device);
+    return n_failed != 0 || fixture.messages.n != 0;
+}

@@ -1,8 +1,0 @@
-/* Matrix-vector kernel over integer codes of 4 bits. */
-#version 460
-#include "gemv_interface.glsl"
-layout(constant_id = SPEC_FLIP) const uint FLIP = 0;
-layout(constant_id = SPEC_ZERO) const float ZERO = 0.0;
-#define CODE_BITS 4
-#include "decode_integer.glsl"
-#include "gemv.glsl"

@@ -1,0 +1,19 @@
+/* Map: bf16, 8 to a step. */
+#define STEP_QUARTERS 1
+#define Step uvec4
+
+void map_begin() {}
+
+Step step_load(uint row, uint step)
+{
+    return Words4(push.base).v[(HEADER.codes + row * HEADER.row_words) / 4u + step];
+}
+
+vec4 step_weights(Step step, uint i)
+{
+    vec4 w;
+    [[unroll]] for (uint j = 0; j < 4; j++) {
+        w[j] = f32_from_brain(step[i * 2u + j / 2u], j & 1u);
+    }
+    return w;
+}
