@@ -67,7 +67,7 @@ COMMAND_SOURCES := $(wildcard cli/*.c)
 MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
 MAPPED_KERNELS := gemv gemm dequant
 MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
-           $(addprefix list_,f32 f16 bf16) reduce gather scatter
+           $(addprefix list_,f32 f16 bf16) reduce gather scatter read peak idle
 SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
@@ -82,7 +82,7 @@ TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
 CHECKS := $(wildcard tests/check_*.sh)
 FAULT_SHIM := $(B)/tests/faults/shim.so
-BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*.c))
+BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(if $(WITHOUT_VULKAN),%/gpu_bench.c),$(wildcard tests/bench/*.c)))
 # tests/fuzz/fuzz_NAME.c is a target: a fuzzer with libFuzzer (and mutate_NAME.c, if there is one), and
 # with replay.c a program that runs it over the corpus.
 FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -177,7 +177,7 @@ $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 
 .PHONY: deps test test-all test-arm build-tests run-tests run-all-tests coverage fixtures
 
-fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/golden and fixtures/bad anew
+fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/bad anew, and golden files that are not there
 	@mkdir -p fixtures/golden fixtures/bad && $< fixtures
 
 deps: ## installs what the build needs and does not find
@@ -203,13 +203,18 @@ $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
 
+# It is carried to other machines: of shared libraries it takes those of the C library alone.
+$(B)/tests/bench/gpu_bench: $(O)/tests/bench/gpu_bench.o $(OUT)/libingot.a
+	@mkdir -p $(@D)
+	$(call say,link,$@) $(LINK) -static-libgcc -o $@ $^ -lm -ldl
+
 # Loaded into the command before all else, where a sanitizer would want to be.
 $(FAULT_SHIM): $(O)/tests/faults/shim.o
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(CC) -shared $(LDFLAGS) -o $@ $<
 # Loops over weights are left to the compiler's vectorizer where no kernel is written for them.
 WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
-$(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g
+$(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
@@ -260,8 +265,9 @@ demo: ## converts, inspects and runs a small model, step by step
 bench: all $(BENCH_PROGRAMS) ## measures speed on the CPU
 	@sh tools/bench.sh
 
-gpu-bench: all ## measures speed on the first Vulkan device
-	@if [ -f tools/gpu_bench.sh ]; then sh tools/gpu_bench.sh; else echo 'gpu-bench: there is no tools/gpu_bench.sh'; exit 1; fi
+# Of this build only the program is needed on the machine that is measured, and a Vulkan driver there.
+gpu-bench: $(B)/tests/bench/gpu_bench ## measures speed on the first Vulkan device, in at most 8 minutes
+	@$< --json build/gpu-bench.json
 
 fuzz: ## runs each fuzzer of tests/fuzz for FUZZ_SECONDS (1200)
 	@command -v clang >/dev/null || { echo 'fuzz: needs clang'; exit 1; }

@@ -208,7 +208,8 @@ static int run(const void *values, struct operands operands)
 #define AT(member) .offset = offsetof(struct bench_values, member)
 static const struct option options[] = {
     {"device", 'd', OPTION_TEXT, AT(device), .value_name = "cpu|N",
-     .help = "the device to run on, as \"ingot devices\" lists them; the default is cpu"},
+     .help = "the device to run on, as \"ingot devices\" lists them, by number, name or UUID; the "
+             "default is INGOT_DEVICE of the environment, or cpu"},
     {"tensor", 't', OPTION_TEXT, AT(tensor), .value_name = "NAME",
      .help = "run this tensor only; the default is every matrix"},
     {"rows", 0, OPTION_COUNT, AT(n_x_rows), .value_name = "N",

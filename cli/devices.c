@@ -30,6 +30,9 @@ static int print_json(const ingot_device_info *devices, uint32_t n)
         json_put(one, "memory_bytes", d->memory_bytes ? json_count(d->memory_bytes) : json_null(),
                  &failed);
         json_put(one, "usable", json_boolean(d->usable), &failed);
+        json_put_bytes(one, "uuid", d->uuid, strlen(d->uuid), &failed);
+        json_put_bytes(one, "features", d->features, strlen(d->features), &failed);
+        json_put_bytes(one, "kernels", d->kernels, strlen(d->kernels), &failed);
         if (!d->usable) json_put_bytes(one, "why_not", d->why_not, strlen(d->why_not), &failed);
         json_add(list, one, &failed);
     }
@@ -57,6 +60,12 @@ static int print_table(const ingot_device_info *devices, uint32_t n)
     }
     const bool printed = table_print(&table, stdout, 0);
     table_release(&table);
+    for (uint32_t i = 0; i < n && printed; i++) {
+        const ingot_device_info *d = &devices[i];
+        if (d->uuid[0] == '\0' || !d->usable) continue;
+        printf("\ndevice %u: %s\n  uses:    %s\n  kernels: %s\n", (unsigned)d->index, d->uuid,
+               d->features, d->kernels);
+    }
     return printed ? EXITS_DONE : EXITS_SYSTEM;
 }
 

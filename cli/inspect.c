@@ -40,7 +40,7 @@ static void print_facts(const struct model *model, const struct inspect_sum *all
 {
     const ingot_file *file = model_container(model);
     printf("format:      %s", model_format(model));
-    if (file) printf(" %u.%u", (unsigned)VERSION_MAJOR, (unsigned)VERSION_MINOR);
+    if (file) printf(" %u.%u", (unsigned)VERSION_MAJOR, (unsigned)ingot_file_minor(file));
     putchar('\n');
     if (file) {
         print_container(file);

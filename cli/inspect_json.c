@@ -16,7 +16,8 @@ static void put_container(json_t *root, const struct model *model, bool *failed)
     const uint8_t *id = ingot_file_content_id(file);
     char version[32];
     char hex[2 * HASH_BYTES + 1];
-    snprintf(version, sizeof version, "%u.%u", (unsigned)VERSION_MAJOR, (unsigned)VERSION_MINOR);
+    snprintf(version, sizeof version, "%u.%u", (unsigned)VERSION_MAJOR,
+             (unsigned)ingot_file_minor(file));
     for (size_t i = 0; i < HASH_BYTES; i++) snprintf(hex + 2 * i, 3, "%02x", id[i]);
     json_put(root, "format_version", json_string(version), failed);
     json_put(root, "content_id", json_string(hex), failed);

@@ -74,5 +74,5 @@ ingot_status ingot_writer_add_encoded(ingot_writer *writer, const char *name, in
     if (status == INGOT_OK) status = fill_in(&one, name, dtype, rank, dims, error);
     if (status == INGOT_OK) status = ingot_writer_pool(writer, &pool, error);
     if (status != INGOT_OK) return status;
-    return encode_tensor(&one.model, 0, &parsed, writer, pool, NULL, &result, error);
+    return encode_tensor(&one.model, 0, &parsed, writer, pool, NULL, NULL, &result, error);
 }

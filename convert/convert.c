@@ -103,7 +103,7 @@ static ingot_status choose(struct conversion *c, const struct recipe *recipe, in
     if (status != INGOT_OK) return status;
     if (blocks && !by_size) tell_fallbacks(c, recipe);
     for (uint32_t i = 0; i < c->choices.n_encodings; i++) {
-        if (c->options->fast) encoding_hurry(c->choices.encodings[i]);
+        if (c->options->fast) encoding_rush(c->choices.encodings[i]);
         c->choices.encodings[i]->imatrix = c->imatrix;
     }
     return INGOT_OK;

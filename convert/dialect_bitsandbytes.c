@@ -1,11 +1,10 @@
 /* bitsandbytes' 4-bit weights: codes of the flattened tensor in bytes, the first of two in the high
  * half; scales of runs of them, which may be 8-bit codes themselves; the levels of both; and a JSON
  * of the shape. */
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "convert/bitsandbytes_state.h"
 #include "convert/dialect.h"
 #include "convert/levels.h"
 #include "convert/metadata_scalar.h"
@@ -13,109 +12,10 @@
 #include "format/writer.h"
 #include "format/fail.h"
 
-/* What the JSON says. */
-struct quant_state {
-    ingot_dtype dtype;
-    uint32_t rank;
-    uint64_t dims[INGOT_MAX_RANK];
-    uint64_t n; /* elements */
-    uint64_t block;
-    bool nested;
-    uint64_t nested_block;
-    float offset;
-    char type[8]; /* "nf4" */
-};
-
 static bool refuse(struct recognition *r, const char *why)
 {
     snprintf(r->why_not, sizeof r->why_not, "%s", why);
     return false;
-}
-
-/* ------------------------------------------------------------------ the JSON */
-
-static bool take_block(struct recognition *r, const json_t *value, uint64_t *block)
-{
-    const json_int_t n = json_integer_value(value);
-    *block = (uint64_t)n;
-    return n > 0 && n <= 1 << 20 ? true : refuse(r, "its block size is none");
-}
-
-static const struct {
-    const char *name;
-    ingot_dtype dtype;
-} dtypes[] = {{"float32", INGOT_F32}, {"float16", INGOT_F16}, {"bfloat16", INGOT_BF16}};
-enum { N_DTYPES = sizeof dtypes / sizeof *dtypes };
-
-static const char *dtype_name(ingot_dtype dtype)
-{
-    for (size_t i = 0; i < N_DTYPES; i++) {
-        if (dtypes[i].dtype == dtype) return dtypes[i].name;
-    }
-    return NULL;
-}
-
-static bool take_dtype(struct recognition *r, const char *name, ingot_dtype *dtype)
-{
-    for (size_t i = 0; name && i < N_DTYPES; i++) {
-        if (strcmp(dtypes[i].name, name) != 0) continue;
-        *dtype = dtypes[i].dtype;
-        return true;
-    }
-    return refuse(r, "its dtype is not a float of 16 or 32 bits");
-}
-
-static bool take_shape(struct recognition *r, const json_t *shape, struct quant_state *q)
-{
-    const size_t rank = json_array_size(shape);
-    if (!json_is_array(shape) || rank < 1 || rank > INGOT_MAX_RANK) {
-        return refuse(r, "its shape is none");
-    }
-    q->n = 1;
-    q->rank = (uint32_t)rank;
-    for (size_t i = 0; i < rank; i++) {
-        const json_int_t n = json_integer_value(json_array_get(shape, i));
-        if (n < 1 || !mul_u64(q->n, (uint64_t)n, &q->n) || q->n >> 57) {
-            return refuse(r, "its shape is none");
-        }
-        q->dims[i] = (uint64_t)n;
-    }
-    return true;
-}
-
-static bool take_nesting(struct recognition *r, const json_t *root, struct quant_state *q)
-{
-    const char *dtype = json_string_value(json_object_get(root, "nested_dtype"));
-    const json_t *offset = json_object_get(root, "nested_offset");
-    q->nested = json_object_get(root, "nested_blocksize") != NULL;
-    if (!q->nested) return true;
-    if (!take_block(r, json_object_get(root, "nested_blocksize"), &q->nested_block)) return false;
-    if (dtype && strcmp(dtype, "float32") != 0) return refuse(r, "its nested scales are not f32");
-    q->offset = (float)json_number_value(offset);
-    if (!json_is_number(offset) || !isfinite(q->offset)) {
-        return refuse(r, "its nested offset is no finite number");
-    }
-    return true;
-}
-
-static bool take_state(struct recognition *r, const json_t *root, struct quant_state *q)
-{
-    const char *type = json_string_value(json_object_get(root, "quant_type"));
-    if (type == NULL || strlen(type) >= sizeof q->type) return refuse(r, "it has no quant_type");
-    snprintf(q->type, sizeof q->type, "%s", type);
-    return take_block(r, json_object_get(root, "blocksize"), &q->block) &&
-           take_dtype(r, json_string_value(json_object_get(root, "dtype")), &q->dtype) &&
-           take_shape(r, json_object_get(root, "shape"), q) && take_nesting(r, root, q);
-}
-
-static bool read_state(struct recognition *r, const struct byte_buffer *text, struct quant_state *q)
-{
-    json_t *root =
-        json_loadb((const char *)text->data, (size_t)text->n_bytes, JSON_REJECT_DUPLICATES, NULL);
-    const bool read = json_is_object(root) ? take_state(r, root, q)
-                                           : refuse(r, "its quant_state is no JSON object");
-    json_decref(root);
-    return read;
 }
 
 /* ------------------------------------------------------------------ the tensors */
@@ -264,10 +164,9 @@ static ingot_status recognise(struct recognition *r, bool *found, ingot_error *e
     }
     ingot_status status = model_read_raw(r->source, r->index, 0, t.stored_bytes, bytes, error);
     if (status != INGOT_OK) return status;
-    const struct byte_buffer text = {.data = bytes, .n_bytes = t.stored_bytes};
-    if (!read_state(r, &text, &q) || !find_members(r, t.name, n_base, &q, members)) {
-        return INGOT_OK;
-    }
+    const char *why = quant_state_read((struct span){bytes, t.stored_bytes}, &q);
+    if (why) refuse(r, why);
+    if (why || !find_members(r, t.name, n_base, &q, members)) return INGOT_OK;
     r->composite.name = t.name;
     r->composite.name_bytes = n_base;
     if (!set_shape(r, &q)) return INGOT_OK;
@@ -291,12 +190,11 @@ struct outgoing {
     uint8_t nested_levels[256 * 4];
 };
 
-static bool read_book(const struct dialect_export *x, const struct ingot_coding *coding,
-                      uint32_t n_bytes, uint8_t *dst)
+static bool read_book(struct dialect_export *x, const struct ingot_coding *coding, uint32_t n_bytes,
+                      uint8_t *dst)
 {
     return coding->format == INGOT_F32 && coding->n_entries == n_bytes / 4 &&
-           ingot_file_read_stream(x->file, coding->codebook_stream, 0, n_bytes, dst, NULL) ==
-               INGOT_OK;
+           export_book(x, coding, n_bytes, dst);
 }
 
 /* Programs have levels of their own by the name of the type, and do not look at those in the file:
@@ -362,7 +260,7 @@ static bool fits(struct dialect_export *x, struct outgoing *out)
     if (out->block < 32 || out->block > 4096 || (out->block & (out->block - 1)) != 0) {
         return export_refuse(x, "its scales are not of runs of 32, 64, ... 4096 weights");
     }
-    out->dtype = dtype_name(x->described.dtype);
+    out->dtype = quant_state_dtype(x->described.dtype);
     if (out->dtype == NULL) return export_refuse(x, "it is not f32, f16 or bf16");
     if (x->described.rank == 0 || x->stack.n_cols == 0) return export_refuse(x, "it is empty");
     return find_nesting(x, out);

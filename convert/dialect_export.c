@@ -22,6 +22,16 @@ bool export_plain_float(const struct ingot_coding *coding)
             coding->format == INGOT_BF16);
 }
 
+bool export_book(struct dialect_export *x, const struct ingot_coding *coding, uint64_t n_bytes,
+                 uint8_t *dst)
+{
+    if (ingot_file_stream_bytes(x->file, coding->codebook_stream) != n_bytes) return false;
+    const ingot_status status =
+        ingot_file_read_stream(x->file, coding->codebook_stream, 0, n_bytes, dst, x->error);
+    if (status != INGOT_OK) x->status = status;
+    return status == INGOT_OK;
+}
+
 struct export_part *export_add(struct dialect_export *x, enum export_kind kind, const char *suffix)
 {
     const uint32_t n_suffix = (uint32_t)strlen(suffix);
@@ -51,8 +61,10 @@ ingot_status dialect_export_open(const struct dialect *dialect, const ingot_file
     struct dialect_export *x = out;
     struct file_term term;
     uint32_t first_rescale;
-    *x = (struct dialect_export){
-        .file = file, .tensor = tensor, .stack = ingot_file_layout(file, tensor).shape};
+    *x = (struct dialect_export){.file = file,
+                                 .tensor = tensor,
+                                 .stack = ingot_file_layout(file, tensor).shape,
+                                 .error = error};
     ingot_file_tensor(file, tensor, &x->described);
     ingot_file_term(file, tensor, 0, &term);
     if (x->described.n_terms != 1 || term.kind != TERM_DENSE || term.coding->map == MAP_OPAQUE ||
@@ -62,7 +74,8 @@ ingot_status dialect_export_open(const struct dialect *dialect, const ingot_file
     }
     x->first_stream = term.first_stream;
     x->coding = term.coding;
-    return dialect->export(x, error);
+    const ingot_status status = dialect->export(x, error);
+    return status == INGOT_OK ? x->status : status;
 }
 
 /* Floats of 16 or 32 bits as f32, at any byte. */

@@ -32,8 +32,10 @@ struct dialect_export {
     const struct ingot_coding *coding;
     struct stack_shape stack;
     ingot_tensor described;
-    char label[32];    /* what it is then, for people */
-    bool zero_signs;   /* some values that are 0 may become -0 */
+    char label[32];      /* what it is then, for people */
+    bool zero_signs;     /* some values that are 0 may become -0 */
+    ingot_status status; /* of what was read to find out; then *error is set */
+    ingot_error *error;
     char why_not[128]; /* it cannot be one of the dialect: why; else empty */
     uint32_t n_parts;
     struct export_part parts[COMPOSITE_MAX_PARTS];
@@ -59,6 +61,10 @@ bool export_refuse(struct dialect_export *x, const char *why);
 /* A part whose name is the tensor's and then suffix; its bytes, dtype and shape are to follow. NULL
  * when memory is lacking. */
 struct export_part *export_add(struct dialect_export *x, enum export_kind kind, const char *suffix);
+/* The entries of a codebook, which are to be n_bytes long; false when they are not, or reading
+ * failed. */
+bool export_book(struct dialect_export *x, const struct ingot_coding *coding, uint64_t n_bytes,
+                 uint8_t *dst);
 /* Whether a coding is plain f32, f16 or bf16. */
 bool export_plain_float(const struct ingot_coding *coding);
 

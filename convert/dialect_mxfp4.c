@@ -95,8 +95,8 @@ static float half_e8m0(uint32_t code)
     return ldexpf(1, (int)code - 128);
 }
 
-static bool has_book(const struct dialect_export *x, const struct ingot_coding *coding,
-                     uint8_t bits, float (*value)(uint32_t code))
+static bool has_book(struct dialect_export *x, const struct ingot_coding *coding, uint8_t bits,
+                     float (*value)(uint32_t code))
 {
     uint8_t bytes[256 * 4];
     float values[256];
@@ -104,9 +104,7 @@ static bool has_book(const struct dialect_export *x, const struct ingot_coding *
         return false;
     }
     const uint64_t n_bytes = ingot_file_stream_bytes(x->file, coding->codebook_stream);
-    if (n_bytes > sizeof bytes ||
-        ingot_file_read_stream(x->file, coding->codebook_stream, 0, n_bytes, bytes, NULL) !=
-            INGOT_OK ||
+    if (n_bytes > sizeof bytes || !export_book(x, coding, n_bytes, bytes) ||
         raw_values_f32((ingot_dtype)coding->format, bytes, coding->n_entries, values, NULL) !=
             INGOT_OK) {
         return false;

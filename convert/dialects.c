@@ -242,7 +242,6 @@ static ingot_status put_segment(void *context, uint32_t tensor, struct byte_buff
     const struct dialect_model *m = context;
     const uint32_t place = m->places[tensor];
     *put = true;
-    (void)error;
     if (m->parts[tensor] == 0) {
         source_put_tensor(out, place, NULL, 0);
         return INGOT_OK;
@@ -254,6 +253,7 @@ static ingot_status put_segment(void *context, uint32_t tensor, struct byte_buff
     }
     struct byte_buffer form = {.allocator = out->allocator};
     form_packed_write(&form, &part->form);
+    if (form.failed) return ingot_fail_memory(error, 8, "form");
     source_put_tensor(out, place, form.data, (uint32_t)form.n_bytes);
     buffer_release(&form);
     return INGOT_OK;

@@ -42,8 +42,10 @@ struct encode_input {
     uint64_t first_row; /* of the tensor's stack, for messages */
     struct stack_shape shape;
     const float *values;
-    const float *importance; /* NULL, or of each matrix of the tensor's stack n_cols floats */
-    float *decoded;          /* NULL, or where a preset that decodes puts what its term gives */
+    const float *importance;       /* NULL, or of each matrix of the tensor's stack n_cols floats */
+    const ingot_allocator *memory; /* of what grows with the values */
+    struct ingot_pool *pool;       /* NULL where the caller is in it already */
+    float *decoded; /* NULL, or where a preset that decodes puts what its term gives */
 };
 
 struct preset {
@@ -51,9 +53,9 @@ struct preset {
     char label[16]; /* the coding's name, when that is to say more than the preset's */
     char help[128];
     bool by_rows;          /* any run of rows is encoded alone, all streams following the rows */
-    bool by_parts;         /* the same, once prepared: streams that do not follow the rows are then
-                              written */
+    bool by_parts;         /* the same, once prepared; a sample of rows is enough for that */
     bool decodes;          /* encode tells what its term gives */
+    bool searchless;       /* others encode this type from the extremes of a group alone */
     bool is_cast;          /* to `dtype`: the values themselves, in another type */
     ingot_dtype dtype;     /* casts: of the values; else 0 */
     uint32_t kept_percent; /* sparse: of the weights, or columns */

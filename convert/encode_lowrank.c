@@ -48,6 +48,7 @@ static float next_random(uint64_t *state)
 /* One matrix and the room to decompose it. Matrices are column by column: the n_rows x n_cols
  * values, which come row by row, are seen as their transpose. */
 struct svd {
+    const ingot_allocator *memory; /* of the matrix */
     lapack_int n_rows;
     lapack_int n_cols;
     lapack_int n_basis; /* rank and extra columns */
@@ -87,7 +88,7 @@ static ingot_status svd_allocate(struct svd *s, ingot_error *error)
     const uint64_t rows = (uint64_t)s->n_rows;
     const uint64_t cols = (uint64_t)s->n_cols;
     const uint64_t basis = (uint64_t)s->n_basis;
-    s->matrix = ingot_allocate(NULL, rows * cols * sizeof(float));
+    s->matrix = ingot_allocate(s->memory, rows * cols * sizeof(float));
     s->range = ingot_allocate(NULL, rows * basis * sizeof(float));
     s->projection = ingot_allocate(NULL, cols * basis * sizeof(float));
     s->left = ingot_allocate(NULL, cols * basis * sizeof(float));
@@ -114,7 +115,7 @@ static void svd_release(struct svd *s)
     ingot_release(NULL, s->left);
     ingot_release(NULL, s->projection);
     ingot_release(NULL, s->range);
-    ingot_release(NULL, s->matrix);
+    ingot_release(s->memory, s->matrix);
 }
 
 /* Replaces the columns of an n x n_basis matrix by an orthonormal basis of their space. */
@@ -229,7 +230,7 @@ ingot_status encode_lowrank(const struct encode_input *input, uint8_t *const *st
 {
     const struct stack_shape shape = input->shape;
     const uint32_t rank = input->plan->term.rank;
-    struct svd s = {0};
+    struct svd s = {.memory = input->memory};
     ingot_status status = encode_check_finite(input, error);
     if (status != INGOT_OK || rank == 0) return status;
     if (shape.n_rows > INT32_MAX || shape.n_cols > INT32_MAX) {

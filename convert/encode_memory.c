@@ -14,7 +14,8 @@ ingot_status encode_to_memory(const struct model *model, uint32_t index,
     if (status != INGOT_OK) return status;
     status = ingot_writer_over(output, INGOT_COMPRESS_NONE, NULL, &writer, error);
     if (status == INGOT_OK) {
-        status = encode_tensor(model, index, encoding, writer, pool, progress, encoded, error);
+        status = encode_tensor(model, index, encoding, writer, pool, container->allocator, progress,
+                               encoded, error);
     }
     if (status == INGOT_OK) status = ingot_writer_finish(writer, error);
     ingot_writer_close(writer);

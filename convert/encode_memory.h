@@ -5,7 +5,8 @@
 #include "convert/encode_tensor.h"
 
 /* As encode_tensor; the container of that one tensor is appended to `container`, which is the
- * caller's to release, also after a failure. */
+ * caller's to release, also after a failure, and whose allocator is that of what grows with the
+ * tensor. */
 ingot_status encode_to_memory(const struct model *model, uint32_t index,
                               const struct encoding *encoding, struct ingot_pool *pool,
                               const struct row_progress *progress, struct byte_buffer *container,

@@ -69,10 +69,10 @@ static void want(const struct nested_work *w, uint64_t first)
     float bias[LANES] = {0};
     grid->fit.kernels->survey(&b.lanes, &survey);
     if (grid->grid->affine) {
-        fit_affine(&grid->fit, &b.lanes, scale, bias);
+        fit_affine_surveyed(&grid->fit, &b.lanes, &survey, scale, bias);
         fit_without_bias(w, &b.lanes, scale, bias);
     } else {
-        fit_scales(&grid->fit, &b.lanes, scale);
+        fit_scales_surveyed(&grid->fit, &b.lanes, &survey, scale);
     }
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
@@ -228,6 +228,14 @@ static void improve_bias(const struct nested_work *w, const struct grid_batch *b
     try_rungs(w, &b->lanes, scales, biases, choice);
 }
 
+/* Rungs of a super-group's factor are so close that the nearest is hardly worse than the best, but
+ * for a bias that has to follow. */
+static enum effort least_effort(const struct grid *grid)
+{
+    const bool close = grid->super == SUPER_COLS && (!grid->affine || grid->bits < 4);
+    return close ? EFFORT_SEARCH : EFFORT_FAST;
+}
+
 static ingot_status give(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
@@ -246,7 +254,7 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
         choice.bias_factor[k] = w->bias.factors[super];
         choice.bias_rung[k] = nearest_rung(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
     }
-    if (grid->fit.effort != EFFORT_ABSMAX) improve_scale(w, &b, &choice);
+    if (grid->fit.effort >= least_effort(grid->grid)) improve_scale(w, &b, &choice);
     if (grid->fit.effort == EFFORT_SEARCH && affine) improve_bias(w, &b, &choice);
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
@@ -262,20 +270,21 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
 
 /* ------------------------------------------------------------------ the whole */
 
-static bool open_table(struct nested_table *table, uint64_t n_groups, uint64_t n_supers)
+static bool open_table(struct nested_table *table, uint64_t n_groups, uint64_t n_supers,
+                       const ingot_allocator *memory)
 {
     if (table->form->map) ladder_open(&table->ladder, table->form);
-    table->wanted = ingot_allocate(NULL, n_groups * sizeof(float));
-    table->factors = ingot_allocate_zeroed(NULL, n_supers, sizeof(float));
-    table->codes = ingot_allocate(NULL, n_groups);
+    table->wanted = ingot_allocate(memory, n_groups * sizeof(float));
+    table->factors = ingot_allocate_zeroed(memory, n_supers, sizeof(float));
+    table->codes = ingot_allocate(memory, n_groups);
     return table->wanted && table->factors && table->codes;
 }
 
-static void close_table(struct nested_table *table)
+static void close_table(struct nested_table *table, const ingot_allocator *memory)
 {
-    ingot_release(NULL, table->codes);
-    ingot_release(NULL, table->factors);
-    ingot_release(NULL, table->wanted);
+    ingot_release(memory, table->codes);
+    ingot_release(memory, table->factors);
+    ingot_release(memory, table->wanted);
 }
 
 /* Names the largest weight of the group of a super-group that asks for the largest entry. */
@@ -350,13 +359,39 @@ static ingot_status (*const find_factors[])(struct nested_work *w) = {
     [SUPER_RUN] = run_factors,
 };
 
+/* Groups in ranges, for the threads. */
+enum { RANGE_GROUPS = 512 * LANES };
+
+static ingot_status want_range(void *context, const struct grid_work *grid, uint64_t first,
+                               uint64_t n)
+{
+    struct nested_work own = *(const struct nested_work *)context;
+    own.grid = grid;
+    for (uint64_t g = first; g < first + n; g += LANES) want(&own, g);
+    return INGOT_OK;
+}
+
+static ingot_status give_range(void *context, const struct grid_work *grid, uint64_t first,
+                               uint64_t n)
+{
+    struct nested_work own = *(const struct nested_work *)context;
+    ingot_status status = INGOT_OK;
+    own.grid = grid;
+    for (uint64_t g = first; g < first + n && status == INGOT_OK; g += LANES) {
+        status = give(&own, g);
+    }
+    return status;
+}
+
 static ingot_status encode_tables(struct nested_work *w)
 {
     const struct grid_work *grid = w->grid;
     const bool affine = grid->grid->affine;
-    for (uint64_t g = 0; g < grid->n_groups; g += LANES) want(w, g);
-    ingot_status status = find_factors[grid->grid->super](w);
-    for (uint64_t g = 0; g < grid->n_groups && status == INGOT_OK; g += LANES) status = give(w, g);
+    ingot_status status = grid_run(grid, grid->n_groups, RANGE_GROUPS, want_range, w);
+    if (status == INGOT_OK) status = find_factors[grid->grid->super](w);
+    if (status == INGOT_OK) {
+        status = grid_run(grid, grid->n_groups, RANGE_GROUPS, give_range, w);
+    }
     if (status != INGOT_OK) return status;
     const struct stack_shape table = {1, grid->n_rows, grid->row_groups};
     planes_put(w->scale.form->bits, table, w->scale.codes, w->scale.streams);
@@ -374,6 +409,7 @@ static uint64_t super_groups(const struct grid *g)
 ingot_status encode_nested(const struct grid_work *grid, uint8_t *const *streams)
 {
     const struct grid *g = grid->grid;
+    const ingot_allocator *memory = grid->input->memory;
     uint8_t widths[CODING_MAX_PLANES];
     const uint32_t n_scale = plane_widths(g->scale_entry.bits, widths) + (g->super != SUPER_NONE);
     if (grid->n_groups == 0) return INGOT_OK;
@@ -385,16 +421,17 @@ ingot_status encode_nested(const struct grid_work *grid, uint8_t *const *streams
     };
     w.row_supers = w.super_groups ? ceil_div(grid->row_groups, w.super_groups) : 0;
     w.n_supers = w.super_groups ? grid->n_rows * w.row_supers : 1;
-    w.importance = ingot_allocate(NULL, grid->n_groups * sizeof(float));
-    w.mean = ingot_allocate(NULL, grid->n_groups * sizeof(float));
-    const bool room = open_table(&w.scale, grid->n_groups, w.n_supers) &&
-                      open_table(&w.bias, grid->n_groups, w.n_supers) && w.importance && w.mean;
+    w.importance = ingot_allocate(memory, grid->n_groups * sizeof(float));
+    w.mean = ingot_allocate(memory, grid->n_groups * sizeof(float));
+    const bool room = open_table(&w.scale, grid->n_groups, w.n_supers, memory) &&
+                      open_table(&w.bias, grid->n_groups, w.n_supers, memory) && w.importance &&
+                      w.mean;
     const ingot_status status =
         room ? encode_tables(&w)
              : ingot_fail_memory(grid->error, grid->n_groups * sizeof(float), "tables");
-    ingot_release(NULL, w.mean);
-    ingot_release(NULL, w.importance);
-    close_table(&w.bias);
-    close_table(&w.scale);
+    ingot_release(memory, w.mean);
+    ingot_release(memory, w.importance);
+    close_table(&w.bias, memory);
+    close_table(&w.scale, memory);
     return status;
 }

@@ -133,8 +133,9 @@ static ingot_status encode_term(const struct part *p, uint32_t k, ingot_error *e
     const struct stream_provider provider = memory_provider(&memory, NULL);
     const struct stack_part all = {0, p->shape.n_rows, 0, p->shape.n_cols};
     float *decoded = k == 0 ? room->sum : room->decoded;
-    ingot_status status = job_encode(job, k, p->shape, p->first_row,
-                                     k == 0 ? room->source : room->rest, streams, decoded, error);
+    ingot_status status =
+        job_encode(job, k, p->shape, p->first_row, k == 0 ? room->source : room->rest, streams,
+                   decoded, NULL, error);
     if (status == INGOT_OK && !job->plans[k].preset->decodes) {
         status = coding_decode(&job->plans[k].coding, p->shape, 0, &provider, all, decoded, error);
     }
@@ -313,6 +314,8 @@ ingot_status encode_by_slabs(struct tensor_job *job, ingot_error *error)
         job->result->coded_bytes += job->streams.list[i].shape.n_bytes;
     }
     describe(job);
+    status = job_prepare_from_sample(job, error);
+    if (status != INGOT_OK) return status;
     status = job_add_codebooks(job, job->tensor.n_terms, job->writer, error);
     if (status != INGOT_OK) return status;
     status = ingot_writer_tensor(job->writer, &job->tensor, &source, error);

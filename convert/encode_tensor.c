@@ -57,16 +57,18 @@ static struct encode_input input_of(struct tensor_job *job, uint32_t term, struc
         .shape = shape,
         .values = values,
         .importance = job->importance,
+        .memory = job->memory,
     };
 }
 
 ingot_status job_encode(struct tensor_job *job, uint32_t term, struct stack_shape shape,
                         uint64_t first_row, const float *values, uint8_t *const *streams,
-                        float *decoded, ingot_error *error)
+                        float *decoded, struct ingot_pool *pool, ingot_error *error)
 {
     struct encode_input input = input_of(job, term, shape, values);
     input.first_row = first_row;
     input.decoded = decoded;
+    input.pool = pool;
     return job->plans[term].preset->encode(&input, streams, error);
 }
 
@@ -131,8 +133,9 @@ static void end_job(struct tensor_job *job)
 
 ingot_status encode_tensor(const struct model *model, uint32_t index,
                            const struct encoding *encoding, ingot_writer *writer,
-                           struct ingot_pool *pool, const struct row_progress *progress,
-                           struct encoded_tensor *result, ingot_error *error)
+                           struct ingot_pool *pool, const ingot_allocator *memory,
+                           const struct row_progress *progress, struct encoded_tensor *result,
+                           ingot_error *error)
 {
     struct tensor_job *job = ingot_allocate_zeroed(NULL, 1, sizeof *job);
     if (job == NULL) return ingot_fail_memory(error, sizeof *job, "tensor");
@@ -141,10 +144,12 @@ ingot_status encode_tensor(const struct model *model, uint32_t index,
     job->progress = progress;
     job->writer = writer;
     job->pool = pool;
+    job->memory = memory;
+    job->streams.allocator = memory;
     job->result = result;
     ingot_status status = begin_job(job, model, index, error);
     if (status == INGOT_OK) {
-        status = encoding->by_rows ? encode_by_slabs(job, error) : encode_whole(job, error);
+        status = encoding->by_slabs ? encode_by_slabs(job, error) : encode_whole(job, error);
     }
     if (status == INGOT_OK) {
         result->dtype = job->tensor.dtype;

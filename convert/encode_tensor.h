@@ -24,12 +24,13 @@ struct row_progress {
 };
 
 /* Writes a tensor; progress may be NULL; the result does not depend on the pool. An encoding that
- * is by rows takes memory for a few slabs; one that is not takes 4 bytes a weight of the tensor and
- * twice the encoded tensor. INGOT_REFUSED, naming tensor and element, when the encoding cannot hold
- * a value. */
+ * is by slabs takes memory for a few of them; one that is not takes 4 bytes a weight of the tensor
+ * and twice the encoded tensor, from `memory`, which may be NULL. INGOT_REFUSED, naming tensor and
+ * element, when the encoding cannot hold a value. */
 ingot_status encode_tensor(const struct model *model, uint32_t index,
                            const struct encoding *encoding, ingot_writer *writer,
-                           struct ingot_pool *pool, const struct row_progress *progress,
-                           struct encoded_tensor *result, ingot_error *error);
+                           struct ingot_pool *pool, const ingot_allocator *memory,
+                           const struct row_progress *progress, struct encoded_tensor *result,
+                           ingot_error *error);
 
 #endif

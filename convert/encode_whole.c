@@ -92,7 +92,7 @@ static ingot_status with_terms(struct whole *w, uint32_t n_terms, step_function 
 {
     struct tensor_job *job = w->job;
     struct writer_tensor tensor = job->tensor;
-    struct byte_buffer bytes = {0};
+    struct byte_buffer bytes = {.allocator = job->memory};
     ingot_file *file = NULL;
     ingot_tensor described;
     tensor.n_terms = n_terms;
@@ -136,7 +136,7 @@ static void encode_part(void *context, uint64_t i)
     }
     const struct stack_shape shape = {1, min_u64(p->part_rows, all_rows - row), n_cols};
     p->statuses[i] = job_encode(job, p->term, shape, row, p->w->rest + row * n_cols, streams, NULL,
-                                &p->errors[i]);
+                                NULL, &p->errors[i]);
 }
 
 static ingot_status encode_parts(struct whole *w, uint32_t term, ingot_error *error)
@@ -173,7 +173,7 @@ static ingot_status encode_term(struct whole *w, uint32_t k, ingot_error *error)
     }
     if (preset->by_rows || preset->by_parts) return encode_parts(w, k, error);
     return job_encode(job, k, job->stack, 0, w->rest, job->streams.data + job_first_stream(job, k),
-                      NULL, error);
+                      NULL, job->pool, error);
 }
 
 static ingot_status encode_terms(struct whole *w, ingot_error *error)
@@ -194,7 +194,7 @@ static ingot_status encode_terms(struct whole *w, ingot_error *error)
         if (k + 1 < n_terms) status = with_terms(w, k + 1, subtract_rows, error);
     }
     if (status != INGOT_OK) return status;
-    ingot_release(NULL, w->rest);
+    ingot_release(w->job->memory, w->rest);
     w->rest = NULL;
     return with_terms(w, n_terms, measure_rows, error);
 }
@@ -206,7 +206,7 @@ ingot_status encode_whole(struct tensor_job *job, ingot_error *error)
     const uint64_t n_step = rows_step(&job->reader) * t->n_cols;
     const struct writer_source source = streams_source(&job->streams);
     ingot_status status = INGOT_OK;
-    w.rest = ingot_allocate_zeroed(NULL, t->n_rows * t->n_cols, sizeof(float));
+    w.rest = ingot_allocate_zeroed(job->memory, t->n_rows * t->n_cols, sizeof(float));
     w.source = ingot_allocate_zeroed(NULL, n_step, sizeof(float));
     w.decoded = ingot_allocate_zeroed(NULL, n_step, sizeof(float));
     if (w.rest == NULL || w.source == NULL || w.decoded == NULL) {
@@ -223,6 +223,6 @@ ingot_status encode_whole(struct tensor_job *job, ingot_error *error)
 done:
     ingot_release(NULL, w.decoded);
     ingot_release(NULL, w.source);
-    ingot_release(NULL, w.rest);
+    ingot_release(job->memory, w.rest);
     return status;
 }

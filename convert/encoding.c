@@ -25,7 +25,7 @@ static ingot_status fail_unknown(const char *name, size_t n_bytes, ingot_error *
 
 ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_error *error)
 {
-    struct encoding e = {.by_rows = true};
+    struct encoding e = {.by_rows = true, .by_slabs = true};
     for (;;) {
         const size_t n_bytes = strcspn(text, "+");
         if (e.n_terms == ENCODING_MAX_TERMS) {
@@ -35,6 +35,7 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
         struct preset *preset = &e.presets[e.n_terms++];
         if (!preset_parse(text, n_bytes, preset)) return fail_unknown(text, n_bytes, error);
         e.by_rows = e.by_rows && preset->by_rows;
+        e.by_slabs = e.by_slabs && (preset->by_rows || (preset->by_parts && e.n_terms == 1));
         text += n_bytes;
         if (*text == '\0') break;
         text++;
@@ -54,6 +55,15 @@ void encoding_hurry(struct encoding *encoding)
     for (uint32_t k = 0; k < encoding->n_terms; k++) {
         struct grid *grid = &encoding->presets[k].grid;
         if (grid->effort == EFFORT_SEARCH) grid->effort = EFFORT_FAST;
+    }
+}
+
+void encoding_rush(struct encoding *encoding)
+{
+    encoding_hurry(encoding);
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        struct preset *preset = &encoding->presets[k];
+        if (preset->searchless) preset->grid.effort = EFFORT_ABSMAX;
     }
 }
 

@@ -13,6 +13,7 @@ struct encoding {
     uint32_t n_terms;
     struct preset presets[ENCODING_MAX_TERMS];
     bool by_rows;                  /* every preset is */
+    bool by_slabs;                 /* the same, but that the first may be by parts */
     ingot_dtype cast;              /* of a single cast: the type; else 0 */
     const struct imatrix *imatrix; /* NULL, or the importance of columns */
 };
@@ -22,6 +23,8 @@ ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_e
 
 /* Presets that search do so briefly. */
 void encoding_hurry(struct encoding *encoding);
+/* The same, and those whose type is usually encoded without a search do not search. */
+void encoding_rush(struct encoding *encoding);
 
 /* Whether a tensor is encoded; all others are kept as they are.
  *

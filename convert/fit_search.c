@@ -65,9 +65,9 @@ static void search_from(const struct fit *fit, const struct lanes *lanes, const 
     fit->kernels->search(lanes, &fit->levels, n, first, step, gain, scale);
 }
 
-void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LANES])
+void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
+                         const struct survey *survey, float scale[LANES])
 {
-    struct survey survey;
     float gain[LANES] = {0};
     float first[LANES];
     float step[LANES];
@@ -75,13 +75,12 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
     const bool even = levels->low == -levels->high;
     const uint32_t n_fine = efforts[fit->effort].n_fine;
     const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
-    fit->kernels->survey(lanes, &survey);
     for (uint32_t k = 0; k < LANES; k++) {
-        const float absmax = survey.peak[k] / outermost;
+        const float absmax = survey->peak[k] / outermost;
         scale[k] = even || fit->positive ? fabsf(absmax) : absmax;
     }
     if (fit->effort == EFFORT_ABSMAX) return;
-    const struct reach reach = find_reach(fit, &survey);
+    const struct reach reach = find_reach(fit, survey);
     search_from(fit, lanes, &reach, levels->low, gain, scale);
     if (!is_mirrored(levels)) search_from(fit, lanes, &reach, levels->high, gain, scale);
     for (uint32_t k = 0; k < LANES; k++) {
@@ -92,13 +91,20 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
     if (n_fine) fit->kernels->search(lanes, levels, n_fine, first, step, gain, scale);
 }
 
+void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LANES])
+{
+    struct survey survey;
+    fit->kernels->survey(lanes, &survey);
+    fit_scales_surveyed(fit, lanes, &survey, scale);
+}
+
 /* ------------------------------------------------------------------ with a bias */
 
 /* Candidates on a line of inverse scales for which a point of the weights stays at a point of the
  * levels: both ends, and the middle. */
 static const struct {
     uint32_t n_middle, n_ends, n_fine;
-} affine_efforts[N_EFFORTS] = {{0, 0, 0}, {CANDIDATES, 0, 0}, {8, 8, CANDIDATES}};
+} affine_efforts[N_EFFORTS] = {{0, 0, 0}, {CANDIDATES, 0, CANDIDATES}, {8, 8, CANDIDATES}};
 static const float AFFINE_WIDEST = 1.3f;
 
 /* inverse = from .. to, with the weight `fixed` at the level `level`. */
@@ -116,10 +122,9 @@ static void search_line(const struct fit *fit, const struct lanes *lanes, uint32
     fit->kernels->search_affine(lanes, &fit->levels, n, line, gain, scale, bias);
 }
 
-void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LANES],
-                float bias[LANES])
+void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
+                         const struct survey *survey, float scale[LANES], float bias[LANES])
 {
-    struct survey survey;
     struct affine_line line;
     float gain[LANES] = {0};
     float inverse[LANES];
@@ -129,24 +134,23 @@ void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LA
     const uint32_t n_middle = affine_efforts[fit->effort].n_middle;
     const uint32_t n_ends = affine_efforts[fit->effort].n_ends;
     const uint32_t n_fine = affine_efforts[fit->effort].n_fine;
-    fit->kernels->survey(lanes, &survey);
     for (uint32_t k = 0; k < LANES; k++) {
-        const float width = survey.high[k] - survey.low[k];
+        const float width = survey->high[k] - survey->low[k];
         const float wanted = span / width;
         scale[k] = width / span;
-        bias[k] = survey.low[k] - levels->low * scale[k];
+        bias[k] = survey->low[k] - levels->low * scale[k];
         inverse[k] = width > 0.0f && isfinite(wanted) ? wanted : 0.0f;
-        middle[k] = 0.5f * survey.high[k] + 0.5f * survey.low[k];
-        line.total[k] = survey.total[k] > 0.0f ? survey.total[k] : 1.0f;
-        line.mean[k] = survey.sum[k] / line.total[k];
+        middle[k] = 0.5f * survey->high[k] + 0.5f * survey->low[k];
+        line.total[k] = survey->total[k] > 0.0f ? survey->total[k] : 1.0f;
+        line.mean[k] = survey->sum[k] / line.total[k];
     }
     if (n_middle == 0) return;
     search_line(fit, lanes, n_middle, &line, inverse, TIGHTEST, AFFINE_WIDEST, middle,
                 0.5f * (levels->high + levels->low), gain, scale, bias);
     if (n_ends) {
-        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey.low,
+        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey->low,
                     levels->low, gain, scale, bias);
-        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey.high,
+        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey->high,
                     levels->high, gain, scale, bias);
     }
     for (uint32_t k = 0; k < LANES; k++) inverse[k] = gain[k] > 0.0f ? 1.0f / scale[k] : 0.0f;
@@ -156,4 +160,12 @@ void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LA
         search_line(fit, lanes, n_fine, &line, inverse, 1.0f - reach, 1.0f + reach, middle, 0.0f,
                     gain, scale, bias);
     }
+}
+
+void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LANES],
+                float bias[LANES])
+{
+    struct survey survey;
+    fit->kernels->survey(lanes, &survey);
+    fit_affine_surveyed(fit, lanes, &survey, scale, bias);
 }

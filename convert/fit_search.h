@@ -21,8 +21,13 @@ struct fit {
 /* Scales for groups without a bias; 0 for a group of zeros. The scale may be negative where the
  * levels are not the same on both sides. */
 void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LANES]);
+/* The same of groups that were surveyed. */
+void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
+                         const struct survey *survey, float scale[LANES]);
 /* Scales and biases; a group of equal weights has scale 0. Uniform levels. */
 void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LANES],
                 float bias[LANES]);
+void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
+                         const struct survey *survey, float scale[LANES], float bias[LANES]);
 
 #endif

@@ -46,6 +46,30 @@ struct levels grid_levels(const struct grid *grid, const struct codebook *codebo
     return levels[grid->map](grid, codebook);
 }
 
+/* Room for a batch. */
+static ingot_status open_lanes(struct grid_work *w)
+{
+    const uint64_t n = w->group_cols * LANES;
+    w->weights = ingot_allocate(NULL, n * sizeof(float));
+    w->importance = ingot_allocate(NULL, n * sizeof(float));
+    w->lane_codes = ingot_allocate(NULL, n);
+    w->lane_values = ingot_allocate(NULL, n * sizeof(float));
+    w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
+    if (w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
+        return INGOT_OK;
+    }
+    return ingot_fail_memory(w->error, n * 13, "groups");
+}
+
+static void close_lanes(struct grid_work *w)
+{
+    ingot_release(NULL, w->spare);
+    ingot_release(NULL, w->lane_values);
+    ingot_release(NULL, w->lane_codes);
+    ingot_release(NULL, w->importance);
+    ingot_release(NULL, w->weights);
+}
+
 ingot_status grid_open(struct grid_work *w, const struct encode_input *input, ingot_error *error)
 {
     const struct grid *grid = &input->plan->preset->grid;
@@ -65,27 +89,63 @@ ingot_status grid_open(struct grid_work *w, const struct encode_input *input, in
     if (n_rows * n_cols == 0) return INGOT_OK;
     w->row_groups = ceil_div(n_cols, w->group_cols);
     w->n_groups = n_rows * w->row_groups;
-    const uint64_t n_lanes = w->group_cols * LANES;
-    w->codes = ingot_allocate(NULL, n_rows * n_cols);
-    w->weights = ingot_allocate(NULL, n_lanes * sizeof(float));
-    w->importance = ingot_allocate(NULL, n_lanes * sizeof(float));
-    w->lane_codes = ingot_allocate(NULL, n_lanes);
-    w->lane_values = ingot_allocate(NULL, n_lanes * sizeof(float));
-    w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
-    if (w->codes && w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
-        return INGOT_OK;
-    }
-    return ingot_fail_memory(error, n_rows * n_cols + n_lanes * 13, "groups");
+    w->codes = ingot_allocate(input->memory, n_rows * n_cols);
+    if (w->codes == NULL) return ingot_fail_memory(error, n_rows * n_cols, "codes");
+    return open_lanes(w);
 }
 
 void grid_close(struct grid_work *w)
 {
-    ingot_release(NULL, w->spare);
-    ingot_release(NULL, w->lane_values);
-    ingot_release(NULL, w->lane_codes);
-    ingot_release(NULL, w->importance);
-    ingot_release(NULL, w->weights);
-    ingot_release(NULL, w->codes);
+    close_lanes(w);
+    ingot_release(w->input->memory, w->codes);
+}
+
+struct grid_result {
+    ingot_status status;
+    ingot_error why;
+};
+
+struct grid_ranges {
+    const struct grid_work *work;
+    uint64_t n_items, n_step;
+    grid_range *run;
+    void *context;
+    struct grid_result *results;
+};
+
+static void run_range(void *context, uint64_t i)
+{
+    const struct grid_ranges *ranges = context;
+    const uint64_t first = i * ranges->n_step;
+    struct grid_result *result = &ranges->results[i];
+    struct grid_work own = *ranges->work;
+    own.error = &result->why;
+    result->status = open_lanes(&own);
+    if (result->status == INGOT_OK) {
+        result->status = ranges->run(ranges->context, &own, first,
+                                     min_u64(ranges->n_step, ranges->n_items - first));
+    }
+    close_lanes(&own);
+}
+
+ingot_status grid_run(const struct grid_work *w, uint64_t n_items, uint64_t n_step, grid_range *run,
+                      void *context)
+{
+    struct grid_ranges ranges = {w, n_items, n_step, run, context, NULL};
+    const uint64_t n = ceil_div(n_items, n_step);
+    ingot_status status = INGOT_OK;
+    if (n <= 1 || w->input->pool == NULL) return n ? run(context, w, 0, n_items) : INGOT_OK;
+    ranges.results = ingot_allocate_zeroed(NULL, n, sizeof *ranges.results);
+    if (ranges.results == NULL) {
+        return ingot_fail_memory(w->error, n * sizeof *ranges.results, "ranges");
+    }
+    ingot_pool_run(w->input->pool, n, run_range, &ranges);
+    for (uint64_t i = 0; i < n && status == INGOT_OK; i++) {
+        status = ranges.results[i].status;
+        if (status != INGOT_OK && w->error) *w->error = ranges.results[i].why;
+    }
+    ingot_release(NULL, ranges.results);
+    return status;
 }
 
 /* The importance of the weights of lane k, from where its group begins. Columns of runs go on in

@@ -81,6 +81,12 @@ struct grid_batch {
 
 /* Levels that a grid's codes stand for; a codebook may be another than the grid's own. */
 struct levels grid_levels(const struct grid *grid, const struct codebook *codebook);
+/* Calls run for items [0, n_items), n_step at a time, on the threads of the input's pool: each time
+ * with a copy of the work whose batch and error are its own. The first failure counts. */
+typedef ingot_status grid_range(void *context, const struct grid_work *work, uint64_t first,
+                                uint64_t n);
+ingot_status grid_run(const struct grid_work *work, uint64_t n_items, uint64_t n_step,
+                      grid_range *run, void *context);
 /* Also to be closed after a failure. */
 ingot_status grid_open(struct grid_work *work, const struct encode_input *input,
                        ingot_error *error);

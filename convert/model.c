@@ -207,13 +207,15 @@ ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
         return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, paths[1],
                           "only one %s at a time can be opened", format->name);
     }
-    const ingot_status status =
-        format->open ? format->open(paths, n_paths, allocator, model, error)
-                     : format->open_assuming(paths, n_paths, assumptions, allocator, model, error);
-    if (status != INGOT_OK || !format->has_dialects || assumptions->dialect == DIALECT_PLAIN) {
-        return status;
+    struct model *opened;
+    ingot_status status = format->open ? format->open(paths, n_paths, allocator, &opened, error)
+                                       : format->open_assuming(paths, n_paths, assumptions,
+                                                               allocator, &opened, error);
+    if (status == INGOT_OK && format->has_dialects && assumptions->dialect != DIALECT_PLAIN) {
+        status = dialects_recognise(opened, allocator, &opened, error);
     }
-    return dialects_recognise(*model, allocator, model, error);
+    if (status == INGOT_OK) *model = opened;
+    return status;
 }
 
 /* ------------------------------------------------------------------ what formats share */

@@ -17,6 +17,12 @@
         .plan = plan_cast, .encode = encode_cast                                     \
     }
 #define GRID(NAME, HELP, ...) LABELLED(NAME, "", HELP, __VA_ARGS__)
+/* GGUF's first types: ggml takes the extremes of a group for them. */
+#define FIRST(NAME, HELP, ...)                                                                   \
+    {                                                                                            \
+        .name = NAME, .help = HELP, .by_rows = true, .decodes = true, .searchless = true,        \
+        .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
+    }
 #define LABELLED(NAME, LABEL, HELP, ...)                                                         \
     {                                                                                            \
         .name = NAME, .label = LABEL, .help = HELP, .by_rows = true, .decodes = true,            \
@@ -138,15 +144,15 @@ static const struct preset presets[] = {
      .encode = encode_grid},
     GRID("fp8e5m2", "e5m2 floats, an f32 scale a row", .map = MAP_FLOAT, .bits = 8,
          .format = INGOT_F8_E5M2, .scale = INGOT_F32),
-    GRID("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q5_0", "GGUF's Q5_0", .map = MAP_UINT, .bits = 5, .zero = 16, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q5_1", "GGUF's Q5_1", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
-         .scale = INGOT_F16),
-    GRID("q8_0", "GGUF's Q8_0", .map = MAP_INT, .bits = 8, .group_cols = 32, .scale = INGOT_F16),
+    FIRST("q4_0", "GGUF's Q4_0", .map = MAP_UINT, .bits = 4, .zero = 8, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q4_1", "GGUF's Q4_1", .map = MAP_UINT, .bits = 4, .affine = true, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q5_0", "GGUF's Q5_0", .map = MAP_UINT, .bits = 5, .zero = 16, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q5_1", "GGUF's Q5_1", .map = MAP_UINT, .bits = 5, .affine = true, .group_cols = 32,
+          .scale = INGOT_F16),
+    FIRST("q8_0", "GGUF's Q8_0", .map = MAP_INT, .bits = 8, .group_cols = 32, .scale = INGOT_F16),
     GRID("mxfp4_gguf", "GGUF's MXFP4: as mxfp4, in its codebooks", .map = MAP_CODEBOOK, .bits = 4,
          .codebook = &codebook_mxfp4, .positive = true, .group_cols = 32,
          .scale_entry = {.map = MAP_CODEBOOK, .bits = 8, .codebook = &codebook_powers}),

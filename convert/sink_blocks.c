@@ -53,7 +53,7 @@ done:
 ingot_status sink_encode_blocks(struct plain_sink *s, const struct plain_tensor *p,
                                 struct tensor_error *e)
 {
-    struct byte_buffer container = {.allocator = NULL};
+    struct byte_buffer container = {.allocator = s->c->options->allocator};
     struct encoded_tensor encoded;
     const struct row_progress progress = conversion_row_progress(s->c);
     ingot_status status = encode_to_memory(s->c->model, p->index, p->encoding, s->pool, &progress,

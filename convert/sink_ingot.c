@@ -151,8 +151,9 @@ static ingot_status encode(struct ingot_sink *s, uint32_t index, const struct mo
 {
     const struct row_progress progress = conversion_row_progress(s->c);
     struct encoded_tensor encoded;
-    const ingot_status status = encode_tensor(s->c->model, index, encoding, s->writer, s->pool,
-                                              &progress, &encoded, s->error);
+    const ingot_status status =
+        encode_tensor(s->c->model, index, encoding, s->writer, s->pool, s->c->options->allocator,
+                      &progress, &encoded, s->error);
     if (status != INGOT_OK) return status;
     s->changed = true;
     s->c->result->n_encoded++;

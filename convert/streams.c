@@ -23,7 +23,7 @@ ingot_status streams_add(struct streams *streams, const struct writer_tensor *te
     if (status != INGOT_OK) return status;
     for (uint32_t i = streams->n_streams; i < n; i++) {
         const uint64_t n_bytes = streams->list[i].shape.n_bytes;
-        streams->data[i] = ingot_allocate_zeroed(NULL, n_bytes, 1);
+        streams->data[i] = ingot_allocate_zeroed(streams->allocator, n_bytes, 1);
         if (streams->data[i] == NULL) return ingot_fail_memory(error, n_bytes, "streams");
         streams->n_streams = i + 1;
     }
@@ -32,7 +32,8 @@ ingot_status streams_add(struct streams *streams, const struct writer_tensor *te
 
 void streams_release(struct streams *streams)
 {
-    for (uint32_t i = 0; i < streams->n_streams; i++) ingot_release(NULL, streams->data[i]);
+    for (uint32_t i = 0; i < streams->n_streams; i++)
+        ingot_release(streams->allocator, streams->data[i]);
     streams->n_streams = 0;
 }
 

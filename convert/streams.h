@@ -5,6 +5,7 @@
 #include "format/writer.h"
 
 struct streams {
+    const ingot_allocator *allocator; /* of the bytes; may be NULL */
     uint32_t n_streams;
     struct term_stream list[TENSOR_MAX_STREAMS];
     uint8_t *data[TENSOR_MAX_STREAMS]; /* n_bytes each */

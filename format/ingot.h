@@ -344,7 +344,10 @@ typedef struct ingot_device_info {
     char kind[16];         /* "cpu", "discrete", "integrated", "virtual", "software" */
     uint64_t memory_bytes; /* largest device-local heap; 0 when unknown */
     bool usable;
-    char why_not[128]; /* when not usable */
+    char why_not[128];  /* when not usable */
+    char uuid[40];      /* the same on every start; "" when there is none */
+    char features[160]; /* of the device, as far as they are used */
+    char kernels[96];   /* those it runs, the first choice first */
 } ingot_device_info;
 /* Fills at most `capacity` entries, the CPU last, and sets *n to how many there are. A machine
  * without Vulkan lists the CPU alone. */

@@ -12,10 +12,16 @@ static ingot_status prove_header(struct ingot_file *file, ingot_error *error)
     if (h->checksum != checksum_of(p, 56)) {
         return ingot_fail_rule(error, R_104, 56, "header.checksum", "the header is damaged");
     }
-    if (h->major != VERSION_MAJOR || h->minor != VERSION_MINOR) {
+    if (h->major == 0) {
         return ingot_fail_rule(error, R_102, 8, "header.version",
-                               "version %u.%u; this build reads %d.%d", h->major, h->minor,
-                               VERSION_MAJOR, VERSION_MINOR);
+                               "version %u.%u is that of a draft of the format, which no reader of "
+                               "version %d reads: make the file anew from its source",
+                               h->major, h->minor, VERSION_MAJOR);
+    }
+    if (h->major != VERSION_MAJOR) {
+        return ingot_fail_rule(error, R_102, 8, "header.version",
+                               "version %u.%u; this build reads version %d", h->major, h->minor,
+                               VERSION_MAJOR);
     }
     if (h->flags & HEADER_MUST_FLAGS) {
         return ingot_fail_rule(error, R_103, 12, "header.flags", "unknown flags 0x%x", h->flags);

@@ -108,6 +108,8 @@ uint32_t ingot_file_find_blob(const ingot_file *file, uint32_t kind, const char 
 /* The content id as stored: algorithm 1, 16 bytes. */
 const uint8_t *ingot_file_content_id(const ingot_file *file);
 uint64_t ingot_file_bytes(const ingot_file *file);
+/* The minor version that the file says it is of; the major one is 1. */
+uint32_t ingot_file_minor(const ingot_file *file);
 
 /* Checks every rule that opening did not [chapter 11, "data"]: all chunks, hashes, padding, masks,
  * blobs, content id. Each violation goes to `found` (which may be called any number of times);

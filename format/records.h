@@ -26,8 +26,8 @@ enum {
 };
 
 enum {
-    VERSION_MAJOR = 0,
-    VERSION_MINOR = 1,
+    VERSION_MAJOR = 1,
+    VERSION_MINOR = 0,
     HEADER_MUST_FLAGS = 0xffff,
     MAX_CHUNK_RAW_BYTES = 1 << 26,
     MAX_STRING_BYTES = 65536,

@@ -24,9 +24,8 @@ enum {
     CHUNK = 32        /* groups whose entries are at hand at a time */
 };
 
-/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up; or 8,
- * which are an integer that is not looked up. */
-enum { SIGNED_BITS = 9, INTEGER_BITS = 10 };
+/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up. */
+enum { SIGNED_BITS = 9 };
 
 INGOT_TEMPLATE AVX512 __m512i load_512(const void *at)
 {
@@ -170,16 +169,21 @@ static inline uint64_t n_main_groups(const struct panels *p)
 /* Up to so many rows of x, multiplying from the codes beats decoding them first. */
 enum { DOT_X = 4 };
 
-/* One row of x made ready: offsets in bytes of its parts, INGOT_NONE for those it lacks. */
+/* How one of a few rows of x is multiplied by codes. */
+enum ready_way { READY_PAIRS, READY_DIGITS, READY_FLOATS, N_READY_WAYS };
+
+/* One row of x made ready: offsets in bytes of its parts, INGOT_NONE for those it lacks. It begins
+ * with an f32, what the sums are multiplied by, and a u32: the way, of a few rows by codes. */
 struct ready_row {
-    uint64_t factor; /* f32: what the sums are multiplied by */
-    uint64_t high;   /* pairs of bf16 */
-    uint64_t low;    /* pairs of bf16: what is left of x */
+    uint64_t high; /* pairs of bf16 */
+    uint64_t low;  /* pairs of bf16: what is left of x */
     uint64_t floats;
     uint64_t bytes;  /* 8-bit integers */
     uint64_t scales; /* f32 a block */
     uint64_t counts; /* i32 a block: the sum of its integers */
     uint64_t sums;   /* f32 a group: the sum of x as it is multiplied */
+    uint64_t digits; /* blocks of 8-bit digits, in place of pairs if x is of a kind that has them */
+    uint32_t n_digits;
     uint64_t n_bytes;
 };
 struct ready_row avx512_ready_row(const struct panels *panels, enum panel_mode mode, uint64_t n_x);
@@ -194,6 +198,30 @@ uint64_t avx512_x_bytes(const struct panels *panels, enum panel_mode mode, uint6
 void avx512_x_prepare(const struct panels *panels, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready);
 
+/* Blocks of digits that x may take, for each block of columns. */
+enum { DIGIT_LAYERS = 2 };
+uint64_t avx512_digit_block_bytes(uint32_t n_digits);
+/* Makes the digits of x of all columns, and its sums, in a row that is made ready: one digit, or
+ * three within the bound; false when x is not of that kind. */
+bool avx512_make_digits(const struct panels *panels, const struct ready_row *row, const float *x,
+                        uint8_t *ready);
+
+/* Sums of x by group: takes those of the halves of block b after `before`, the sum of the blocks of
+ * the group that came before. Returns the next one's. */
+INGOT_TEMPLATE AVX512 float avx512_put_sum(const struct panels *p, float *sums, uint64_t b,
+                                           __m512 x0, __m512 x1, float before)
+{
+    if (p->halves == 1) {
+        sums[2 * b] = _mm512_reduce_add_ps(x0);
+        sums[2 * b + 1] = _mm512_reduce_add_ps(x1);
+        return 0;
+    }
+    const float sum = before + _mm512_reduce_add_ps(_mm512_add_ps(x0, x1));
+    if ((2 * b + 2) % p->halves != 0) return sum;
+    sums[2 * b / p->halves] = sum;
+    return 0;
+}
+
 /* y += the products of some panels, for up to DOT_X rows of x, or for any number. */
 struct panel_job {
     const struct panels *panels;
@@ -207,6 +235,9 @@ struct panel_job {
     uint64_t y_stride;
 };
 void avx512_dot(const struct panel_job *job);
+/* One row of x that has digits; one row of x as it is. */
+void avx512_dot_digits(const struct panel_job *job);
+void avx512_dot_floats(const struct panel_job *job);
 void avx512_multiply(const struct panel_job *job);
 
 /* The lanes of a panel that are rows. */

@@ -4,7 +4,9 @@
 
 #ifdef INGOT_X86_64
 
-enum { PREFETCH_BYTES = 6144 };
+/* Far ahead into the second cache where computing takes about as long as reading; else nearer, into
+ * the first. */
+enum { PREFETCH_BYTES = 16384, RAW_PREFETCH_BYTES = 6144 };
 
 /* ------------------------------------------------------------------ codes through bf16 */
 
@@ -35,31 +37,6 @@ static inline bool uses_eight(enum group_span span, int n_x)
     return span == SPAN_BLOCKS && n_x == 1;
 }
 
-/* Integers of 8 bits times x as it is: below the bits of 2^23 an integer is the fraction of the f32
- * 2^23 + integer, and subtracting 2^23 + zero is exact. */
-INGOT_TEMPLATE AVX512 void add_integer_steps(struct sums *sums, const uint8_t *block,
-                                             const struct block_x *x, __m512 magic_and_zero,
-                                             const int first, const int n,
-                                             const enum group_span span, const int n_x)
-{
-    const __m512i magic = _mm512_set1_epi32(0x4b000000), byte = _mm512_set1_epi32(0xff);
-    INGOT_UNROLL
-    for (int s = first; s < first + n; s++) {
-        const __m512i codes = load_512(block + 64 * s);
-        INGOT_UNROLL
-        for (int k = 0; k < 4; k++) {
-            const __m512i bits = choose(byte, shifted(codes, 8 * k), magic);
-            const __m512 v = _mm512_sub_ps(_mm512_castsi512_ps(bits), magic_and_zero);
-            INGOT_UNROLL
-            for (int j = 0; j < n_x; j++) {
-                __m512 *sum = sums->v + (uses_eight(span, n_x) ? 4 * (s % 2) : 4 * j);
-                const __m512 of_x = _mm512_set1_ps(load_f32(x->high[j] + 16 * s + 4 * k));
-                sum[k] = _mm512_fmadd_ps(v, of_x, sum[k]);
-            }
-        }
-    }
-}
-
 /* Steps [first, first + n) of a block. */
 INGOT_TEMPLATE AVX512 void add_steps(struct sums *sums, const uint8_t *block,
                                      const struct lookup *high, const struct lookup *low,
@@ -67,11 +44,6 @@ INGOT_TEMPLATE AVX512 void add_steps(struct sums *sums, const uint8_t *block,
                                      const int bits, const bool has_low, const bool x_low,
                                      const enum group_span span, const int n_x)
 {
-    if (bits == INTEGER_BITS) {
-        const __m512 magic_and_zero = _mm512_castsi512_ps(high->t[0]);
-        add_integer_steps(sums, block, x, magic_and_zero, first, n, span, n_x);
-        return;
-    }
     INGOT_UNROLL
     for (int s = first; s < first + n; s++) {
         const __m512i codes = loose_codes(block, bits, s);
@@ -125,7 +97,7 @@ INGOT_TEMPLATE AVX512 void prefetch_block(const uint8_t *block, const int bits)
 {
     INGOT_UNROLL
     for (int i = 0; i < bits; i++) {
-        _mm_prefetch((const char *)(block + PREFETCH_BYTES + 64 * i), _MM_HINT_T0);
+        _mm_prefetch((const char *)(block + PREFETCH_BYTES + 64 * i), _MM_HINT_T1);
     }
 }
 
@@ -137,13 +109,6 @@ INGOT_TEMPLATE AVX512 struct sums no_sums(void)
     return sums;
 }
 
-INGOT_TEMPLATE AVX512 struct lookup integer_lookup(const struct panels *p)
-{
-    struct lookup l;
-    l.t[0] = _mm512_castps_si512(_mm512_set1_ps(0x1p23f + (float)p->integers.zero));
-    return l;
-}
-
 INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t panel, uint64_t row,
                                       const int bits, const bool has_low, const bool x_low,
                                       const enum group_span span, const int n_x)
@@ -151,11 +116,8 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
     const struct panels *p = job->panels;
     const bool half = span == SPAN_HALF;
     const bool offset = avx512_has_offset(p);
-    const struct lookup high =
-        bits == INTEGER_BITS ? integer_lookup(p) : lookup_make(p->high, bits);
+    const struct lookup high = lookup_make(p->high, bits);
     const struct lookup low = has_low ? lookup_make(p->low, bits) : high;
-    const uint64_t x_part = bits == INTEGER_BITS ? job->row.floats : job->row.high;
-    const uint64_t x_block_bytes = bits == INTEGER_BITS ? PANEL_BLOCK * 4 : BLOCK_PAIRS * 4;
     const uint64_t n_groups = n_main_groups(p);
     const uint8_t *block = p->codes + panel * p->n_blocks * p->block_bytes;
     struct block_x x = {{NULL, NULL}, {NULL, NULL}};
@@ -164,7 +126,7 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
     struct chunk_entries e;
     for (int j = 0; j < n_x; j++) {
         const uint64_t at = row + (uint64_t)j;
-        x.high[j] = ready_part(job->ready, &job->row, at, x_part);
+        x.high[j] = ready_part(job->ready, &job->row, at, job->row.high);
         x_sums[j] = ready_part(job->ready, &job->row, at, job->row.sums);
         if (x_low) x.low[j] = ready_part(job->ready, &job->row, at, job->row.low);
     }
@@ -188,8 +150,8 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
                 block += p->block_bytes;
                 INGOT_UNROLL
                 for (int j = 0; j < n_x; j++) {
-                    x.high[j] += x_block_bytes;
-                    if (x_low) x.low[j] += x_block_bytes;
+                    x.high[j] += BLOCK_PAIRS * 4;
+                    if (x_low) x.low[j] += BLOCK_PAIRS * 4;
                 }
             }
             end_group(&sums, &e, i, x_sums, first + i, offset, span, n_x, totals);
@@ -246,17 +208,16 @@ CODES_OF(6)
 CODES_OF(7)
 CODES_OF(8)
 CODES_OF(9)
-CODES_OF(10)
 
-/* By bits, SIGNED_BITS or INTEGER_BITS; by span; by what is there: nothing low, that of x, that of
+/* By bits or SIGNED_BITS; by span; by what is there: nothing low, that of x, that of
  * values too. What x lacks is left out of the values. */
 #define SPAN(bits, span)                                                          \
     {                                                                             \
         codes_##bits##00_##span, codes_##bits##01_##span, codes_##bits##11_##span \
     }
 #define ROW(bits) [bits] = {SPAN(bits, SPAN_HALF), SPAN(bits, SPAN_BLOCK), SPAN(bits, SPAN_BLOCKS)}
-static dot_function *const code_functions[INTEGER_BITS + 1][3][3] = {
-    ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8), ROW(9), ROW(10),
+static dot_function *const code_functions[SIGNED_BITS + 1][3][3] = {
+    ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8), ROW(9),
 };
 
 static enum group_span span_of(const struct panels *p)
@@ -269,119 +230,9 @@ static void dot_codes(const struct panel_job *job)
 {
     const struct panels *p = job->panels;
     const bool x_low = job->row.low != INGOT_NONE;
-    const bool is_integer = p->bits == 8 && p->integers.present && p->integers.is_code;
-    const uint32_t bits = is_integer ? INTEGER_BITS : p->is_signed ? SIGNED_BITS : p->bits;
+    const uint32_t bits = p->is_signed ? SIGNED_BITS : p->bits;
     code_functions[bits][span_of(p)][x_low ? 1 + p->has_low : 0](job);
 }
-
-/* ------------------------------------------------------------------ codes as integers */
-
-INGOT_TEMPLATE AVX512 __m512i integer_codes(const uint8_t *block, __m512i bytes, const int bits,
-                                            const bool is_code, const int s)
-{
-    if (is_code) return exact_codes(block, bits, s);
-    return _mm512_permutexvar_epi8(loose_codes(block, bits, s), bytes);
-}
-
-/* The sum of steps [first, first + n) of a block, less zero times the sum of x. */
-INGOT_TEMPLATE AVX512 __m512 integer_steps(const uint8_t *block, __m512i bytes, const uint8_t *x,
-                                           int32_t start, const int first, const int n,
-                                           const int bits, const bool is_code)
-{
-    __m512i even = _mm512_set1_epi32(start), odd = _mm512_setzero_si512();
-    INGOT_UNROLL
-    for (int s = first; s < first + n; s++) {
-        const __m512i codes = integer_codes(block, bytes, bits, is_code, s);
-        const __m512i four = _mm512_set1_epi32((int)load_u32(x + 4 * s));
-        if (s % 2 == 0) {
-            even = _mm512_dpbusd_epi32(even, codes, four);
-        } else {
-            odd = _mm512_dpbusd_epi32(odd, codes, four);
-        }
-    }
-    return _mm512_cvtepi32_ps(_mm512_add_epi32(even, odd));
-}
-
-INGOT_TEMPLATE AVX512 void integer_panel(const struct panel_job *job, uint64_t panel, uint64_t j,
-                                         const int bits, const bool is_code)
-{
-    const struct panels *p = job->panels;
-    const bool half = p->halves == 1, offset = avx512_has_offset(p);
-    const __m512i bytes = load_512(p->integers.bytes);
-    const int32_t zero = p->integers.zero;
-    const uint64_t n_groups = n_main_groups(p);
-    const uint8_t *block = p->codes + panel * p->n_blocks * p->block_bytes;
-    const uint8_t *x = ready_part(job->ready, &job->row, j, job->row.bytes);
-    const float *scales = ready_part(job->ready, &job->row, j, job->row.scales);
-    const float *x_sums = ready_part(job->ready, &job->row, j, job->row.sums);
-    const int32_t *counts = ready_part(job->ready, &job->row, j, job->row.counts);
-    const __m512 unit = _mm512_set1_ps(p->integers.unit);
-    __m512 total = _mm512_setzero_ps();
-    struct chunk_entries e;
-    for (uint64_t first = 0; first < n_groups; first += CHUNK) {
-        const uint64_t n = min_u64(CHUNK, n_groups - first);
-        avx512_entries(p, panel, first, n, &e);
-        for (uint64_t i = 0; i < n; i++) {
-            __m512 sum = _mm512_setzero_ps();
-            for (uint64_t b = 0; half ? b < 1 : b < p->halves / 2; b++) {
-                const bool second = half && i % 2 == 1;
-                prefetch_block(block, bits);
-                __m512 products;
-                if (!half) {
-                    products = integer_steps(block, bytes, x, -zero * (counts[0] + counts[1]), 0,
-                                             STEPS, bits, is_code);
-                } else if (second) {
-                    products = integer_steps(block, bytes, x, -zero * counts[1], STEPS / 2,
-                                             STEPS / 2, bits, is_code);
-                } else {
-                    products = integer_steps(block, bytes, x, -zero * counts[0], 0, STEPS / 2, bits,
-                                             is_code);
-                }
-                sum = _mm512_fmadd_ps(products, _mm512_set1_ps(*scales), sum);
-                if (half && !second) continue;
-                block += 64 * bits;
-                x += PANEL_BLOCK;
-                counts += 2;
-                scales++;
-            }
-            total = _mm512_fmadd_ps(_mm512_mul_ps(sum, unit), _mm512_loadu_ps(e.scale[i]), total);
-            if (!offset) continue;
-            total = _mm512_fmadd_ps(_mm512_loadu_ps(e.offset[i]), _mm512_set1_ps(x_sums[first + i]),
-                                    total);
-        }
-    }
-    const __mmask16 lanes = panel_lanes(p, panel);
-    float *y = job->y + j * job->y_stride + (panel - job->first_panel) * PANEL_ROWS;
-    const __m512 before = _mm512_maskz_loadu_ps(lanes, y);
-    _mm512_mask_storeu_ps(y, lanes, _mm512_add_ps(total, before));
-}
-
-#define INTEGERS(bits, is_code)                                              \
-    AVX512 static void integers_##bits##is_code(const struct panel_job *job) \
-    {                                                                        \
-        for (uint64_t i = 0; i < job->n_panels; i++) {                       \
-            for (uint64_t j = 0; j < job->n_x; j++) {                        \
-                integer_panel(job, job->first_panel + i, j, bits, is_code);  \
-            }                                                                \
-        }                                                                    \
-    }
-#define INTEGERS_OF(bits) INTEGERS(bits, 0) INTEGERS(bits, 1)
-INTEGERS_OF(1)
-INTEGERS_OF(2)
-INTEGERS_OF(3)
-INTEGERS_OF(4)
-INTEGERS_OF(5)
-INTEGERS_OF(6)
-INTEGERS(7, 1)
-INTEGERS(8, 1)
-
-/* By bits and is_code; values of more than 6 bits are never looked up. */
-static dot_function *const integer_functions[PANEL_MAX_BITS + 1][2] = {
-    [1] = {integers_10, integers_11}, [2] = {integers_20, integers_21},
-    [3] = {integers_30, integers_31}, [4] = {integers_40, integers_41},
-    [5] = {integers_50, integers_51}, [6] = {integers_60, integers_61},
-    [7] = {NULL, integers_71},        [8] = {NULL, integers_81},
-};
 
 /* ------------------------------------------------------------------ raw floats */
 
@@ -408,7 +259,7 @@ INGOT_TEMPLATE AVX512 void raw_panel(const struct panel_job *job, uint64_t panel
         INGOT_UNROLL
         for (int k = 0; k < SUMS; k++) {
             if ((uint64_t)k * column_bytes % 64 == 0) {
-                _mm_prefetch((const char *)(column + PREFETCH_BYTES), _MM_HINT_T0);
+                _mm_prefetch((const char *)(column + RAW_PREFETCH_BYTES), _MM_HINT_T0);
             }
             sums[k] = _mm512_fmadd_ps(raw_column(column, kind), _mm512_set1_ps(x[c + (uint64_t)k]),
                                       sums[k]);
@@ -438,19 +289,41 @@ RAW(dot_f16, PANEL_F16)
 RAW(dot_bf16, PANEL_BF16)
 
 static dot_function *const kind_functions[N_PANEL_KINDS] = {
-    [PANEL_CODES] = dot_codes,
     [PANEL_F32] = dot_f32,
     [PANEL_F16] = dot_f16,
     [PANEL_BF16] = dot_bf16,
 };
 
+static dot_function *const way_functions[N_READY_WAYS] = {
+    [READY_PAIRS] = dot_codes,
+    [READY_DIGITS] = avx512_dot_digits,
+    [READY_FLOATS] = avx512_dot_floats,
+};
+
+static enum ready_way way_of(const struct panel_job *job, uint64_t j)
+{
+    return (enum ready_way)load_u32(ready_part(job->ready, &job->row, j, 4));
+}
+
+/* Rows of x that follow each other and are multiplied in one way, together. */
 void avx512_dot(const struct panel_job *job)
 {
-    const struct panels *p = job->panels;
-    if (job->row.bytes != INGOT_NONE) {
-        integer_functions[p->bits][p->integers.is_code](job);
-    } else {
-        kind_functions[p->kind](job);
+    const enum panel_kind kind = job->panels->kind;
+    if (kind != PANEL_CODES) {
+        kind_functions[kind](job);
+        return;
+    }
+    for (uint64_t j = 0; j < job->n_x;) {
+        struct panel_job part = *job;
+        const enum ready_way way = way_of(job, j);
+        part.ready = ready_part(job->ready, &job->row, j, 0);
+        part.y += j * job->y_stride;
+        part.n_x = 1;
+        while (way == READY_PAIRS && j + part.n_x < job->n_x && way_of(job, j + part.n_x) == way) {
+            part.n_x++;
+        }
+        way_functions[way](&part);
+        j += part.n_x;
     }
 }
 

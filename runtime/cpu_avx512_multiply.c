@@ -182,20 +182,20 @@ INGOT_TEMPLATE AVX512 void tile_store(const struct tile *t, const struct place *
 
 /* n columns of both panels; rows of x are x_bytes apart. */
 INGOT_TEMPLATE AVX512 void float_tile(const struct place *at, const column *const w[PAIR],
-                                      uint64_t n, const uint8_t *x, uint64_t x_bytes)
+                                      uint64_t n, const uint8_t *x, uint64_t x_bytes, const int n_x)
 {
     struct tile t;
-    tile_load(&t, at, TILE_X);
+    tile_load(&t, at, n_x);
     for (uint64_t c = 0; c < n; c++) {
         const __m512 w0 = _mm512_loadu_ps(w[0][c]), w1 = _mm512_loadu_ps(w[1][c]);
         INGOT_UNROLL
-        for (int j = 0; j < TILE_X; j++) {
+        for (int j = 0; j < n_x; j++) {
             const __m512 v = _mm512_set1_ps(load_f32(x + (uint64_t)j * x_bytes + 4 * c));
             t.y[j][0] = _mm512_fmadd_ps(w0, v, t.y[j][0]);
             t.y[j][1] = _mm512_fmadd_ps(w1, v, t.y[j][1]);
         }
     }
-    tile_store(&t, at, TILE_X);
+    tile_store(&t, at, n_x);
 }
 
 /* The same for n pairs of columns; the products are summed before they are multiplied by the
@@ -276,7 +276,7 @@ static struct place place_of(const struct walk *walk, uint64_t j)
     return at;
 }
 
-AVX512 static void multiply_floats(const struct walk *walk)
+INGOT_TEMPLATE AVX512 void multiply_rows(const struct walk *walk, const int n_x)
 {
     column w[PAIR][FLOAT_BLOCKS * PANEL_BLOCK];
     const column *const both[PAIR] = {w[0], w[1]};
@@ -286,10 +286,20 @@ AVX512 static void multiply_floats(const struct walk *walk)
     for (int i = 0; i < PAIR; i++) decoders[job->panels->kind](&walk->parts[i], w[i]);
     const uint8_t *x = ready_part(job->ready, &job->row, 0, job->row.floats);
     x += part->first_block * PANEL_BLOCK * 4;
-    for (uint64_t j = 0; j < job->n_x; j += TILE_X) {
+    for (uint64_t j = 0; j < job->n_x; j += (uint64_t)n_x) {
         const struct place at = place_of(walk, j);
-        float_tile(&at, both, n, x + j * x_bytes, x_bytes);
+        float_tile(&at, both, n, x + j * x_bytes, x_bytes, n_x);
     }
+}
+
+AVX512 static void multiply_floats(const struct walk *walk)
+{
+    multiply_rows(walk, TILE_X);
+}
+
+AVX512 static void multiply_one(const struct walk *walk)
+{
+    multiply_rows(walk, 1);
 }
 
 /* ------------------------------------------------------------------ bf16 */
@@ -487,6 +497,11 @@ AVX512 static void multiply_bytes(const struct walk *walk)
         if (half) byte_tile(&at, &k, true);
         if (!half) byte_tile(&at, &k, false);
     }
+}
+
+void avx512_dot_floats(const struct panel_job *job)
+{
+    walk_job(job, FLOAT_BLOCKS, multiply_one);
 }
 
 void avx512_multiply(const struct panel_job *job)

@@ -31,6 +31,15 @@ INGOT_TEMPLATE AVX512 __m512 float_of(__m128i low, __m128i high)
     return _mm512_castsi512_ps(_mm512_or_si512(wide_low, wide_high));
 }
 
+/* Asks for what comes after the n_bytes at `at`, three times as much further on: entries are read
+ * in bursts, which the CPU's own prefetching does not see coming. */
+static void fetch_ahead(const uint8_t *at, uint64_t n_bytes)
+{
+    for (uint64_t i = 0; i < n_bytes; i += 64) {
+        _mm_prefetch((const char *)(at + 3 * n_bytes + i), _MM_HINT_T1);
+    }
+}
+
 /* Codes through a table of bf16, four groups at a time; may write three more than n. */
 AVX512 static void two_level_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
                                      uint64_t n, entry_rows *dst)
@@ -38,6 +47,7 @@ AVX512 static void two_level_entries(const struct panel_table *t, uint64_t panel
     const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
     const __m512 add = _mm512_set1_ps(t->add * t->factor), factor = _mm512_set1_ps(t->factor);
     __m512i low[4], high[4];
+    fetch_ahead(codes, n * PANEL_ROWS);
     INGOT_UNROLL
     for (int i = 0; i < 4; i++) {
         low[i] = load_512(t->lut_low + 64 * i);
@@ -67,11 +77,32 @@ AVX512 static void looked_up_entries(const struct panel_table *t, uint64_t panel
 {
     const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
     const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    fetch_ahead(codes, n * PANEL_ROWS);
     for (uint64_t i = 0; i < n; i++) {
         const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(codes + i * PANEL_ROWS));
         const __m512 v = _mm512_i32gather_ps(_mm512_cvtepu8_epi32(c), t->lut, 4);
         const __m512 sum = _mm512_fmadd_ps(v, super_of(t, panel, first + i), add);
         _mm512_storeu_ps(dst[i], _mm512_mul_ps(sum, factor));
+    }
+}
+
+/* Integers, of which those of super_groups groups share what they are multiplied by. */
+AVX512 static void integer_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                   uint64_t n, entry_rows *dst)
+{
+    const uint8_t *entries =
+        (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
+    const __m512 add = _mm512_set1_ps(t->add * t->factor), factor = _mm512_set1_ps(t->factor);
+    fetch_ahead(entries, n * PANEL_ROWS);
+    for (uint64_t i = 0; i < n;) {
+        const uint64_t end = ((first + i) / t->super_groups + 1) * t->super_groups - first;
+        const __m512 super = _mm512_mul_ps(super_of(t, panel, first + i), factor);
+        for (; i < n && i < end; i++) {
+            const __m128i v =
+                _mm_loadu_si128((const __m128i *)(const void *)(entries + i * PANEL_ROWS));
+            _mm512_storeu_ps(
+                dst[i], _mm512_fmadd_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v)), super, add));
+        }
     }
 }
 
@@ -81,6 +112,8 @@ AVX512 static void flat_entries(const struct panel_table *t, uint64_t panel, uin
     const uint64_t at = (panel * t->n_groups + first) * PANEL_ROWS;
     const uint8_t *entries = t->entries;
     const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
+    const uint64_t bytes = t->kind == ENTRIES_F32 ? 4 : 2;
+    fetch_ahead(entries + bytes * at, bytes * n * PANEL_ROWS);
     for (uint64_t i = 0; i < n; i++) {
         const uint64_t k = at + i * PANEL_ROWS;
         __m512 v;
@@ -102,7 +135,9 @@ static void table_entries(const struct panels *p, const struct panel_table *t, u
     const uint64_t begin = first / ratio, n_own = (first + n - 1) / ratio + 1 - begin;
     entry_rows own[CHUNK + 4];
     entry_rows *entries = ratio == 1 ? dst : own;
-    if (t->kind != ENTRIES_CODES) {
+    if (t->kind == ENTRIES_INTEGERS) {
+        integer_entries(t, panel, begin, n_own, entries);
+    } else if (t->kind != ENTRIES_CODES) {
         flat_entries(t, panel, begin, n_own, entries);
     } else if (t->lut_is_bf16) {
         two_level_entries(t, panel, begin, n_own, entries);
@@ -131,10 +166,12 @@ AVX512 void avx512_entries(const struct panels *p, uint64_t panel, uint64_t firs
         }
     }
     if (!avx512_has_offset(p)) return;
-    for (uint64_t i = 0; i < n; i++) {
+    const bool has_bias = p->bias.kind != ENTRIES_NONE;
+    if (has_bias && p->bias_constant == 0) table_entries(p, &p->bias, panel, first, n, e->offset);
+    for (uint64_t i = 0; i < n && !(has_bias && p->bias_constant == 0); i++) {
         _mm512_storeu_ps(e->offset[i], _mm512_set1_ps(p->bias_constant));
     }
-    if (p->bias.kind != ENTRIES_NONE) {
+    if (has_bias && p->bias_constant != 0) {
         table_entries(p, &p->bias, panel, first, n, other);
         for (uint64_t i = 0; i < n; i++) {
             const __m512 sum =
@@ -167,8 +204,17 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
     struct ready_row row = {.n_bytes = 64}; /* the factor */
     const uint64_t n_cols = p->n_blocks * PANEL_BLOCK;
     const bool dots = n_x <= DOT_X;
-    row.high = row.low = row.bytes = row.scales = row.counts = row.sums = INGOT_NONE;
+    row.high = row.low = row.bytes = row.scales = row.counts = row.sums = row.digits = INGOT_NONE;
     row.floats = part_after(&row, n_cols * 4);
+    if (dots && p->integers.present) {
+        row.n_digits = mode == PANEL_MODE_I8 ? 1 : 3;
+        row.digits = part_after(&row, p->n_blocks * (row.n_digits == 1 ? 1 : DIGIT_LAYERS) *
+                                          avx512_digit_block_bytes(row.n_digits));
+    }
+    if (row.n_digits == 1) {
+        row.sums = part_after(&row, n_main_groups(p) * 4);
+        return row;
+    }
     if (mode == PANEL_MODE_I8 && p->kind == PANEL_CODES) {
         row.bytes = part_after(&row, n_cols);
         row.scales = part_after(&row, p->n_blocks * 4);
@@ -197,7 +243,8 @@ static void take_columns(const struct panels *p, const float *x, float *dst)
 {
     const uint64_t n = p->n_blocks * PANEL_BLOCK;
     if (p->order == NULL) {
-        for (uint64_t i = 0; i < p->n_cols; i++) dst[i] = x[i] * p->x_factor;
+        memcpy(dst, x, (size_t)p->n_cols * sizeof *dst);
+        for (uint64_t i = 0; p->x_factor != 1.0f && i < p->n_cols; i++) dst[i] *= p->x_factor;
         for (uint64_t i = p->n_cols; i < n; i++) dst[i] = 0.0f;
         for (uint64_t i = 0; p->x_factors != NULL && i < p->n_cols; i++) dst[i] *= p->x_factors[i];
         return;
@@ -265,16 +312,7 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
             s0 = _mm512_add_ps(s0, floats_of(l0));
             s1 = _mm512_add_ps(s1, floats_of(l1));
         }
-        if (!has_sums) continue;
-        if (p->halves == 1) {
-            sums[2 * b] = _mm512_reduce_add_ps(s0);
-            sums[2 * b + 1] = _mm512_reduce_add_ps(s1);
-            continue;
-        }
-        sum += _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
-        if ((2 * b + 2) % p->halves != 0) continue;
-        sums[2 * b / p->halves] = sum;
-        sum = 0;
+        if (has_sums) sum = avx512_put_sum(p, sums, b, s0, s1, sum);
     }
 }
 
@@ -312,6 +350,51 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
     }
 }
 
+/* Whether products of bf16 take every column: none is so far below the largest one that a part of
+ * it is a subnormal. */
+AVX512 static bool fits_pairs(const float *x, uint64_t n)
+{
+    __mmask16 small = 0;
+    for (uint64_t i = 0; i < n; i += 16) {
+        const __m512 v = _mm512_abs_ps(_mm512_loadu_ps(x + i));
+        small |= _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_OQ), v,
+                                         _mm512_set1_ps(0x1p-70f), _CMP_LT_OQ);
+    }
+    return small == 0;
+}
+
+/* Few rows of x by codes: as digits, else as pairs, else as they are. */
+static void make_few(const struct panels *p, const struct ready_row *row, const float *x,
+                     uint8_t *own)
+{
+    float *floats = (float *)(void *)(own + row->floats);
+    float factor = 1.0f;
+    enum ready_way way = READY_DIGITS;
+    if (row->n_digits != 1) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
+    if (row->digits == INGOT_NONE || !avx512_make_digits(p, row, floats, own)) {
+        way = fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
+    }
+    if (way == READY_PAIRS) make_pairs(p, row, own, floats);
+    if (way == READY_FLOATS) {
+        factor = 1.0f;
+        take_columns(p, x, floats);
+    }
+    store_f32(own, factor);
+    store_u32(own + 4, way);
+}
+
+static void make_many(const struct panels *p, const struct ready_row *row, uint8_t *own)
+{
+    float *floats = (float *)(void *)(own + row->floats);
+    float factor = 1.0f;
+    if (row->high != INGOT_NONE) {
+        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
+        make_pairs(p, row, own, floats);
+    }
+    if (row->bytes != INGOT_NONE) make_bytes(p, row, own, floats);
+    store_f32(own, factor);
+}
+
 void avx512_x_prepare(const struct panels *p, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready)
 {
@@ -319,12 +402,12 @@ void avx512_x_prepare(const struct panels *p, enum panel_mode mode, const float 
     for (uint64_t j = first; j < first + n; j++) {
         uint8_t *own = (uint8_t *)ready + j * row.n_bytes;
         float *floats = (float *)(void *)(own + row.floats);
-        float factor = 1.0f;
         take_columns(p, x + j * x_stride, floats);
-        if (row.high != INGOT_NONE) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
-        if (row.high != INGOT_NONE) make_pairs(p, &row, own, floats);
-        if (row.bytes != INGOT_NONE) make_bytes(p, &row, own, floats);
-        store_f32(own, factor);
+        if (n_x <= DOT_X && p->kind == PANEL_CODES) {
+            make_few(p, &row, x + j * x_stride, own);
+        } else {
+            make_many(p, &row, own);
+        }
     }
     if (n_x <= DOT_X || first + n < n_x) return;
     memset((uint8_t *)ready + n_x * row.n_bytes, 0, (size_t)(X_PADDING * row.n_bytes));

@@ -65,6 +65,7 @@ static ingot_status describe(const ingot_allocator *allocator, uint32_t index,
     find_name(made.name, sizeof made.name);
     snprintf(made.driver, sizeof made.driver, "%s", cpu_level_find(NULL)->name);
     snprintf(made.kind, sizeof made.kind, "cpu");
+    snprintf(made.kernels, sizeof made.kernels, "%s", cpu_level_find(NULL)->name);
     made.memory_bytes = memory_bytes();
     *info = made;
     return INGOT_OK;

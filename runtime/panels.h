@@ -31,10 +31,17 @@ enum panel_kind {
 };
 
 /* How the entries of a slot are held. */
-enum panel_entries { ENTRIES_NONE, ENTRIES_F32, ENTRIES_F16, ENTRIES_CODES, N_PANEL_ENTRIES };
+enum panel_entries {
+    ENTRIES_NONE,
+    ENTRIES_F32,
+    ENTRIES_F16,
+    ENTRIES_CODES,
+    ENTRIES_INTEGERS,
+    N_PANEL_ENTRIES
+};
 
 /* The entries of a slot: for each panel, for each group of columns, 16 of them. The entry is
- * (v * super + add) * factor; v is an f32, an f16 or lut[code of 8 bits], super one f32 for
+ * (v * super + add) * factor; v is an f32, an f16, lut[code of 8 bits] or an i8, super one f32 for
  * super_groups groups of a row (1 when there are none). */
 struct panel_table {
     enum panel_entries kind;

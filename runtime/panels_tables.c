@@ -2,6 +2,8 @@
  */
 #include "runtime/panels_make.h"
 
+#include <math.h>
+
 #include "format/floats.h"
 #include "runtime/cpu_level.h"
 #include "runtime/resident_codes.h"
@@ -96,7 +98,9 @@ static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *
             uint64_t r, c;
             grid_place(e->table, row, col, &r, &c);
             const uint32_t code = resident_code(nested->planes, nested->n_planes, r, c);
-            dst[(panel * out->n_groups + g) * PANEL_ROWS + lane] = (uint8_t)code;
+            const bool is_integer = out->kind == ENTRIES_INTEGERS;
+            dst[(panel * out->n_groups + g) * PANEL_ROWS + lane] =
+                (uint8_t)(is_integer ? (int32_t)out->lut[code] : (int32_t)code);
             if (g % out->super_groups != 0) continue;
             const uint64_t super = panel * out->n_supers + g / out->super_groups;
             put_super(out, super * PANEL_ROWS + lane, super_value(e->table, row, col), supers);
@@ -121,16 +125,19 @@ static void make_two_level(struct maker *m, const struct entries *e)
                           flat->data != NULL && flat->format == INGOT_F16;
     uint8_t *supers = panel_take(m, n * out->n_supers * (out->supers_are_f16 ? 2 : 4));
     if (m->status != INGOT_OK) return;
+    bool are_integers = true;
     out->lut_is_bf16 = true;
     for (uint32_t i = 0; i < 256; i++) {
         lut[i] = i < 1u << nested->coding->bits ? panel_code_value(nested, i) : 0.0f;
         out->lut_is_bf16 = out->lut_is_bf16 && panel_is_bf16(lut[i]);
+        are_integers = are_integers && lut[i] == rintf(lut[i]) && fabsf(lut[i]) <= 127.0f;
         out->lut_low[i] = (uint8_t)bf16_from_f32(lut[i]);
         out->lut_high[i] = (uint8_t)(bf16_from_f32(lut[i]) >> 8);
     }
+    out->lut = lut;
+    if (are_integers) out->kind = ENTRIES_INTEGERS;
     fill_codes(m, e, codes, supers);
     if (bias->has_constant) out->add = bias->inverse_constant ? -bias->constant : bias->constant;
-    out->lut = lut;
     out->entries = codes;
     out->supers = supers;
 }

@@ -49,6 +49,11 @@
     X(DestroySemaphore)              \
     X(WaitSemaphores)                \
     X(QueueSubmit2)                  \
+    X(CreateQueryPool)               \
+    X(DestroyQueryPool)              \
+    X(CmdResetQueryPool)             \
+    X(CmdWriteTimestamp2)            \
+    X(GetQueryPoolResults)           \
     X(DeviceWaitIdle)
 
 #define INGOT_VK_MEMBER(name) PFN_vk##name name;

@@ -6,6 +6,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "vulkan/features.h"
+#include "vulkan/shaders/constants.glsl"
 
 static const struct {
     VkPhysicalDeviceType type;
@@ -75,6 +76,22 @@ static ingot_status find_queue(const struct vk_instance *instance, const ingot_a
     return INGOT_OK;
 }
 
+static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
+{
+    char *at = info->uuid;
+    for (uint32_t i = 0; i < VK_UUID_SIZE; i++) {
+        const bool dash = i == 4 || i == 6 || i == 8 || i == 10;
+        at += snprintf(at, 4, "%s%02x", dash ? "-" : "", uuid[i]);
+    }
+}
+
+static void set_kernels(ingot_device_info *info, const VkPhysicalDeviceLimits *limits)
+{
+    const bool has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
+    snprintf(info->kernels, sizeof info->kernels, "%smatrix-vector in f32",
+             has_gemm ? "matrix-matrix in f32, " : "");
+}
+
 static void check_features(const struct vk_instance *instance, struct vk_candidate *candidate)
 {
     struct vk_features features;
@@ -112,10 +129,15 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
         refuse(candidate, why);
         return INGOT_OK;
     }
+    VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
+    driver.pNext = &id;
     properties.pNext = &driver;
     instance->api.GetPhysicalDeviceProperties2(candidate->handle, &properties);
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
+    set_uuid(info, id.deviceUUID);
+    set_kernels(info, &properties.properties.limits);
+    ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);
     return find_queue(instance, allocator, candidate, error);
 }

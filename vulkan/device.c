@@ -11,6 +11,7 @@
 #include "vulkan/pipeline.h"
 #include "vulkan/push.h"
 #include "vulkan/scratch.h"
+#include "vulkan/trial.h"
 
 /* One allocation holds at most this: every index that a kernel computes within it fits 31 bits. */
 static const uint64_t max_allocation_bytes = UINT64_C(1) << 30;
@@ -62,7 +63,10 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
     device->submit_weights =
         options->submit_weights ? options->submit_weights : first_submit_weights;
     device->submit_adapts = options->submit_weights == 0;
-    const uint32_t *groups = properties.properties.limits.maxComputeWorkGroupCount;
+    const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
+    device->has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
+    device->tick_nanoseconds = limits->timestampComputeAndGraphics ? limits->timestampPeriod : 0.0f;
+    const uint32_t *groups = limits->maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
     if (options->max_groups && options->max_groups < device->max_groups) {
         device->max_groups = options->max_groups;
@@ -197,6 +201,7 @@ static void close_objects(struct vk_device *device)
 {
     const struct vk_device_api *api = &device->api;
     api->DeviceWaitIdle(device->handle);
+    ingot_vk_trials_close(device);
     ingot_vk_pipelines_close(device);
     ingot_vk_scratch_close(device);
     for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) {

@@ -7,6 +7,7 @@
 
 struct vk_block;
 struct vk_pipeline;
+struct vk_trial;
 
 /* A command buffer and the timeline value that its last submission reaches; 0: none yet. */
 struct vk_commands {
@@ -53,6 +54,8 @@ struct vk_device {
     uint64_t submit_weights;   /* weights visited before a submission is cut */
     bool submit_adapts;        /* to the time that submissions take */
     uint32_t max_groups;       /* workgroups along x and along y */
+    bool has_gemm;             /* there is enough shared memory for it */
+    float tick_nanoseconds;    /* of timestamps; 0: there are none */
     bool shares_memory;        /* the device's memory is the host's */
     bool maps_uploads; /* uploads are written straight to device memory that can be mapped */
     VkCommandPool pool;
@@ -63,6 +66,7 @@ struct vk_device {
     struct vk_slot slots[N_SLOTS_UPLOAD];
     struct vk_block *blocks;       /* shared blocks of weights, newest first */
     struct vk_pipeline *pipelines; /* all that were made, newest first */
+    struct vk_trial *trials;       /* newest first */
     struct vk_scratch scratch;
     bool lost;      /* the device failed: nothing more is asked of it */
     char label[96]; /* the last dispatch that was recorded */

@@ -1,7 +1,7 @@
 /* The device features that the backend uses: one table, for asking and for turning on. */
 #include "vulkan/features.h"
 
-#include <stddef.h>
+#include <stdio.h>
 
 static const struct {
     const char *name;
@@ -31,6 +31,15 @@ const char *ingot_vk_features_missing(const struct vk_features *features)
         if (!*on) return needed[i].name;
     }
     return NULL;
+}
+
+void ingot_vk_features_names(char *names, size_t capacity)
+{
+    size_t n = 0;
+    names[0] = '\0';
+    for (size_t i = 0; i < sizeof needed / sizeof *needed && n < capacity; i++) {
+        n += (size_t)snprintf(names + n, capacity - n, "%s%s", i ? " " : "", needed[i].name);
+    }
 }
 
 void ingot_vk_features_require(struct vk_features *features)

@@ -2,6 +2,8 @@
 #ifndef INGOT_VULKAN_FEATURES_H
 #define INGOT_VULKAN_FEATURES_H
 
+#include <stddef.h>
+
 #include "vulkan/api.h"
 
 struct vk_features {
@@ -14,6 +16,8 @@ struct vk_features {
 void ingot_vk_features_link(struct vk_features *features);
 /* The name of the first needed feature that is off, or NULL. */
 const char *ingot_vk_features_missing(const struct vk_features *features);
+/* Writes the names of the needed features, with spaces between. */
+void ingot_vk_features_names(char *names, size_t capacity);
 /* Turns exactly the needed features on. */
 void ingot_vk_features_require(struct vk_features *features);
 

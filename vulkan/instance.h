@@ -14,6 +14,7 @@ struct vk_options {
     uint64_t slab_bytes;     /* a matrix is cut into pieces of this size; 0: the device's limit */
     uint64_t submit_weights; /* weights visited by one submission; 0: the default */
     uint32_t max_groups;     /* workgroups along one dimension; 0: the device's limit */
+    const char *distrusted;  /* a kernel that is taken for wrong, such as "gemm_integer" */
     bool stage_uploads;      /* through a staging buffer even where memory can be mapped */
 };
 

@@ -277,7 +277,7 @@ ingot_status ingot_vk_layout_make(const struct resident_dense *dense,
                           "the Vulkan backend does not compute %s", why);
     }
     *layout = (struct vk_layout){.dense = dense, .n_cols = dense->n_cols};
-    if (!plan_coded(layout, from)) plan_decoded(layout);
+    if (from->decodes || !plan_coded(layout, from)) plan_decoded(layout);
     if (from->is_kept) layout->n_cols = from->n_cols;
     const ingot_status status = plan_gather(layout, from, allocator, error);
     if (status != INGOT_OK) ingot_vk_layout_close(layout, allocator);

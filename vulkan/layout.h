@@ -32,6 +32,7 @@ struct vk_layout_from {
     uint64_t n_cols;
     const float *column_factors; /* NULL: none */
     bool is_kept;                /* codes are those of kept values: one row */
+    bool decodes;                /* codes become f32, whatever they are */
     bool is_list;                /* kept values without a mask, whose kernel takes only raw ones */
 };
 

@@ -1,6 +1,6 @@
 /* Running a matrix: vectors in, its passes one behind the other, vectors out. Work is cut into
  * submissions that end well before a driver takes the device for hung. */
-#include "vulkan/matrix.h"
+#include "vulkan/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include "format/bytes.h"
 #include "vulkan/commands.h"
 #include "vulkan/scratch.h"
+#include "vulkan/trial.h"
 
 enum {
     GEMV_MAX_VECTORS = 16, /* more are a matter of the matrix-matrix kernel */
@@ -24,16 +25,6 @@ static const uint64_t batch_bytes = UINT64_C(64) << 20;
 static const double submit_seconds = 0.05;
 static const uint64_t least_submit_weights = UINT64_C(1) << 20;
 static const uint64_t most_submit_weights = UINT64_C(1) << 40;
-
-/* One batch of vectors under way. */
-struct run {
-    struct vk_device *device;
-    const struct vk_matrix *matrix;
-    uint64_t n_vectors;
-    uint64_t spent; /* weights visited by what is recorded */
-    bool can_slice; /* there is room for the results of slices */
-    ingot_error *error;
-};
 
 /* ------------------------------------------------------------------ submissions */
 
@@ -57,7 +48,7 @@ static void adapt(struct vk_device *device, uint64_t n_weights, double seconds)
 }
 
 /* Submits what is recorded and waits for it. */
-static ingot_status finish(struct run *run)
+static ingot_status finish(struct vk_run *run)
 {
     struct vk_device *const device = run->device;
     const double begin = now();
@@ -69,7 +60,7 @@ static ingot_status finish(struct run *run)
 }
 
 /* Makes room for so many weights in the submission under way. */
-static ingot_status spend(struct run *run, uint64_t n_weights)
+static ingot_status spend(struct vk_run *run, uint64_t n_weights)
 {
     struct vk_device *const device = run->device;
     if (run->spent > 0 && run->spent + n_weights > device->submit_weights) {
@@ -85,18 +76,18 @@ static ingot_status spend(struct run *run, uint64_t n_weights)
 
 /* ------------------------------------------------------------------ dispatches */
 
-static uint64_t vector_bytes(const struct run *run, enum vk_vector vector)
+static uint64_t vector_bytes(const struct vk_run *run, enum vk_vector vector)
 {
     return run->n_vectors * run->matrix->floats[vector] * sizeof(float);
 }
 
-static VkDeviceAddress vector_address(const struct run *run, enum vk_vector vector)
+static VkDeviceAddress vector_address(const struct vk_run *run, enum vk_vector vector)
 {
     return run->device->scratch.vectors[vector]->address;
 }
 
 /* The push constants of vectors [first, first + n) of a pass. */
-static struct vk_push push_vectors(const struct run *run, const struct vk_pass *pass,
+static struct vk_push push_vectors(const struct vk_run *run, const struct vk_pass *pass,
                                    uint64_t first, uint64_t n)
 {
     struct vk_push push = pass->push;
@@ -117,7 +108,7 @@ static void label(struct vk_device *device, const struct vk_pass *pass, const st
              (unsigned long long)pass->first_output + push->end_row);
 }
 
-static ingot_status dispatch(struct run *run, const struct vk_pass *pass,
+static ingot_status dispatch(struct vk_run *run, const struct vk_pass *pass,
                              const struct vk_kernel *kernel, const struct vk_push *push,
                              const uint32_t groups[3])
 {
@@ -145,8 +136,8 @@ static struct vk_kernel kernel_of(const struct vk_pass *pass, const char *name)
 
 /* Rows that one dispatch computes: whole workgroups, within the submission's budget and so many
  * workgroups. */
-static uint64_t rows_at_once(const struct run *run, const struct vk_pass *pass, uint64_t n_vectors,
-                             uint64_t group_rows, uint64_t max_groups)
+static uint64_t rows_at_once(const struct vk_run *run, const struct vk_pass *pass,
+                             uint64_t n_vectors, uint64_t group_rows, uint64_t max_groups)
 {
     const uint64_t row_weights = max_u64(pass->row_weights * n_vectors, 1);
     const uint64_t n_groups = run->device->submit_weights / row_weights / group_rows;
@@ -155,7 +146,7 @@ static uint64_t rows_at_once(const struct run *run, const struct vk_pass *pass, 
 
 /* Dispatches all rows of a pass, n_rows at a time at most; group_rows to a workgroup along x, and
  * along y what the largest grid asks for or `groups_y`, if that is not 0. */
-static ingot_status dispatch_rows(struct run *run, const struct vk_pass *pass,
+static ingot_status dispatch_rows(struct vk_run *run, const struct vk_pass *pass,
                                   const struct vk_kernel *kernel, struct vk_push *push,
                                   uint64_t group_rows, uint32_t groups_y)
 {
@@ -193,18 +184,31 @@ static uint32_t choose_lanes(uint32_t n_units)
 static const struct {
     uint32_t n_vectors; /* at most */
     uint32_t n_rows;    /* of a team */
-} gemv_shapes[] = {{1, 4}, {4, 2}, {8, 2}};
+} gemv_shapes[] = {[VARIANT_ONE] = {1, 4}, [VARIANT_FEW] = {4, 2}, [VARIANT_SOME] = {8, 2}};
 enum { N_GEMV_SHAPES = sizeof gemv_shapes / sizeof *gemv_shapes };
 
-static ingot_status record_gemv(struct run *run, const struct vk_pass *pass)
+static bool is_wrong(const struct vk_pass *pass, uint32_t variant)
+{
+    return pass->trial && pass->trial->wrong[variant];
+}
+
+/* The smallest shape that takes n vectors at once, or else the largest, of those that are right. */
+static uint32_t choose_shape(const struct vk_pass *pass, uint64_t n)
+{
+    uint32_t chosen = VARIANT_ONE;
+    for (uint32_t shape = 0; shape < N_GEMV_SHAPES; shape++) {
+        if (gemv_shapes[chosen].n_vectors < n && !is_wrong(pass, shape)) chosen = shape;
+    }
+    return chosen;
+}
+
+static ingot_status record_gemv(struct vk_run *run, const struct vk_pass *pass)
 {
     struct vk_kernel kernel = kernel_of(pass, "gemv");
     ingot_status status = INGOT_OK;
-    const uint64_t most = gemv_shapes[N_GEMV_SHAPES - 1].n_vectors;
-    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK; v += most) {
-        const uint64_t n = min_u64(most, run->n_vectors - v);
-        uint32_t shape = 0;
-        while (gemv_shapes[shape].n_vectors < n) shape++;
+    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK;) {
+        const uint32_t shape = choose_shape(pass, run->n_vectors - v);
+        const uint64_t n = min_u64(gemv_shapes[shape].n_vectors, run->n_vectors - v);
         struct vk_push push = push_vectors(run, pass, v, n);
         kernel.specs[SPEC_LANES] = choose_lanes(pass->row_steps);
         kernel.specs[SPEC_ROWS] = gemv_shapes[shape].n_rows;
@@ -212,6 +216,7 @@ static ingot_status record_gemv(struct run *run, const struct vk_pass *pass)
         const uint64_t group_rows =
             GEMV_THREADS / kernel.specs[SPEC_LANES] * gemv_shapes[shape].n_rows;
         status = dispatch_rows(run, pass, &kernel, &push, group_rows, 0);
+        v += n;
     }
     return status;
 }
@@ -224,8 +229,7 @@ static uint32_t choose_slices(const struct vk_pass *pass, uint64_t n_vectors)
     return (uint32_t)max_u64(min_u64(wanted, pass->n_blocks / MIN_SLICE_BLOCKS), 1);
 }
 
-/* Room for the results of slices; where there is none, products are not split. */
-static bool reserve_slices(const struct run *run)
+bool ingot_vk_run_reserve(const struct vk_run *run)
 {
     uint64_t n_floats = 0;
     const struct vk_pass *pass = run->matrix->passes;
@@ -238,7 +242,7 @@ static bool reserve_slices(const struct run *run)
     return ingot_vk_scratch_reserve(run->device, floats, run->n_vectors, NULL) == INGOT_OK;
 }
 
-static ingot_status add_slices(struct run *run, const struct vk_pass *pass,
+static ingot_status add_slices(struct vk_run *run, const struct vk_pass *pass,
                                const struct vk_push *sliced)
 {
     struct vk_kernel kernel = {.shader = "reduce"};
@@ -254,7 +258,7 @@ static ingot_status add_slices(struct run *run, const struct vk_pass *pass,
     return dispatch(run, pass, &kernel, &push, groups);
 }
 
-static ingot_status record_gemm(struct run *run, const struct vk_pass *pass)
+static ingot_status record_gemm(struct vk_run *run, const struct vk_pass *pass)
 {
     const struct vk_kernel kernel = kernel_of(pass, "gemm");
     struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
@@ -270,14 +274,34 @@ static ingot_status record_gemm(struct run *run, const struct vk_pass *pass)
     return status == INGOT_OK && push.n_slices > 1 ? add_slices(run, pass, &push) : status;
 }
 
-static ingot_status record_product(struct run *run, const struct vk_pass *pass)
+static ingot_status record_product(struct vk_run *run, const struct vk_pass *pass)
 {
-    return run->n_vectors <= GEMV_MAX_VECTORS ? record_gemv(run, pass) : record_gemm(run, pass);
+    const bool by_vectors = run->n_vectors <= GEMV_MAX_VECTORS || !run->device->has_gemm ||
+                            is_wrong(pass, VARIANT_MANY);
+    return by_vectors ? record_gemv(run, pass) : record_gemm(run, pass);
+}
+
+/* Tries the kernels that a batch is about to use first; before recording begins. */
+static ingot_status try_kernels(const struct vk_run *run)
+{
+    ingot_status status = INGOT_OK;
+    for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
+        if (!pass->trial) continue;
+        for (uint32_t v = VARIANT_FEW; v < N_GEMV_SHAPES && status == INGOT_OK; v++) {
+            const bool used = run->n_vectors > gemv_shapes[v - 1].n_vectors;
+            if (used) status = ingot_vk_trial_run(run->device, pass->trial, v, run->error);
+        }
+        if (status == INGOT_OK && run->n_vectors > GEMV_MAX_VECTORS && run->device->has_gemm) {
+            status = ingot_vk_trial_run(run->device, pass->trial, VARIANT_MANY, run->error);
+        }
+        if (status != INGOT_OK) return status;
+    }
+    return INGOT_OK;
 }
 
 /* ------------------------------------------------------------------ the other passes */
 
-static ingot_status record_list(struct run *run, const struct vk_pass *pass)
+static ingot_status record_list(struct vk_run *run, const struct vk_pass *pass)
 {
     struct vk_kernel kernel = kernel_of(pass, "list");
     struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
@@ -285,7 +309,7 @@ static ingot_status record_list(struct run *run, const struct vk_pass *pass)
     return dispatch_rows(run, pass, &kernel, &push, GEMV_THREADS / kernel.specs[SPEC_LANES], 0);
 }
 
-static ingot_status record_gather(struct run *run, const struct vk_pass *pass)
+static ingot_status record_gather(struct vk_run *run, const struct vk_pass *pass)
 {
     const struct vk_kernel kernel = kernel_of(pass, "gather");
     const struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
@@ -294,14 +318,14 @@ static ingot_status record_gather(struct run *run, const struct vk_pass *pass)
     return dispatch(run, pass, &kernel, &push, groups);
 }
 
-static ingot_status record_scatter(struct run *run, const struct vk_pass *pass)
+static ingot_status record_scatter(struct vk_run *run, const struct vk_pass *pass)
 {
     const struct vk_kernel kernel = kernel_of(pass, "scatter");
     struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
     return dispatch_rows(run, pass, &kernel, &push, SIMPLE_THREADS, push.n_vectors);
 }
 
-static ingot_status record_clear(struct run *run, const struct vk_pass *pass)
+static ingot_status record_clear(struct vk_run *run, const struct vk_pass *pass)
 {
     run->device->api.CmdFillBuffer(run->device->compute.buffer,
                                    run->device->scratch.vectors[pass->output]->buffer, 0,
@@ -309,7 +333,7 @@ static ingot_status record_clear(struct run *run, const struct vk_pass *pass)
     return INGOT_OK;
 }
 
-static ingot_status (*const recorders[N_PASS_KINDS])(struct run *run,
+static ingot_status (*const recorders[N_PASS_KINDS])(struct vk_run *run,
                                                      const struct vk_pass *pass) = {
     [PASS_PRODUCT] = record_product, [PASS_LIST] = record_list,   [PASS_GATHER] = record_gather,
     [PASS_SCATTER] = record_scatter, [PASS_CLEAR] = record_clear,
@@ -323,9 +347,20 @@ static bool are_independent(const struct vk_pass *pass, const struct vk_pass *ne
            next->first_output == pass->first_output + pass->n_rows;
 }
 
+ingot_status ingot_vk_run_passes(struct vk_run *run)
+{
+    for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
+        const ingot_status status = recorders[pass->kind](run, pass);
+        if (status != INGOT_OK) return status;
+        if (are_independent(pass, pass->next)) continue;
+        ingot_vk_commands_barrier(run->device, &run->device->compute);
+    }
+    return INGOT_OK;
+}
+
 /* ------------------------------------------------------------------ vectors in and out */
 
-static void copy(const struct run *run, const struct vk_block *from, const struct vk_block *to,
+static void copy(const struct vk_run *run, const struct vk_block *from, const struct vk_block *to,
                  uint64_t n_bytes)
 {
     const VkBufferCopy region = {.size = n_bytes};
@@ -334,7 +369,7 @@ static void copy(const struct run *run, const struct vk_block *from, const struc
 }
 
 /* Rows of x in the host's copy, each filled up with zeros: the kernels read whole steps. */
-static void place_x(const struct run *run, const float *x)
+static void place_x(const struct vk_run *run, const float *x)
 {
     const struct vk_matrix *const matrix = run->matrix;
     const uint64_t n_used = matrix->n_cols * sizeof(float);
@@ -346,22 +381,21 @@ static void place_x(const struct run *run, const float *x)
     }
 }
 
-static ingot_status run_batch(struct run *run, const float *x, float *y)
+static ingot_status run_batch(struct vk_run *run, const float *x, float *y)
 {
     struct vk_device *const device = run->device;
     const struct vk_scratch *const scratch = &device->scratch;
     struct vk_commands *const commands = &device->compute;
-    run->can_slice = reserve_slices(run);
-    ingot_status status = ingot_vk_commands_begin(device, commands, run->error);
+    ingot_status status = try_kernels(run);
+    if (status != INGOT_OK) return status;
+    run->can_slice = ingot_vk_run_reserve(run);
+    status = ingot_vk_commands_begin(device, commands, run->error);
     if (status != INGOT_OK) return status;
     place_x(run, x);
     copy(run, scratch->host_x, scratch->vectors[VECTOR_X], vector_bytes(run, VECTOR_X));
     ingot_vk_commands_barrier(device, commands);
-    for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
-        status = recorders[pass->kind](run, pass);
-        if (status != INGOT_OK) return status;
-        if (!are_independent(pass, pass->next)) ingot_vk_commands_barrier(device, commands);
-    }
+    status = ingot_vk_run_passes(run);
+    if (status != INGOT_OK) return status;
     copy(run, scratch->vectors[VECTOR_Y], scratch->host_y, vector_bytes(run, VECTOR_Y));
     status = finish(run);
     if (status == INGOT_OK) memcpy(y, scratch->host_y->mapped, vector_bytes(run, VECTOR_Y));
@@ -390,7 +424,7 @@ ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *m
     }
     const uint64_t at_most = batch_vectors(device, matrix, n);
     for (uint64_t i = 0; i < n && status == INGOT_OK; i += at_most) {
-        struct run run = {device, matrix, min_u64(at_most, n - i), 0, false, error};
+        struct vk_run run = {device, matrix, min_u64(at_most, n - i), 0, false, error};
         status = run_batch(&run, x + i * matrix->n_cols, y + i * matrix->n_rows);
     }
     return status;

@@ -6,6 +6,8 @@
 #include "vulkan/memory.h"
 #include "vulkan/pipeline.h"
 
+struct vk_trial;
+
 enum vk_pass_kind {
     PASS_PRODUCT, /* rows of codes, or of kept values under a mask, times the vectors */
     PASS_LIST,    /* a list of kept values times the vectors */
@@ -26,10 +28,11 @@ struct vk_pass {
     enum vk_vector output;
     uint32_t first_output;
     uint32_t n_rows;
-    uint32_t row_steps;   /* units of work of a row */
-    uint32_t n_blocks;    /* PASS_PRODUCT: of STEP_COLS columns */
-    uint64_t row_weights; /* weights that one row of one vector visits */
-    char label[48];       /* "part 0 dense" */
+    uint32_t row_steps;     /* units of work of a row */
+    uint32_t n_blocks;      /* PASS_PRODUCT: of STEP_COLS columns */
+    uint64_t row_weights;   /* weights that one row of one vector visits */
+    struct vk_trial *trial; /* PASS_PRODUCT: the device's; NULL: not tried */
+    char label[48];         /* "part 0 dense" */
     struct vk_pass *next;
 };
 

@@ -30,3 +30,6 @@ echo "$n rules"
 for rule in $(sed -n 's/^| \(R-[0-9]*\) |.*/\1/p' spec/ingot-v1.md); do
     [ -f "fixtures/bad/$rule.ingot" ] || { echo "fixtures/bad/$rule.ingot is missing"; exit 1; }
 done
+# A draft is called one.
+"$INGOT" inspect fixtures/bad/R-102-draft.ingot >"$output" 2>&1 && exit 1
+grep -q 'draft' "$output"

@@ -258,8 +258,19 @@ static inline void make_target(const struct faults *f, const char *verb, const c
     if (run.state != RUN_EXITED || run.status != 0) fail_msg("%s: %s", target, run.messages);
 }
 
+/* A fixture's copy here. */
+static inline void copy_fixture(const struct faults *f, const char *fixture, const char *target)
+{
+    char path[PATH_MAX + 64];
+    size_t n_bytes;
+    snprintf(path, sizeof path, "%s/fixtures/%s", f->home, fixture);
+    uint8_t *bytes = file_read(path, &n_bytes);
+    file_write(target, bytes, n_bytes);
+    free(bytes);
+}
+
 /* The sources: source/ of two shards and two other files, the same as containers and archives, and
- * a single file. */
+ * single files, one of them of a dialect. */
 static inline void write_sources(const struct faults *f)
 {
     static const char config[] = "{\"architectures\": [\"none\"]}\n";
@@ -271,6 +282,8 @@ static inline void write_sources(const struct faults *f)
     file_write("source/config.json", config, sizeof config - 1);
     file_write("source/sub/notes.txt", notes, sizeof notes - 1);
     write_source("one.safetensors", 3, 1);
+    copy_fixture(f, "dialects/bitsandbytes.safetensors", "nf4.safetensors");
+    make_target(f, "convert", "nf4.safetensors", "nf4.ingot");
     make_target(f, "convert", "source", "model.ingot");
     make_target(f, "convert", "one.safetensors", "one.ingot");
     make_target(f, "restore", "model.ingot", "source.zip");

@@ -129,12 +129,15 @@ struct attempt {
     const char *source;
     const char *target;
     const char *encode;
+    const char *dialect;
 };
 
 static ingot_status attempt_convert(const struct attempt *a, ingot_error *error)
 {
-    const struct convert_options options = {
-        .encode = a->encode, .compression = INGOT_COMPRESS_FAST, .n_threads = 1};
+    const struct convert_options options = {.encode = a->encode,
+                                            .dialect = a->dialect,
+                                            .compression = INGOT_COMPRESS_FAST,
+                                            .n_threads = 1};
     struct convert_result result;
     struct model *model;
     ingot_status status = model_open(&a->source, 1, NULL, &model, error);
@@ -182,19 +185,25 @@ static ingot_status attempt_compare(const struct attempt *a, ingot_error *error)
 }
 
 static const struct attempt attempts[] = {
-    {"convert a folder", attempt_convert, "source", "out/m.ingot", NULL},
-    {"convert a file to int4", attempt_convert, "one.safetensors", "out/m.ingot", "int4"},
-    {"convert a file to sparse50", attempt_convert, "one.safetensors", "out/m.ingot", "sparse50"},
-    {"convert a zip", attempt_convert, "source.zip", "out/m.ingot", NULL},
-    {"convert a tar.gz", attempt_convert, "source.tar.gz", "out/m.ingot", NULL},
-    {"convert a container", attempt_convert, "model.ingot", "out/m.ingot", NULL},
-    {"convert to safetensors", attempt_convert, "model.ingot", "out/m.safetensors", NULL},
-    {"restore a folder", attempt_restore, "model.ingot", "out/again", NULL},
-    {"restore a file", attempt_restore, "one.ingot", "out/one.safetensors", NULL},
-    {"restore a zip", attempt_restore, "model.ingot", "out/source.zip", NULL},
-    {"restore a tar.zst", attempt_restore, "model.ingot", "out/source.tar.zst", NULL},
-    {"extract", attempt_extract, "model.ingot", "out/m.npy", NULL},
-    {"compare", attempt_compare, "model.ingot", NULL, NULL},
+    {"convert a folder", attempt_convert, "source", "out/m.ingot", NULL, NULL},
+    {"convert a file to int4", attempt_convert, "one.safetensors", "out/m.ingot", "int4", NULL},
+    {"convert a file to sparse50", attempt_convert, "one.safetensors", "out/m.ingot", "sparse50",
+     NULL},
+    {"convert a zip", attempt_convert, "source.zip", "out/m.ingot", NULL, NULL},
+    {"convert a tar.gz", attempt_convert, "source.tar.gz", "out/m.ingot", NULL, NULL},
+    {"convert a container", attempt_convert, "model.ingot", "out/m.ingot", NULL, NULL},
+    {"convert to safetensors", attempt_convert, "model.ingot", "out/m.safetensors", NULL, NULL},
+    {"convert a dialect", attempt_convert, "nf4.safetensors", "out/m.ingot", NULL, NULL},
+    {"convert a dialect to int4", attempt_convert, "nf4.safetensors", "out/m.ingot", "int4", NULL},
+    {"convert to a dialect", attempt_convert, "nf4.ingot", "out/m.safetensors", NULL,
+     "bitsandbytes"},
+    {"restore a dialect", attempt_restore, "nf4.ingot", "out/nf4.safetensors", NULL, NULL},
+    {"restore a folder", attempt_restore, "model.ingot", "out/again", NULL, NULL},
+    {"restore a file", attempt_restore, "one.ingot", "out/one.safetensors", NULL, NULL},
+    {"restore a zip", attempt_restore, "model.ingot", "out/source.zip", NULL, NULL},
+    {"restore a tar.zst", attempt_restore, "model.ingot", "out/source.tar.zst", NULL, NULL},
+    {"extract", attempt_extract, "model.ingot", "out/m.npy", NULL, NULL},
+    {"compare", attempt_compare, "model.ingot", NULL, NULL, NULL},
 };
 enum { N_ATTEMPTS = sizeof attempts / sizeof *attempts };
 

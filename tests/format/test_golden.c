@@ -1,10 +1,12 @@
-/* The golden files are what they were, byte for byte, open, are valid, and hold the values that
- * were recorded with them. Run in the top folder. */
+/* The golden files would be made again as they are, byte for byte, open, are valid, and hold the
+ * values that were recorded with them. That they are the files of version 1.0 is
+ * tests/check_golden.sh's affair. Run in the top folder. */
 #include "tests/support/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zstd.h>
 
 #include "format/reader.h"
 #include "tests/support/golden.h"
@@ -34,8 +36,10 @@ static void assert_same(const struct byte_buffer *a, const struct byte_buffer *b
 static void test_bytes(void **state)
 {
     (void)state;
+    const bool same_zstd = strcmp(ZSTD_versionString(), GOLDEN_ZSTD) == 0;
     for (const struct golden *g = golden_files; g->name; g++) {
         struct byte_buffer made = {0}, kept = {0};
+        if (g->compressed && !same_zstd) continue;
         g->make(&made);
         read_fixture(g->name, "ingot", &kept);
         assert_same(&made, &kept, g->name);

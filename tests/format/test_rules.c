@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <zstd.h>
 
 #include "format/coding.h"
@@ -102,6 +103,8 @@ static void test_allowed_edits(void **state)
 {
     (void)state;
     static const struct rule_edit allowed[] = {
+        {0, EDIT_HEADER, 0, 10, 2, 1}, /* later minor versions */
+        {0, EDIT_HEADER, 0, 10, 2, UINT16_MAX},
         {0, EDIT_HEADER, 0, 12, 4, 0xffff0000},            /* flags that may be ignored */
         {0, EDIT_DIRECTORY, 0, 8 + 40 * 8, 4, UINT32_MAX}, /* another unknown section */
         {0, EDIT_DIRECTORY, 0, 8 + 40 * 8 + 4, 4, 2},      /* safe to copy */
@@ -119,6 +122,40 @@ static void test_allowed_edits(void **state)
         struct draft d;
         rule_edit_make(&d, &allowed[i]);
         judge_good(d.file.data, d.file.n_bytes);
+        draft_release(&d);
+    }
+}
+
+/* Drafts are refused by name; what a later version may have added is told to be of one. */
+static void test_versions(void **state)
+{
+    static const struct {
+        uint32_t version; /* minor above major */
+        uint32_t rule;
+        const char *told;
+    } rows[] = {
+        {0x00010000, 102, "draft"}, {0x00000002, 102, "version 2.0"}, {0x00010001, 401, "1.1"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct rule_edit edit = {0, EDIT_HEADER, 0, 8, 4, rows[i].version};
+        static struct judgement j;
+        struct draft d;
+        rule_edit_make(&d, &edit);
+        if (rows[i].rule == 401) { /* a map that nobody knows, under that header */
+            uint8_t header[64];
+            memcpy(header, d.file.data, sizeof header);
+            draft_release(&d);
+            specimen_begin(&d);
+            draft_set(&d, DRAFT_CODINGS, CODING_F32, 0, 1, 77);
+            draft_seal(&d);
+            memcpy(d.file.data, header, sizeof header);
+            memcpy(d.file.data + d.file.n_bytes - 96 + 32, header + 56, 8);
+            draft_fix_trailer(&d);
+        }
+        judge(d.file.data, d.file.n_bytes, &j);
+        assert_false(j.opened);
+        assert_int_equal(j.error.rule, rows[i].rule);
+        if (strstr(j.error.what, rows[i].told) == NULL) fail_msg("%s", j.error.what);
         draft_release(&d);
     }
 }
@@ -223,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_specimen_is_good),
         cmocka_unit_test(test_allowed_edits),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_complex_refs),
         cmocka_unit_test(test_largest_chunk),
         cmocka_unit_test(test_edits),

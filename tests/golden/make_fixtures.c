@@ -1,10 +1,11 @@
-/* Writes fixtures/golden and fixtures/bad anew. Usage: make_fixtures FIXTURES
+/* Writes fixtures/bad anew, and of fixtures/golden what is not there. Usage: make_fixtures FIXTURES
  * golden/NAME.ingot with golden/NAME.hashes: files that every reader must read to these values.
- * bad/R-NNN.ingot, bad/R-NNN-CASE.ingot: files that break that rule and no other, all checksums
- * being right. */
+ * They are those of version 1.0, and never written over. bad/R-NNN.ingot, bad/R-NNN-CASE.ingot:
+ * files that break that rule and no other, all checksums being right. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "format/reader.h"
 #include "format/rules.h"
@@ -24,6 +25,13 @@ static void write_file(const char *folder, const char *name, const struct byte_b
         perror(path);
         exit(3);
     }
+}
+
+static bool is_there(const char *folder, const struct golden *golden)
+{
+    char path[1024];
+    snprintf(path, sizeof path, "%s/golden/%s.ingot", folder, golden->name);
+    return access(path, F_OK) == 0;
 }
 
 static void write_golden(const char *folder, const struct golden *golden)
@@ -69,7 +77,9 @@ int main(int n_arguments, char **arguments)
         fprintf(stderr, "usage: make_fixtures FIXTURES\n");
         return 2;
     }
-    for (const struct golden *g = golden_files; g->name; g++) write_golden(arguments[1], g);
+    for (const struct golden *g = golden_files; g->name; g++) {
+        if (!is_there(arguments[1], g)) write_golden(arguments[1], g);
+    }
     for (uint32_t rule = 1; rule < 1000; rule++) {
         struct draft d;
         char name[64];

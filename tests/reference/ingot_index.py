@@ -220,8 +220,7 @@ class Index:
              "this is not an Ingot file")
         need(len(self.data) >= 160, "R-121", 0, "the file is too short")
         self.header = header = Header.unpack(self.data[:64])
-        need((header.major, header.minor) == (0, 1), "R-102", 8,
-             f"version {header.major}.{header.minor} is not 0.1")
+        need(header.major == 1, "R-102", 8, f"version {header.major}.{header.minor}, not 1")
         need(not header.flags & 0xFFFF, "R-103", 12, "an unknown flag is set")
         need(header.checksum == xxh64(self.data[:56]), "R-104", 56, "the header is damaged")
         need(header.alignment in [1 << n for n in range(6, 17)], "R-105", 16, "bad alignment")

@@ -267,7 +267,7 @@ class Writer:
         index = struct.pack("<II", len(sections), 0) + b"".join(pack("section", s) for s in sections)
         index += parts
         self.data += bytes(-len(self.data) % 8)
-        header = {"magic": b"\x89IGT\r\n\x1a\n", "major": 0, "minor": 1, "flags": 0,
+        header = {"magic": b"\x89IGT\r\n\x1a\n", "major": 1, "minor": 0, "flags": 0,
                   "alignment": self.alignment, "reserved": bytes(36), **self.header}
         head = struct.pack("<8sHHII36s", *(header[k] for k in (
             "magic", "major", "minor", "flags", "alignment", "reserved")))

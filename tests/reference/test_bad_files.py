@@ -104,7 +104,7 @@ class BadFiles(ReaderTest):
         for short in (b"", b"?" * 7, good[:7], good[:8], good[:159]):
             self.bad("R-121", short)
         self.bad("R-104", good[:60] + b"\0" + good[61:])
-        for rule, fields in (("R-102", {"major": 1}), ("R-102", {"minor": 2}), ("R-103", {"flags": 2}),
+        for rule, fields in (("R-102", {"major": 0, "minor": 1}), ("R-102", {"major": 2}), ("R-103", {"flags": 2}),
                              ("R-105", {"alignment": 32}), ("R-105", {"alignment": 96}),
                              ("R-105", {"alignment": 1 << 17}), ("R-106", {"reserved": bytes(35) + b"\1"})):
             self.spoil(rule, lambda w: w.header.update(fields))

@@ -235,6 +235,50 @@ static void long_rows_meet_the_bound(void **state)
     }
 }
 
+/* Multiplies by x of which every 32nd is the largest by far, at weights of 0: all of y is from what
+ * is small. */
+static void check_wide(const struct ingot_coding *coding, uint64_t n, float ratio, float step)
+{
+    struct made m;
+    start(&m, n, 37, 2080);
+    add_dense(&m, coding);
+    const struct resident_plane *plane = &m.matrix.parts[0].dense.planes[0];
+    for (uint64_t at = 0; at < 37 * plane->row_bytes; at += 4u * plane->bits) {
+        *(uint8_t *)(uintptr_t)(plane->data + at) = plane->bits == 4 ? 0x88 : 0;
+    }
+    float *x = random_x(&m, n);
+    for (uint64_t c = 0; c < n * 2080; c++) {
+        x[c] *= c % 32 == 0 ? ratio : powf(step, (float)(c % 32));
+    }
+    struct reference reference = reference_make(&m.matrix);
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i]) == NULL) continue;
+        void *device = open_device(level_names[i], 2);
+        float *y = multiply(device, &m.matrix, x, n);
+        check_bound("wide x", level_names[i], &m.matrix, &reference, x, n, y);
+        free(y);
+        backend->close(device);
+    }
+    reference_release(&reference);
+    free(x);
+    made_release(&m);
+}
+
+static void wide_x_meets_the_bound(void **state)
+{
+    (void)state;
+    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows};
+    /* Of the largest x to the others, and from each column to the next. */
+    static const float shapes_of_x[][2] = {{1, 1},         {0x1p10f, 1},       {0x1p30f, 1},
+                                           {0x1p60f, 1},   {1, 0.5f},          {1, 0.0625f},
+                                           {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0}};
+    for (uint32_t i = 0; i < 2 * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
+        const float *shape = shapes_of_x[i / 2];
+        check_wide(codings[i % 2], 1, shape[0], shape[1]);
+        check_wide(codings[i % 2], 3, shape[0], shape[1]);
+    }
+}
+
 /* A weight of 0 is no error, whatever x is. */
 static void zeros_stay_zero(void **state)
 {
@@ -385,6 +429,7 @@ int main(void)
         cmocka_unit_test(lowrank_parts_meet_the_bound),
         cmocka_unit_test(sums_of_parts_meet_the_bound),
         cmocka_unit_test(long_rows_meet_the_bound),
+        cmocka_unit_test(wide_x_meets_the_bound),
         cmocka_unit_test(zeros_stay_zero),
         cmocka_unit_test(empty_matrices_multiply),
         cmocka_unit_test(threads_do_not_change_a_bit),

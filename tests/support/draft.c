@@ -30,7 +30,7 @@ void draft_begin(struct draft *d)
     memset(d, 0, sizeof *d);
     buffer_append(&d->file, magic, sizeof magic);
     buffer_append(&d->file, zeros, sizeof zeros);
-    put(d->file.data + 10, 2, 1);
+    put(d->file.data + 8, 2, 1);
     put(d->file.data + 16, 4, ALIGNMENT);
 }
 

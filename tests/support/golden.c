@@ -170,11 +170,11 @@ static void make_packed(struct byte_buffer *file)
 }
 
 const struct golden golden_files[] = {
-    {"worked", make_worked},
-    {"every-feature", make_every_feature},
-    {"raw", make_raw},
-    {"chunks", make_chunks},
-    {"blocks", make_blocks},
-    {"packed", make_packed},
-    {NULL, NULL},
+    {"worked", false, make_worked},
+    {"every-feature", true, make_every_feature},
+    {"raw", false, make_raw},
+    {"chunks", true, make_chunks},
+    {"blocks", true, make_blocks},
+    {"packed", false, make_packed},
+    {NULL, false, NULL},
 };

@@ -21,9 +21,10 @@ const struct rule_edit rule_edits[] = {
     /* ---- header, trailer, directory ---- */
     {101, EDIT_HEADER, 0, 0, 1, 0x88},
     {101, EDIT_HEADER, 0, 6, 1, 0x1b},
-    {102, EDIT_HEADER, 0, 8, 2, 1},
-    {102, EDIT_HEADER, 0, 10, 2, 2},
-    {102, EDIT_HEADER, 0, 10, 2, 0},
+    {102, EDIT_HEADER, 0, 8, 2, 2},
+    {102, EDIT_HEADER, 0, 8, 2, UINT16_MAX},
+    {102, EDIT_HEADER, 0, 8, 4, 0x00010000}, /* the draft's 0.1 */
+    {102, EDIT_HEADER, 0, 8, 4, 0},
     {103, EDIT_HEADER, 0, 12, 4, 1},
     {103, EDIT_HEADER, 0, 12, 4, 0x8000},
     {104, EDIT_FILE_BYTES, 0, 20, 1, 1},

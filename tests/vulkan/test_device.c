@@ -232,7 +232,7 @@ static void test_memory_runs_out(void **state)
     make_matrix(&made, 5, 16, 64, all_parts, 3);
     ingot_status status = INGOT_NO_MEMORY;
     uint64_t n = 0;
-    for (; status == INGOT_NO_MEMORY && n < 100; n++) {
+    for (; status == INGOT_NO_MEMORY && n < 300; n++) {
         struct failing_memory memory = {.n_left = n};
         const ingot_allocator allocator = {
             .allocate = failing_allocate, .release = failing_release, .context = &memory};
@@ -333,7 +333,7 @@ static void test_device_memory_runs_out(void **state)
     (void)state;
     ingot_status status = INGOT_NO_MEMORY;
     uint32_t n = 1;
-    for (; status == INGOT_NO_MEMORY && n < 100; n++) {
+    for (; status == INGOT_NO_MEMORY && n < 300; n++) {
         ingot_error error = {0};
         status = multiply_failing(n, VK_ERROR_OUT_OF_DEVICE_MEMORY, &error);
         if (status != INGOT_OK) assert_non_null(strstr(error.what, "OUT_OF_DEVICE_MEMORY"));
@@ -348,7 +348,7 @@ static void test_device_lost(void **state)
     ingot_status status = INGOT_DEVICE;
     bool told_dispatch = false;
     uint32_t n = 1;
-    for (; status == INGOT_DEVICE && n < 100; n++) {
+    for (; status == INGOT_DEVICE && n < 300; n++) {
         ingot_error error = {0};
         status = multiply_failing(n, VK_ERROR_DEVICE_LOST, &error);
         if (status != INGOT_OK) assert_non_null(strstr(error.what, "was lost"));

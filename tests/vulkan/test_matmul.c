@@ -284,6 +284,47 @@ static void test_small_limits(void **state)
     ingot_vk_device_close(device);
 }
 
+/* What stands in for a kernel that is wrong on a device is right, and takes the memory of f32 only
+ * where no kernel is left. */
+static void test_fallbacks(void **state)
+{
+    struct fixture *const fixture = *state;
+    static const struct {
+        const char *kernel;
+        bool decodes;
+    } wrong[] = {{"gemm_integer", false}, {"gemv_integer", true}};
+    for (size_t i = 0; i < 2; i++) {
+        const struct vk_options options = {
+            .message = count_message, .context = &fixture->messages, .distrusted = wrong[i].kernel};
+        const struct matmul_case *const c = &few_cases[1];
+        struct vk_device *device = NULL;
+        struct vk_matrix *uploaded = NULL;
+        struct synthetic made;
+        assert_int_equal(ingot_vk_device_open(0, &options, NULL, &device, NULL), INGOT_OK);
+        check_case(device, c, 1);
+        check_case(device, c, 33);
+        assert_non_null(device->trials);
+        make_matrix(&made, 1, c->n_rows, c->n_cols, c->parts, 1);
+        assert_int_equal(ingot_vk_matrix_upload(device, &made.matrix, &uploaded, NULL), INGOT_OK);
+        assert_true((uploaded->resident_bytes > 3 * c->n_rows * c->n_cols) == wrong[i].decodes);
+        ingot_vk_matrix_release(device, uploaded);
+        synthetic_release(&made);
+        ingot_vk_device_close(device);
+    }
+    const struct vk_options nothing = {.distrusted = "gemv_f32"};
+    const struct matmul_case *const c = &few_cases[0];
+    struct vk_device *device = NULL;
+    struct vk_matrix *uploaded = NULL;
+    struct synthetic made;
+    ingot_error error = {0};
+    assert_int_equal(ingot_vk_device_open(0, &nothing, NULL, &device, NULL), INGOT_OK);
+    make_matrix(&made, 1, c->n_rows, c->n_cols, c->parts, 1);
+    assert_int_equal(ingot_vk_matrix_upload(device, &made.matrix, &uploaded, &error), INGOT_DEVICE);
+    assert_non_null(strstr(error.what, "gemv_f32"));
+    synthetic_release(&made);
+    ingot_vk_device_close(device);
+}
+
 /* Both staging buffers are filled and reused. */
 static void test_large_staged_upload(void **state)
 {
@@ -324,6 +365,7 @@ int main(void)
         cmocka_unit_test_prestate(test_special_codes, &fixture),
         cmocka_unit_test_prestate(test_nothing_leaks, &fixture),
         cmocka_unit_test_prestate(test_small_limits, &fixture),
+        cmocka_unit_test_prestate(test_fallbacks, &fixture),
         cmocka_unit_test_prestate(test_large_staged_upload, &fixture),
         cmocka_unit_test_prestate(test_validation, &fixture),
     };

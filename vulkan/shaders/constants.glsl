@@ -7,6 +7,7 @@
 /* A workgroup of the matrix-matrix kernel makes so many rows of results for so many vectors. */
 #define GEMM_ROWS 128
 #define GEMM_VECTORS 32
+#define GEMM_SHARED_BYTES (STEP_COLS * (GEMM_ROWS / 4 + GEMM_VECTORS / 4 + 1) * 16)
 /* Columns of a step of codes and of a block of the matrix-matrix kernel; of a step of raw floats;
  * and of a quarter, in which groups of tables are counted. */
 #define STEP_COLS 32
