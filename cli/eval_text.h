@@ -9,6 +9,7 @@
 struct eval_values {
     struct lm_values model;
     const char *text;
+    const char *tasks;
     const char *baseline;
     const char *separator;
     const char *sample; /* its prompt */

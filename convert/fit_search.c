@@ -9,8 +9,10 @@ static const struct {
     uint32_t n_coarse, n_fine;
 } efforts[N_EFFORTS] = {{0, 0}, {CANDIDATES, 0}, {CANDIDATES, CANDIDATES}};
 
-/* The first inverse scale is this much below that which makes the peak the outermost level; the
- * largest is at least WIDEST times that, and this much beyond what the levels' load asks for. */
+/* The largest inverse scale is at least WIDEST times that which makes the peak the outermost level,
+ * and this much beyond what the levels' load asks for. With WIDEST the first is below that by half
+ * as much as WIDEST is above, so that one of the candidates is it; else it is the first itself: a
+ * group of one peak and little else wants it. With a bias the first is TIGHTEST. */
 static const float TIGHTEST = 0.94f, WIDEST = 1.15f, BEYOND = 1.1f;
 /* Candidates around the best are this far apart. */
 static const float FINE = 0.02f;
@@ -55,8 +57,10 @@ static void search_from(const struct fit *fit, const struct lanes *lanes, const 
     float step[LANES];
     for (uint32_t k = 0; k < LANES; k++) {
         const float inverse = level * reach->inverse[k];
-        first[k] = inverse * TIGHTEST;
-        step[k] = inverse * (reach->widest[k] - TIGHTEST) * share;
+        const float widest = reach->widest[k];
+        const float tightest = widest > WIDEST ? 1.0f : 1.0f - (widest - 1.0f) * 0.5f;
+        first[k] = inverse * tightest;
+        step[k] = inverse * (widest - tightest) * share;
     }
     fit->kernels->search(lanes, &fit->levels, n, first, step, gain, scale);
 }

@@ -53,6 +53,9 @@ const struct rule *recipe_rule(const struct recipe *recipe, const struct model_t
 
 /* From JSON (docs/recipes.md). INGOT_INVALID, naming path, rule and key. */
 ingot_status recipe_open(const char *path, struct recipe *recipe, ingot_error *error);
+/* The same from memory, which need not outlive the recipe. */
+ingot_status recipe_parse(const char *name, struct span text, struct recipe *recipe,
+                          ingot_error *error);
 void recipe_close(struct recipe *recipe);
 
 /* Mixes of GGUF types, by llama.cpp's names ("Q4_K_M", "q8_0"). NULL for none and past the end. */

@@ -216,20 +216,24 @@ static void release(struct owned *owned)
     free(owned);
 }
 
-ingot_status recipe_open(const char *path, struct recipe *recipe, ingot_error *error)
+/* Takes over a root, which may be NULL for the reason in `why`. */
+static ingot_status take_root(const char *path, json_t *root, const json_error_t *why,
+                              struct recipe *recipe, ingot_error *error)
 {
     ingot_error own = {0};
     struct reading r = {.path = path, .error = error ? error : &own};
-    json_error_t why;
     struct owned *owned = calloc(1, sizeof *owned);
-    if (owned == NULL) return ingot_fail_memory(error, sizeof *owned, "recipe");
-    owned->root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
     bool read = false;
-    if (owned->root == NULL) {
+    if (owned == NULL) {
+        json_decref(root);
+        return ingot_fail_memory(error, sizeof *owned, "recipe");
+    }
+    owned->root = root;
+    if (root == NULL) {
         ingot_fail(r.error,
-                   json_error_code(&why) == json_error_cannot_open_file ? INGOT_IO : INGOT_INVALID,
-                   INGOT_NO_OFFSET, path, "line %d: %s", why.line, why.text);
-    } else if (!json_is_object(owned->root)) {
+                   json_error_code(why) == json_error_cannot_open_file ? INGOT_IO : INGOT_INVALID,
+                   INGOT_NO_OFFSET, path, "line %d: %s", why->line, why->text);
+    } else if (!json_is_object(root)) {
         refuse(&r, "recipe", "it is to be an object");
     } else {
         read = read_rules(&r, owned, recipe);
@@ -237,6 +241,22 @@ ingot_status recipe_open(const char *path, struct recipe *recipe, ingot_error *e
     if (read) return INGOT_OK;
     release(owned);
     return r.error->status;
+}
+
+ingot_status recipe_open(const char *path, struct recipe *recipe, ingot_error *error)
+{
+    json_error_t why;
+    json_t *root = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+    return take_root(path, root, &why, recipe, error);
+}
+
+ingot_status recipe_parse(const char *name, struct span text, struct recipe *recipe,
+                          ingot_error *error)
+{
+    json_error_t why;
+    json_t *root =
+        json_loadb((const char *)text.data, (size_t)text.n_bytes, JSON_REJECT_DUPLICATES, &why);
+    return take_root(name, root, &why, recipe, error);
 }
 
 void recipe_close(struct recipe *recipe)

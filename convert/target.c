@@ -6,6 +6,7 @@
 
 #include "convert/budget.h"
 #include "convert/encode_memory.h"
+#include "convert/weighted_error.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
@@ -168,7 +169,31 @@ static ingot_status measure_bytes(struct search *s)
     return status;
 }
 
-/* The squared error relative to the signal, times the weights. Searches are brief. */
+/* The squared error relative to the signal, both weighted by the importance of columns where that
+ * is known, times the weights. */
+static ingot_status take_error(struct search *s, uint32_t index,
+                               const struct encoded_tensor *encoded, struct span container,
+                               double *error)
+{
+    const double n = (double)s->items[index].n_weights;
+    struct model_tensor t;
+    struct stack_shape stack;
+    float *importance = NULL;
+    if (encoded->error.signal > 0) *error = encoded->error.noise / encoded->error.signal * n;
+    model_tensor(s->c->model, index, &t);
+    if (!encoded->weighted || !stack_of(t.rank, t.dims, t.stack, t.split, &stack)) return INGOT_OK;
+    ingot_status status = imatrix_weights(s->c->imatrix, t.name, t.name_bytes, stack.n_matrices,
+                                          stack.n_cols, &importance, s->error);
+    if (status == INGOT_OK && importance) {
+        double relative = 0;
+        status = weighted_error(s->c->model, index, container, importance, &relative, s->error);
+        *error = relative * n;
+    }
+    ingot_release(NULL, importance);
+    return status;
+}
+
+/* Searches are brief. */
 static ingot_status measure_error(struct search *s, uint32_t index, const struct encoding *encoding,
                                   struct ingot_pool *pool, double *error)
 {
@@ -179,13 +204,14 @@ static ingot_status measure_error(struct search *s, uint32_t index, const struct
     if (brief == NULL) return ingot_fail_memory(s->error, sizeof *brief, "encoding");
     *brief = *encoding;
     encoding_hurry(brief);
-    const ingot_status status =
+    brief->imatrix = s->c->imatrix;
+    ingot_status status =
         encode_to_memory(s->c->model, index, brief, pool, NULL, &container, &encoded, s->error);
+    const struct span bytes = {container.data, container.n_bytes};
+    if (status == INGOT_OK) status = take_error(s, index, &encoded, bytes, error);
     buffer_release(&container);
     ingot_release(NULL, brief);
-    if (status != INGOT_OK || !(encoded.error.signal > 0)) return status;
-    *error = encoded.error.noise / encoded.error.signal * (double)s->items[index].n_weights;
-    return INGOT_OK;
+    return status;
 }
 
 static ingot_status measure_errors(struct search *s)

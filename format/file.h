@@ -119,16 +119,19 @@ ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error);
 
-/* Reads a part of a mapped file; false where the system does not give it, or nothing is mapped. */
-bool file_copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst);
+/* Reads plain chunk k of a stream of a mapped file, of chunks up to `end` that are taken in order;
+ * false where the system does not give it, or nothing is mapped. */
+bool stream_copy_chunk(const struct ingot_file *file, const struct stream_record *stream,
+                       uint64_t k, uint64_t end, uint8_t *dst);
 /* Lets the system read a part of a mapped file, without waiting for it. */
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* Maps all pages of such a part. */
 void file_map(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
-/* Before chunk k of a stream is taken, of chunks [first, end) that are taken in this order: lets
- * the system read those that come soon. */
+/* Before chunk k of a stream is taken, of chunks up to `end` that are taken in order: lets the
+ * system read it and those that come soon. `asked`: it was called for the chunk before, so that
+ * only the last of these is new. */
 void stream_read_ahead(const struct ingot_file *file, const struct stream_record *stream,
-                       uint64_t k, uint64_t first, uint64_t end);
+                       uint64_t k, uint64_t end, bool asked);
 /* What decoding a chunk needs besides its bytes; begins with the allocator alone and is used for
  * one chunk after another, by one thread. */
 struct chunk_scratch {

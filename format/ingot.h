@@ -410,9 +410,10 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
 /* Loads a matrix that was opened to be loaded later, and does nothing to one that is loaded. After
  * a failure it may be tried again. */
 ingot_status ingot_matrix_load(ingot_matrix *matrix, ingot_error *error);
-/* Sets *n_bytes to at least as many as the matrix would occupy on the device, from the index alone:
- * nothing is read. Loading takes about as many again of host memory while it lasts. Fails where it
- * can tell that loading will: a device may still refuse a form of matrix. */
+/* Sets *n_bytes to at least as many as the matrix would occupy on the device, on the CPU at most a
+ * tenth more for matrices of some 100,000 weights, from the index: only codebooks are read. Loading
+ * takes about as many again of host memory while it lasts. Fails where it can tell that loading
+ * will: a device may still refuse a form of matrix. */
 ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file *file,
                                    uint32_t tensor, uint64_t matrix_index,
                                    const ingot_matrix_options *options, uint64_t *n_bytes,

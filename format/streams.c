@@ -20,12 +20,7 @@ static ingot_status read_part(const struct ingot_file *file, const struct chunk_
                               uint64_t raw_bytes, uint64_t begin, uint64_t n_bytes, uint8_t *dst,
                               struct chunk_scratch *scratch, ingot_error *error)
 {
-    const bool whole = begin == 0 && n_bytes == raw_bytes;
-    if (whole && chunk_is_plain(chunk) && file_copy(file, chunk->offset, n_bytes, dst)) {
-        return chunk_compare(chunk, checksum_of(dst, n_bytes), "chunk", error);
-    }
-    file_map(file, chunk->offset, chunk->stored_bytes);
-    if (whole) {
+    if (begin == 0 && n_bytes == raw_bytes) {
         return chunk_decode(file, chunk, raw_bytes, dst, scratch, "chunk", error);
     }
     if (chunk_is_plain(chunk)) {
@@ -73,16 +68,18 @@ static ingot_status take_chunk(const struct range *r, uint64_t k, struct chunk_s
 {
     const struct stream_record *s = &r->stream;
     const struct chunk_record c = chunk_at(r->file, (uint32_t)(s->first_chunk + k * s->chunk_step));
-    stream_read_ahead(r->file, s, k, r->first, r->end);
-    if (r->dst == NULL) {
-        file_map(r->file, c.offset, c.stored_bytes);
-        return chunk_verify(r->file, &c, "chunk", error);
-    }
     const uint64_t raw_bytes = stream_chunk_raw_bytes(s, k), start = k * s->chunk_bytes;
     const uint64_t begin = r->offset > start ? r->offset - start : 0;
-    const uint64_t end = min_u64(raw_bytes, r->offset + r->n_bytes - start);
-    return read_part(r->file, &c, raw_bytes, begin, end - begin,
-                     r->dst + (start + begin - r->offset), scratch, error);
+    const uint64_t n = min_u64(raw_bytes, r->offset + r->n_bytes - start) - begin;
+    uint8_t *dst = r->dst ? r->dst + (start + begin - r->offset) : NULL;
+    if (dst && n == raw_bytes && chunk_is_plain(&c) &&
+        stream_copy_chunk(r->file, s, k, r->end, dst)) {
+        return chunk_compare(&c, checksum_of(dst, n), "chunk", error);
+    }
+    stream_read_ahead(r->file, s, k, r->end, k > r->first);
+    file_map(r->file, c.offset, c.stored_bytes);
+    if (dst == NULL) return chunk_verify(r->file, &c, "chunk", error);
+    return read_part(r->file, &c, raw_bytes, begin, n, dst, scratch, error);
 }
 
 /* Chunks are taken in their order, so that all before one that failed have been taken too. */

@@ -80,10 +80,12 @@ static void hash_raw(struct stream_check *s, const uint8_t *bytes, uint64_t n_by
 
 /* The bytes of a plain chunk: read, so that what hashes them finds them in the cache, which takes
  * less than mapping their pages; or where they lie, in what is no file. */
-static const uint8_t *plain_bytes(const struct ingot_file *file, struct decoded_chunk *d)
+static const uint8_t *plain_bytes(const struct stream_check *s, uint64_t k,
+                                  const struct decoded_chunk *d)
 {
-    if (file_copy(file, d->chunk.offset, d->chunk.stored_bytes, d->raw)) return d->raw;
-    file_map(file, d->chunk.offset, d->chunk.stored_bytes);
+    const struct ingot_file *file = s->v->file;
+    const uint64_t n_chunks = stream_n_chunks(&s->stream);
+    if (stream_copy_chunk(file, &s->stream, k, n_chunks, d->raw)) return d->raw;
     return file->bytes.data + d->chunk.offset;
 }
 
@@ -93,12 +95,12 @@ static void decode_chunk(void *context, uint64_t k, uint32_t slot)
     const struct ingot_file *file = s->v->file;
     struct decoded_chunk *d = &s->slots[slot];
     d->chunk = chunk_at(file, (uint32_t)(s->stream.first_chunk + k * s->stream.chunk_step));
-    stream_read_ahead(file, &s->stream, k, 0, stream_n_chunks(&s->stream));
     if (chunk_is_plain(&d->chunk)) {
-        d->data = plain_bytes(file, d);
+        d->data = plain_bytes(s, k, d);
         d->status =
             chunk_compare(&d->chunk, checksum_of(d->data, d->chunk.stored_bytes), "chunk", &d->why);
     } else {
+        stream_read_ahead(file, &s->stream, k, stream_n_chunks(&s->stream), k > 0);
         file_map(file, d->chunk.offset, d->chunk.stored_bytes);
         d->data = d->raw;
         d->status = chunk_decode(file, &d->chunk, stream_chunk_raw_bytes(&s->stream, k), d->raw,

@@ -65,7 +65,7 @@ static ingot_status verify_stream(const struct ingot_file *file, uint32_t stream
     const uint64_t n = stream_n_chunks(&s);
     for (uint64_t k = 0; k < n; k++) {
         const struct chunk_record c = chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step));
-        stream_read_ahead(file, &s, k, 0, n);
+        stream_read_ahead(file, &s, k, n, k > 0);
         file_map(file, c.offset, c.stored_bytes);
         const ingot_status status = chunk_verify(file, &c, "chunk", error);
         if (status != INGOT_OK) return status;

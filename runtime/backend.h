@@ -133,9 +133,12 @@ struct ingot_backend {
     struct ingot_pool *(*pool)(void *device);
     /* Multiplies by planes where they lie in the file, and takes no memory for them. */
     bool reads_in_place;
-    /* At least what a dense coding of n_rows x n_cols codes takes in a form of the backend's own; 0
-     * where it has none. NULL: it never has. */
-    uint64_t (*own_form_bytes)(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols);
+    /* Sets *n_bytes to at least what a dense coding of n_rows x n_cols codes takes in a form of the
+     * device's own, 0 where it has none. `codebook` has the values of a codebook of vectors, else
+     * it is NULL. Returns whether it is certain to take that form. NULL: there are no such forms.
+     */
+    bool (*own_form)(void *device, const struct ingot_coding *coding, uint64_t n_rows,
+                     uint64_t n_cols, const float *codebook, uint64_t *n_bytes);
     /* Copies what it needs out of `matrix`, whose pointers die after the call, but for those of the
      * parts i of which it sets bit i of *kept_parts, and for factors and the numbers of columns:
      * they live until matrix_release. */

@@ -99,6 +99,15 @@ static struct ingot_pool *cpu_pool(void *device_pointer)
     return device->pool;
 }
 
+static bool cpu_own_form(void *device_pointer, const struct ingot_coding *coding, uint64_t n_rows,
+                         uint64_t n_cols, const float *codebook, uint64_t *n_bytes)
+{
+    const struct cpu_device *device = device_pointer;
+    *n_bytes = 0;
+    if (device->level->panels == NULL) return false;
+    return panels_forecast(coding, n_rows, n_cols, codebook, n_bytes);
+}
+
 static ingot_status cpu_open(uint32_t index, const struct backend_options *options,
                              const ingot_allocator *allocator, void **device, ingot_error *error)
 {
@@ -130,7 +139,7 @@ const struct ingot_backend ingot_backend_cpu = {
     .close = cpu_close,
     .pool = cpu_pool,
     .reads_in_place = true,
-    .own_form_bytes = panels_most_bytes,
+    .own_form = cpu_own_form,
     .matrix_upload = cpu_matrix_upload,
     .matrix_release = cpu_matrix_release,
     .matmul = cpu_matmul,

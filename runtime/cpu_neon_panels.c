@@ -20,7 +20,10 @@ static float32x4_t load_floats(const uint8_t *floats)
 
 static float32x4_t looked_up(const struct panel_table *t, const uint8_t *codes)
 {
-    const float v[4] = {t->lut[codes[0]], t->lut[codes[1]], t->lut[codes[2]], t->lut[codes[3]]};
+    float v[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        v[i] = t->kind == ENTRIES_INTEGERS ? (float)(int8_t)codes[i] : t->lut[codes[i]];
+    }
     return vld1q_f32(v);
 }
 

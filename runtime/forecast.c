@@ -1,4 +1,5 @@
-/* How much memory a matrix will take on a device, from the index of its file alone. Every amount is
+/* How much memory a matrix will take on a device, from the index of its file and the codebooks of
+ * vectors, whose values decide their form. Every amount is
  * at least what loading takes; the tests hold both ends. */
 #include <assert.h>
 
@@ -11,12 +12,12 @@
 #include "runtime/resident_codes.h"
 
 enum {
-    ROW_ALIGN = 16,   /* rows of codes are filled up to at most this */
+    ROW_ALIGN = 16,   /* in a layout of a device's own rows are filled up to at most this */
     PART_BYTES = 256, /* what a term or a part may take besides its arrays and its description */
 };
 
 struct forecast {
-    const struct ingot_backend *backend;
+    const ingot_device *device;
     uint64_t matrix_index;
     bool in_place;
     ingot_error *error;
@@ -53,56 +54,62 @@ static void add(struct forecast *f, uint64_t n_bytes)
 
 /* ------------------------------------------------------------------ codings */
 
-static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols)
+static uint64_t planes_bytes(uint8_t bits, uint64_t n_rows, uint64_t n_cols, bool own)
 {
     uint8_t widths[CODING_MAX_PLANES];
     const uint32_t n = plane_widths(bits, widths);
+    const uint64_t align = own ? ROW_ALIGN : 1;
     uint64_t n_bytes = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t row_bytes = stream_row_bytes(widths[i], n_cols);
-        n_bytes = sum(n_bytes, product(n_rows, ceil_div(row_bytes, ROW_ALIGN) * ROW_ALIGN));
+        n_bytes = sum(n_bytes, product(n_rows, ceil_div(row_bytes, align) * align));
     }
     return n_bytes;
 }
 
-static uint64_t codes_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols)
+static uint64_t codes_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols,
+                            bool own)
 {
     const uint64_t vector = max_u64(coding->vector_length, 1);
     uint64_t n_bytes;
-    if (coding->bits > RESIDENT_MAX_CODE_BITS) return planes_bytes(32, n_rows, n_cols);
-    n_bytes = planes_bytes(coding->bits, n_rows, ceil_div(n_cols, vector));
+    if (coding->bits > RESIDENT_MAX_CODE_BITS) return planes_bytes(32, n_rows, n_cols, own);
+    n_bytes = planes_bytes(coding->bits, n_rows, ceil_div(n_cols, vector), own);
     if (coding->signs) {
-        n_bytes = sum(n_bytes, planes_bytes(coding->signs, n_rows, ceil_div(n_cols, 8)));
+        n_bytes = sum(n_bytes, planes_bytes(coding->signs, n_rows, ceil_div(n_cols, 8), own));
     }
     return n_bytes;
 }
 
-static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack);
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own);
 
-/* A coding of n_rows x n_cols codes of one matrix of the stack. */
+/* A coding of n_rows x n_cols codes of one matrix of the stack. `own`: the device has a layout of
+ * its own, with rows filled up and tables in tables as they are or worked out. */
 static uint64_t coding_resident_bytes(const struct ingot_coding *coding, uint64_t n_rows,
-                                      uint64_t n_cols, struct stack_shape stack)
+                                      uint64_t n_cols, struct stack_shape stack, bool own)
 {
     const uint64_t entries = product(coding->n_entries, max_u64(coding->vector_length, 1));
-    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols);
+    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols, own);
     n_bytes = sum(n_bytes, product(entries, sizeof(float)));
     if (coding->index_bits) n_bytes = sum(n_bytes, product(stack.n_cols, sizeof(uint32_t)));
-    return sum(n_bytes, tables_bytes(coding, stack));
+    return sum(n_bytes, tables_bytes(coding, stack, own));
 }
 
-/* Tables as they are, or as floats: whichever is more. */
-static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack)
+static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own)
 {
     uint64_t n_bytes = 0;
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
         struct stack_shape grid;
         if (!slot->has_table || !slot_grid(slot, stack, &grid)) continue;
-        const bool halves = coding_is_raw(slot->table) && slot->table->format == INGOT_F16;
-        const uint64_t flat =
-            product(product(grid.n_rows, grid.n_cols), halves ? 2 : sizeof(float));
-        const uint64_t nested = coding_resident_bytes(slot->table, grid.n_rows, grid.n_cols, grid);
-        n_bytes = sum(n_bytes, halves ? flat : max_u64(flat, nested));
+        const struct ingot_coding *table = slot->table;
+        const uint64_t n = product(grid.n_rows, grid.n_cols);
+        if (coding_is_raw(table) && table->format == INGOT_F16) {
+            n_bytes = sum(n_bytes, product(n, 2));
+        } else {
+            const uint64_t nested =
+                coding_resident_bytes(table, grid.n_rows, grid.n_cols, grid, own);
+            n_bytes = sum(n_bytes, own ? max_u64(nested, product(n, sizeof(float))) : nested);
+        }
         n_bytes = sum(n_bytes, ROW_ALIGN);
     }
     return n_bytes;
@@ -115,47 +122,59 @@ static bool are_in_place(const struct forecast *f, const struct codes *codes)
 {
     const struct row_source source = {codes->file, codes->stream, NULL};
     const struct stack_shape shape = {codes->stack.n_matrices, codes->n_rows, codes->n_cols};
-    return f->in_place && f->backend->reads_in_place &&
+    return f->in_place && f->device->backend->reads_in_place &&
            resident_place(source, codes->coding, shape, f->matrix_index * codes->n_rows,
                           codes->n_rows) != NULL;
 }
 
-/* Dense codes: as they are, or in the backend's own form. */
-static void add_codes(struct forecast *f, const struct codes *codes)
+/* Dense codes: as they are, or in the device's own form, or the larger of both where that is not
+ * certain. */
+static ingot_status add_codes(struct forecast *f, const struct codes *codes)
 {
     const struct ingot_coding *coding = codes->coding;
-    if (are_in_place(f, codes)) return;
-    uint64_t n_bytes = coding_resident_bytes(coding, codes->n_rows, codes->n_cols, codes->stack);
-    if (f->backend->own_form_bytes != NULL) {
-        n_bytes =
-            max_u64(n_bytes, f->backend->own_form_bytes(coding, codes->n_rows, codes->n_cols));
+    const struct ingot_backend *backend = f->device->backend;
+    struct store store = {.allocator = f->device->allocator};
+    const float *codebook = NULL;
+    if (are_in_place(f, codes)) return INGOT_OK;
+    uint64_t n_bytes = coding_resident_bytes(coding, codes->n_rows, codes->n_cols, codes->stack,
+                                             !backend->reads_in_place);
+    if (backend->own_form != NULL) {
+        uint64_t n_own;
+        if (coding->map == MAP_VECTOR) {
+            const ingot_status status =
+                resident_codebook(codes->file, coding, &store, &codebook, f->error);
+            if (status != INGOT_OK) return status;
+        }
+        const bool certain = backend->own_form(f->device->opened, coding, codes->n_rows,
+                                               codes->n_cols, codebook, &n_own);
+        n_bytes = certain ? n_own : max_u64(n_bytes, n_own);
+        store_release(&store);
     }
     add(f, n_bytes);
+    return INGOT_OK;
 }
 
-static void add_dense(struct forecast *f, const ingot_file *file, const struct file_term *term,
-                      struct stack_shape stack)
+static ingot_status add_dense(struct forecast *f, const ingot_file *file,
+                              const struct file_term *term, struct stack_shape stack)
 {
     f->n_parts++;
-    add_codes(f, &(struct codes){file, term->first_stream, term->coding, stack.n_rows, stack.n_cols,
-                                 stack});
+    return add_codes(f, &(struct codes){file, term->first_stream, term->coding, stack.n_rows,
+                                        stack.n_cols, stack});
 }
 
-/* A list of rows or columns; or where rows begin, and columns or a bitmap with, on some devices,
- * counts of what is held before each word. */
+/* Where rows begin, and columns or a bitmap with, on some devices, counts of what is held before
+ * each word. */
 static uint64_t positions_bytes(const struct file_term *term, struct stack_shape stack,
-                                uint64_t n_kept)
+                                uint64_t n_kept, bool counts)
 {
     const uint64_t offsets = product(sum(stack.n_rows, 1), sizeof(uint32_t));
     const uint64_t bitmap = product(stack.n_rows, stream_row_bytes(1, stack.n_cols));
-    if (term->mask == MASK_ROWS) return product(stack.n_rows, sizeof(uint32_t));
-    if (term->mask == MASK_COLUMNS) return product(stack.n_cols, sizeof(uint32_t));
     if (term->mask == MASK_LIST) return sum(offsets, product(n_kept, sizeof(uint32_t)));
-    return sum(offsets, product(bitmap, 2));
+    return sum(offsets, product(bitmap, counts ? 2 : 1));
 }
 
-static void add_sparse(struct forecast *f, const ingot_file *file, const struct file_term *term,
-                       struct stack_shape stack)
+static ingot_status add_sparse(struct forecast *f, const ingot_file *file,
+                               const struct file_term *term, struct stack_shape stack)
 {
     const uint64_t n_weights = product(stack.n_rows, stack.n_cols);
     const uint64_t n_kept = min_u64(term->n_kept, n_weights);
@@ -169,18 +188,23 @@ static void add_sparse(struct forecast *f, const ingot_file *file, const struct 
                        stack.n_cols);
     }
     f->n_parts++;
-    if (term->mask == MASK_COLUMNS) {
-        add_codes(f, &(struct codes){file, term->first_stream + term_values_stream(term),
-                                     term->coding, rows, cols, stack});
-    } else {
-        add(f, coding_resident_bytes(term->coding, rows, cols, stack));
-    }
     if (term->combine == COMBINE_SET) add(f, product(n_kept, sizeof(float)));
-    add(f, positions_bytes(term, stack, n_kept));
+    if (term->mask == MASK_ROWS || term->mask == MASK_COLUMNS) {
+        add(f, product(term->mask == MASK_ROWS ? rows : cols, sizeof(uint32_t)));
+    } else {
+        add(f, positions_bytes(term, stack, n_kept, !f->device->backend->reads_in_place));
+    }
+    if (term->mask == MASK_COLUMNS) {
+        return add_codes(f, &(struct codes){file, term->first_stream + term_values_stream(term),
+                                            term->coding, rows, cols, stack});
+    }
+    add(f, coding_resident_bytes(term->coding, rows, cols, stack,
+                                 !f->device->backend->reads_in_place));
+    return INGOT_OK;
 }
 
-static void add_lowrank(struct forecast *f, const ingot_file *file, const struct file_term *term,
-                        struct stack_shape stack)
+static ingot_status add_lowrank(struct forecast *f, const ingot_file *file,
+                                const struct file_term *term, struct stack_shape stack)
 {
     const struct stack_shape a = {stack.n_matrices, term->rank, stack.n_cols};
     const struct stack_shape b = {stack.n_matrices, stack.n_rows, term->rank};
@@ -190,13 +214,15 @@ static void add_lowrank(struct forecast *f, const ingot_file *file, const struct
     assert(fits); /* the streams of the file were proved */
     (void)fits;
     f->n_parts++;
-    add_codes(f, &(struct codes){file, term->first_stream, term->coding, a.n_rows, a.n_cols, a});
-    add_codes(
+    const struct codes of_a = {file, term->first_stream, term->coding, a.n_rows, a.n_cols, a};
+    const ingot_status status = add_codes(f, &of_a);
+    if (status != INGOT_OK) return status;
+    return add_codes(
         f, &(struct codes){file, term->first_stream + n_a, term->coding_b, b.n_rows, b.n_cols, b});
 }
 
-static void (*const adders[])(struct forecast *f, const ingot_file *file,
-                              const struct file_term *term, struct stack_shape stack) = {
+static ingot_status (*const adders[])(struct forecast *f, const ingot_file *file,
+                                      const struct file_term *term, struct stack_shape stack) = {
     [TERM_DENSE] = add_dense,
     [TERM_SPARSE] = add_sparse,
     [TERM_LOWRANK] = add_lowrank,
@@ -224,13 +250,13 @@ static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_
         const bool in_place = f->in_place;
         f->n_parts++;
         f->in_place = false; /* they are worked out */
-        add_codes(f, &(struct codes){file, 0, &exact, stack.n_rows, stack.n_cols, stack});
+        const ingot_status status =
+            add_codes(f, &(struct codes){file, 0, &exact, stack.n_rows, stack.n_cols, stack});
         f->in_place = in_place;
-        return INGOT_OK;
+        return status;
     }
     if (term->kind != TERM_REF) {
-        adders[term->kind](f, file, term, stack);
-        return INGOT_OK;
+        return adders[term->kind](f, file, term, stack);
     }
     const ingot_status status = ingot_file_follow(file, tensor, term, &base, &target, f->error);
     return status == INGOT_OK ? add_tensor(f, base, target, &no_adapters) : status;
@@ -265,7 +291,7 @@ ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file 
                                    const ingot_matrix_options *options, uint64_t *n_bytes,
                                    ingot_error *error)
 {
-    struct forecast f = {.backend = device->backend,
+    struct forecast f = {.device = device,
                          .matrix_index = matrix_index,
                          .in_place = options->in_place,
                          .error = error};

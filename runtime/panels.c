@@ -1,5 +1,5 @@
-/* Laying out codes as panels, in plain C. Decides which codings have such a form; knows no
- * instruction set. */
+/* Codings as panels, in plain C. Decides which have such a form; leaves laying codes out to
+ * panels_lay.c. Knows no instruction set. */
 #include "runtime/panels.h"
 
 #include "format/alloc.h"
@@ -7,12 +7,7 @@
 #include "format/pool.h"
 #include "runtime/large_pages.h"
 #include "runtime/panels_make.h"
-#include "runtime/resident_codes.h"
 
-/* The bf16 products of PANEL_CODES are off by up to 2^-17 of each |w x|, and those with offsets sum
- * code and offset apart, where |code * scale| exceeds |w|: the bound of 2 K 2^-24 leaves room for
- * that from so many columns on, and for the rest from PANEL_MIN_COLS on. */
-enum { MIN_COLS_LOW = 512, MIN_COLS_OFFSET = 1024 };
 /* Memory of the panels, aligned to 64 bytes; large pages where the system has them. */
 void *panel_take(struct maker *m, uint64_t n_bytes)
 {
@@ -68,95 +63,6 @@ uint64_t panel_column_at(const struct panels *p, uint64_t place)
     while (place > 0 && p->order[place] == INGOT_NONE) place--;
     return p->order[place] == INGOT_NONE ? 0 : p->order[place];
 }
-/* ------------------------------------------------------------------ codes */
-
-/* The codes of one row go to their lanes; `codes` has one for each place. */
-static void lay_codes(const struct panels *p, const uint8_t *codes, uint64_t n_blocks,
-                      uint64_t lane, uint8_t *dst)
-{
-    for (uint64_t block = 0; block < n_blocks; block++) {
-        const uint8_t *of_block = codes + block * PANEL_BLOCK;
-        uint8_t *word = dst + block * p->block_bytes + lane * 4;
-        uint32_t shift = 0;
-        for (uint32_t i = 0; i < p->n_planes; i++) {
-            const uint32_t w = p->widths[i], mask = (1u << w) - 1;
-            for (uint32_t q = 0; q < w; q++, word += 64) {
-                for (uint32_t b = 0; b < 4; b++) {
-                    uint32_t byte = 0;
-                    for (uint32_t t = 0; t < 8 / w; t++) {
-                        const uint32_t code = of_block[(q * (8 / w) + t) * 4 + b];
-                        byte |= (code >> shift & mask) << (t * w);
-                    }
-                    word[b] = (uint8_t)byte;
-                }
-            }
-            shift += w;
-        }
-    }
-}
-
-/* Rows are laid out so many blocks at a time. */
-enum { SEGMENT_BLOCKS = 16, SEGMENT = SEGMENT_BLOCKS * PANEL_BLOCK };
-
-static void lay_coded_row(const struct maker *m, uint64_t row, uint64_t lane, uint8_t *dst)
-{
-    const struct panels *p = m->p;
-    const struct resident_dense *dense = m->dense;
-    for (uint64_t first = 0; first < p->n_blocks; first += SEGMENT_BLOCKS) {
-        uint32_t codes[SEGMENT] = {0};
-        uint8_t bytes[SEGMENT] = {0};
-        const uint64_t n_blocks = min_u64(SEGMENT_BLOCKS, p->n_blocks - first);
-        const uint64_t place = first * PANEL_BLOCK;
-        uint32_t n = (uint32_t)(n_blocks * PANEL_BLOCK);
-        if (p->order == NULL) {
-            n = (uint32_t)min_u64(n, p->n_cols - place);
-            if (m->value_codes != NULL) {
-                panel_vector_codes(m, row, place, n, codes);
-            } else {
-                resident_codes(dense->planes, dense->n_planes, row, place, n, codes);
-            }
-        }
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t code = codes[i];
-            if (p->order != NULL) {
-                const uint32_t col = p->order[place + i];
-                if (col == INGOT_NONE) continue;
-                code = resident_code(dense->planes, dense->n_planes, row, col);
-            }
-            bytes[i] = (uint8_t)panel_laid_out(dense->coding, code);
-        }
-        lay_codes(p, bytes, n_blocks, lane, dst + first * p->block_bytes);
-    }
-}
-
-static void lay_raw_row(const struct maker *m, uint64_t row, uint64_t lane, uint8_t *dst)
-{
-    const struct panels *p = m->p;
-    const uint64_t bytes = p->bits / 8;
-    const struct resident_plane *plane = &m->dense->planes[0];
-    const uint8_t *src = plane->data + row * plane->row_bytes;
-    for (uint64_t c = 0; c < p->n_cols; c++) {
-        memcpy(dst + (c * PANEL_ROWS + lane) * bytes, src + c * bytes, (size_t)bytes);
-    }
-}
-
-static void lay_panel(void *context, uint64_t panel)
-{
-    const struct maker *m = context;
-    const struct panels *p = m->p;
-    const uint64_t panel_bytes = p->n_blocks * p->block_bytes;
-    uint8_t *dst = m->codes + panel * panel_bytes;
-    memset(dst, 0, (size_t)panel_bytes);
-    const uint64_t n_rows = min_u64(PANEL_ROWS, p->n_rows - panel * PANEL_ROWS);
-    for (uint64_t i = 0; i < n_rows; i++) {
-        const uint64_t row = panel * PANEL_ROWS + i;
-        if (p->kind == PANEL_CODES) {
-            lay_coded_row(m, row, i, dst);
-        } else {
-            lay_raw_row(m, row, i, dst);
-        }
-    }
-}
 /* ------------------------------------------------------------------ what has such a form */
 
 static bool raw_kind(const struct ingot_coding *coding, enum panel_kind *kind)
@@ -185,7 +91,7 @@ static bool slots_fit(const struct maker *m)
     return true;
 }
 
-static bool has_offsets(const struct ingot_coding *coding)
+bool panel_has_offsets(const struct ingot_coding *coding)
 {
     const struct coding_slot *bias = &coding->slots[SLOT_BIAS];
     return coding->slots[SLOT_ZERO].has_table || bias->has_table || bias->has_constant;
@@ -228,7 +134,7 @@ static bool plan(struct maker *m)
     p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
     if (!slots_fit(m) || !panel_make_values(m)) return false;
     if (p->has_low && p->n_cols < MIN_COLS_LOW) return false;
-    return !has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
+    return !panel_has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
 }
 
 /* All entries stay the same over so many halves: 1 or an even number. */
@@ -258,7 +164,7 @@ ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *
     m.codes = panel_take(&m, m.p->n_panels * m.p->n_blocks * m.p->block_bytes);
     m.p->codes = m.codes;
     if (m.status != INGOT_OK) goto done;
-    ingot_pool_run(pool, m.p->n_panels, lay_panel, &m);
+    ingot_pool_run(pool, m.p->n_panels, panel_lay, &m);
     *panels = m.p;
     m.p = NULL;
 done:

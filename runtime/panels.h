@@ -129,8 +129,9 @@ struct ingot_pool;
 ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *pool,
                          const ingot_allocator *allocator, struct panels **panels,
                          ingot_error *error);
-/* At least the n_bytes of panels of a coding of n_rows x n_cols codes; 0 where there are none. */
-uint64_t panels_most_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols);
+/* struct ingot_backend's own_form. */
+bool panels_forecast(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols,
+                     const float *codebook, uint64_t *n_bytes);
 /* Takes NULL. */
 void panels_release(struct panels *panels, const ingot_allocator *allocator);
 

@@ -1,4 +1,4 @@
-/* How much panels of a coding take at most, from its shape alone. */
+/* How much panels of a coding will take, from its parameters and shape. */
 #include "runtime/panels_make.h"
 
 static uint64_t product(uint64_t a, uint64_t b)
@@ -13,24 +13,17 @@ static uint64_t sum(uint64_t a, uint64_t b)
     return add_u64(a, b, &n) ? n : UINT64_MAX;
 }
 
-/* Codebooks of vectors become codes of the values that they have. */
-static uint8_t most_bits(const struct ingot_coding *coding)
-{
-    if (coding->map != MAP_VECTOR) return (uint8_t)min_u64(coding->bits, 32);
-    const uint64_t n_values = product(coding->n_entries, UINT64_C(2) * coding->vector_length);
-    return panel_bits_for((uint32_t)min_u64(n_values, 1u << PANEL_MAX_BITS));
-}
-
 /* Blocks of a panel: each group of a column index may end in columns that are none. */
 static uint64_t most_blocks(const struct ingot_coding *coding, uint64_t n_cols)
 {
+    uint64_t n_halves = ceil_div(n_cols, PANEL_HALF);
     uint64_t n_groups = 0;
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
         if (!slot->has_table || slot->group != GROUP_COLUMN_INDEX) continue;
         n_groups = max_u64(n_groups, min_u64(slot->group_cols, n_cols));
     }
-    const uint64_t n_halves = sum(n_cols / PANEL_HALF + 1, n_groups);
+    n_halves = sum(n_halves, n_groups);
     return ceil_div(n_halves, PANEL_BLOCK / PANEL_HALF);
 }
 
@@ -45,38 +38,88 @@ static uint64_t most_groups(const struct coding_slot *slot, uint64_t n_cols, uin
     return ceil_div(n_blocks * PANEL_BLOCK, slot->group_cols);
 }
 
-/* Entries of two levels take a byte each and, for two of them, an f32: with one entry more, at most
- * as much as floats. */
-static uint64_t most_entry_bytes(const struct coding_slot *slot, uint32_t name, uint64_t n_groups)
+static bool is_two_level(const struct coding_slot *slot, uint32_t name)
 {
-    const bool halves = coding_is_raw(slot->table) && slot->table->format == INGOT_F16 &&
-                        !(slot->inverse_table && name == SLOT_SCALE);
-    if (halves) return 2 * n_groups;
-    const bool flat = coding_is_raw(slot->table);
-    return sizeof(float) * (n_groups + !flat);
+    const struct ingot_coding *table = slot->table;
+    const bool inverse = slot->inverse_table && name == SLOT_SCALE;
+    const bool flat = coding_is_raw(table) && table->map == MAP_FLOAT &&
+                      (table->format == INGOT_F16 || table->format == INGOT_F32);
+    return !flat && !inverse && table->bits <= 8 && table->map <= MAP_CODEBOOK &&
+           !table->slots[SLOT_ZERO].has_table && !table->slots[SLOT_BIAS].has_table;
 }
 
-uint64_t panels_most_bytes(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols)
+/* Over how many groups of a row the scale of a table's entries stays the same, at least. */
+static uint64_t super_groups(const struct coding_slot *slot, uint64_t n_groups)
+{
+    const struct coding_slot *scale = &slot->table->slots[SLOT_SCALE];
+    if (!scale->has_table) return n_groups;
+    if (slot->group == GROUP_COLUMN_INDEX || scale->group == GROUP_COLUMN_INDEX) return 1;
+    if (scale->group == GROUP_TENSOR || scale->group_cols == 0) return n_groups;
+    const bool is_run = slot->group == GROUP_RUN || scale->group == GROUP_RUN;
+    return is_run ? greatest_divisor(scale->group_cols, n_groups)
+                  : min_u64(scale->group_cols, n_groups);
+}
+
+/* Bytes of the entries of a row. */
+static uint64_t entry_bytes(const struct coding_slot *slot, uint32_t name, uint64_t n_groups)
+{
+    const struct ingot_coding *table = slot->table;
+    const bool inverse = slot->inverse_table && name == SLOT_SCALE;
+    if (is_two_level(slot, name)) {
+        const struct coding_slot *scale = &table->slots[SLOT_SCALE];
+        const uint64_t n = max_u64(super_groups(slot, n_groups), 1);
+        const bool halves = scale->has_table && !scale->has_constant && !scale->inverse_table &&
+                            coding_is_raw(scale->table) && scale->table->format == INGOT_F16;
+        if (n >= min_u64(MIN_SUPER_GROUPS, n_groups)) {
+            return n_groups + ceil_div(n_groups, n) * (halves ? 2 : 4);
+        }
+    }
+    const bool halves = coding_is_raw(table) && table->format == INGOT_F16 && !inverse;
+    return n_groups * (halves ? 2 : 4);
+}
+
+/* Codebooks of vectors become codes of the values that they have; 0: of none. */
+static uint8_t bits_of(const struct ingot_coding *coding, const float *codebook, bool *certain)
+{
+    float values[256];
+    const uint64_t n = product(coding->n_entries, coding->vector_length);
+    if (coding->map != MAP_VECTOR) return (uint8_t)min_u64(coding->bits, 32);
+    if (codebook == NULL) return PANEL_MAX_BITS;
+    const uint32_t n_values = panel_distinct(codebook, n, coding->signs != 0, values, NULL);
+    if (n_values > 256) return 0;
+    *certain = true;
+    for (uint32_t i = 0; i < n_values; i++) *certain = *certain && panel_value_fits(values[i]);
+    return panel_bits_for(n_values);
+}
+
+bool panels_forecast(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols,
+                     const float *codebook, uint64_t *n_bytes)
 {
     enum { LUT_BYTES = 256 * sizeof(float) };
-    if (n_cols < PANEL_MIN_COLS) return 0;
+    bool certain = false;
+    *n_bytes = 0;
+    if (n_cols < PANEL_MIN_COLS) return false;
+    if (panel_has_offsets(coding) && n_cols < MIN_COLS_OFFSET) return false;
+    const uint8_t bits = bits_of(coding, codebook, &certain);
+    if (bits == 0) return false;
     const uint64_t rows = product(ceil_div(n_rows, PANEL_ROWS), PANEL_ROWS);
     const uint64_t n_blocks = most_blocks(coding, n_cols);
-    const uint64_t row_bytes = product(n_blocks, UINT64_C(4) * most_bits(coding));
-    uint64_t n_bytes = sum(sizeof(struct panels), product(rows, row_bytes));
-    if (coding->index_bits)
-        n_bytes = sum(n_bytes, product(n_blocks, PANEL_BLOCK * sizeof(uint32_t)));
+    uint64_t total =
+        sum(sizeof(struct panels), product(rows, product(n_blocks, UINT64_C(4) * bits)));
+    if (coding->index_bits) total = sum(total, product(n_blocks, PANEL_BLOCK * sizeof(uint32_t)));
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
         if (!slot->has_table) continue;
         if (i == SLOT_POST) {
-            n_bytes = sum(n_bytes, product(n_cols, sizeof(float)));
+            total = sum(total, product(n_cols, sizeof(float)));
             continue;
         }
         const uint64_t n_groups = most_groups(slot, n_cols, n_blocks);
-        if (n_groups == 0) return 0;
-        const uint64_t entries = product(rows, most_entry_bytes(slot, i, n_groups));
-        n_bytes = sum(sum(n_bytes, entries), LUT_BYTES);
+        if (n_groups == 0) return false;
+        total = sum(sum(total, product(rows, entry_bytes(slot, i, n_groups))), LUT_BYTES);
     }
-    return n_bytes;
+    *n_bytes = total;
+    /* Tables of zeros, index and post may yet stand in the way. */
+    return certain && n_cols >= MIN_COLS_OFFSET && coding->index_bits == 0 &&
+           !coding->slots[SLOT_POST].has_table;
 }

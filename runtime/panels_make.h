@@ -50,6 +50,23 @@ static inline uint64_t greatest_divisor(uint64_t a, uint64_t b)
 float panel_code_value(const struct resident_dense *dense, uint32_t code);
 /* Tables of the values of codes; false when one has no place in them. */
 bool panel_make_values(struct maker *m);
+/* The bf16 products of PANEL_CODES are off by up to 2^-17 of each |w x|, and those with offsets sum
+ * code and offset apart, where |code * scale| exceeds |w|: the bound of 2 K 2^-24 leaves room for
+ * that from so many columns on, and for the rest from PANEL_MIN_COLS on. */
+enum { MIN_COLS_LOW = 512, MIN_COLS_OFFSET = 1024 };
+bool panel_has_offsets(const struct ingot_coding *coding);
+
+/* Two-level entries with fewer groups than this for a super would be larger than flat ones. */
+enum { MIN_SUPER_GROUPS = 2 };
+
+/* The different values of n numbers, each as it is and, with `negated`, with its other sign.
+ * Returns how many there are: 257 for more than 256, or when one is no number. *codes (may be
+ * NULL) becomes, for each, the number of its value. */
+uint32_t panel_distinct(const float *numbers, uint64_t n, bool negated, float values[256],
+                        uint8_t *codes);
+/* Whether a value has a place in the tables. */
+bool panel_value_fits(float v);
+
 /* Codebooks of vectors: false when they have more values than codes of 8 bits, or one that is no
  * number. */
 bool panel_collect_values(struct maker *m);
@@ -57,6 +74,9 @@ bool panel_collect_values(struct maker *m);
 void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uint32_t n,
                         uint32_t *codes);
 uint8_t panel_bits_for(uint32_t n);
+
+/* Lays out the codes of one panel, on any thread; the context is the maker. */
+void panel_lay(void *maker, uint64_t panel);
 
 /* The column at a place, or of the last place before it that has one. */
 uint64_t panel_column_at(const struct panels *p, uint64_t place);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "format/floats.h"
+#include "format/pool.h"
 #include "runtime/cpu_level.h"
 #include "runtime/resident_codes.h"
 
@@ -84,26 +85,35 @@ static void put_super(const struct panel_table *out, uint64_t at, float v, uint8
     }
 }
 
-static void fill_codes(const struct maker *m, const struct entries *e, uint8_t *dst,
-                       uint8_t *supers)
+/* Where entries go; tasks fill those of a panel each. */
+struct filling {
+    const struct maker *m;
+    const struct entries *e;
+    uint8_t *dst;
+    uint8_t *supers;
+};
+
+/* Entries of two levels, of one panel. */
+static void fill_codes(void *context, uint64_t panel)
 {
-    const struct panels *p = m->p;
-    const struct panel_table *out = e->out;
-    const struct resident_dense *nested = e->table->nested;
-    for (uint64_t i = 0; i < p->n_panels * PANEL_ROWS; i++) {
-        const uint64_t row = min_u64(i, p->n_rows - 1);
-        const uint64_t panel = i / PANEL_ROWS, lane = i % PANEL_ROWS;
-        for (uint64_t g = 0; g < out->n_groups; g++) {
-            const uint64_t col = panel_column_at(p, g * out->halves * PANEL_HALF);
+    const struct filling *f = context;
+    const struct panels *p = f->m->p;
+    const struct panel_table *out = f->e->out;
+    const struct resident_table *table = f->e->table;
+    const struct resident_dense *nested = table->nested;
+    for (uint64_t g = 0; g < out->n_groups; g++) {
+        const uint64_t col = panel_column_at(p, g * out->halves * PANEL_HALF);
+        for (uint64_t lane = 0; lane < PANEL_ROWS; lane++) {
+            const uint64_t row = min_u64(panel * PANEL_ROWS + lane, p->n_rows - 1);
             uint64_t r, c;
-            grid_place(e->table, row, col, &r, &c);
+            grid_place(table, row, col, &r, &c);
             const uint32_t code = resident_code(nested->planes, nested->n_planes, r, c);
             const bool is_integer = out->kind == ENTRIES_INTEGERS;
-            dst[(panel * out->n_groups + g) * PANEL_ROWS + lane] =
+            f->dst[(panel * out->n_groups + g) * PANEL_ROWS + lane] =
                 (uint8_t)(is_integer ? (int32_t)out->lut[code] : (int32_t)code);
             if (g % out->super_groups != 0) continue;
             const uint64_t super = panel * out->n_supers + g / out->super_groups;
-            put_super(out, super * PANEL_ROWS + lane, super_value(e->table, row, col), supers);
+            put_super(out, super * PANEL_ROWS + lane, super_value(table, row, col), f->supers);
         }
     }
 }
@@ -136,10 +146,36 @@ static void make_two_level(struct maker *m, const struct entries *e)
     }
     out->lut = lut;
     if (are_integers) out->kind = ENTRIES_INTEGERS;
-    fill_codes(m, e, codes, supers);
+    struct filling f = {m, e, codes, supers};
+    ingot_pool_run(m->pool, m->p->n_panels, fill_codes, &f);
     if (bias->has_constant) out->add = bias->inverse_constant ? -bias->constant : bias->constant;
     out->entries = codes;
     out->supers = supers;
+}
+
+/* Entries that are floats, of one panel. */
+static void fill_flat(void *context, uint64_t panel)
+{
+    const struct filling *f = context;
+    const struct panels *p = f->m->p;
+    const struct panel_table *out = f->e->out;
+    const struct resident_table *table = f->e->table;
+    for (uint64_t g = 0; g < out->n_groups; g++) {
+        const uint64_t col = panel_column_at(p, g * out->halves * PANEL_HALF);
+        for (uint64_t lane = 0; lane < PANEL_ROWS; lane++) {
+            const uint64_t row = min_u64(panel * PANEL_ROWS + lane, p->n_rows - 1);
+            const uint64_t at = (panel * out->n_groups + g) * PANEL_ROWS + lane;
+            if (out->kind == ENTRIES_F16) {
+                uint64_t r, c;
+                grid_place(table, row, col, &r, &c);
+                const uint8_t *entries = table->data;
+                store_u16(f->dst + 2 * at, load_u16(entries + 2 * (r * table->n_cols + c)));
+            } else {
+                const float v = cpu_plain_entry(table, row, col);
+                store_f32(f->dst + 4 * at, f->e->inverse ? 1.0f / v : v);
+            }
+        }
+    }
 }
 
 static void make_flat(struct maker *m, const struct entries *e)
@@ -149,26 +185,11 @@ static void make_flat(struct maker *m, const struct entries *e)
     const uint64_t n = p->n_panels * PANEL_ROWS * out->n_groups;
     const bool as_f16 = e->table->data != NULL && e->table->format == INGOT_F16 && !e->inverse;
     out->kind = as_f16 ? ENTRIES_F16 : ENTRIES_F32;
-    uint8_t *dst = panel_take(m, n * (as_f16 ? 2 : 4));
-    if (dst == NULL) return;
-    for (uint64_t i = 0; i < p->n_panels * PANEL_ROWS; i++) {
-        const uint64_t row = min_u64(i, p->n_rows - 1);
-        for (uint64_t g = 0; g < out->n_groups; g++) {
-            const uint64_t col = panel_column_at(p, g * out->halves * PANEL_HALF);
-            const uint64_t at = (i / PANEL_ROWS * out->n_groups + g) * PANEL_ROWS + i % PANEL_ROWS;
-            const float v = cpu_plain_entry(e->table, row, col);
-            if (as_f16) {
-                store_u16(dst + 2 * at, f16_from_f32(v));
-            } else {
-                store_f32(dst + 4 * at, e->inverse ? 1.0f / v : v);
-            }
-        }
-    }
-    out->entries = dst;
+    struct filling f = {m, e, panel_take(m, n * (as_f16 ? 2 : 4)), NULL};
+    if (f.dst == NULL) return;
+    ingot_pool_run(m->pool, p->n_panels, fill_flat, &f);
+    out->entries = f.dst;
 }
-
-/* Two-level entries with fewer groups than this for a super would be larger than flat ones. */
-enum { MIN_SUPER_GROUPS = 2 };
 
 static void make_table(struct maker *m, enum coding_slot_name name, struct panel_table *out)
 {

@@ -9,39 +9,35 @@
 #include "format/floats.h"
 #include "runtime/resident_codes.h"
 
-/* A codebook of vectors whose values are few is one of scalars, too: code -> value. */
-static bool find_value(const struct maker *m, float v, uint32_t *code)
+uint32_t panel_distinct(const float *numbers, uint64_t n, bool negated, float values[256],
+                        uint8_t *codes)
 {
-    for (uint32_t i = 0; i < m->n_values; i++) {
-        *code = i;
-        if (m->values[i] == v) return true;
+    uint32_t n_values = 0;
+    for (uint64_t i = 0; i < n * (negated ? 2 : 1); i++) {
+        const float v = i < n ? numbers[i] : -numbers[i - n];
+        uint32_t code = 0;
+        if (isnan(v)) return 257;
+        while (code < n_values && values[code] != v) code++;
+        if (code == 256) return 257;
+        if (code == n_values) values[n_values++] = v;
+        if (codes != NULL) codes[i] = (uint8_t)code;
     }
-    return false;
+    return n_values;
 }
 
-/* False when there are more values than codes of 8 bits, or one that is no number. */
+/* A codebook of vectors whose values are few is one of scalars, too. */
 bool panel_collect_values(struct maker *m)
 {
     const struct ingot_coding *coding = m->dense->coding;
     const uint64_t n = (uint64_t)coding->n_entries * coding->vector_length;
-    const uint32_t n_signs = coding->signs != 0 ? 2 : 1;
     m->value_codes = ingot_allocate_zeroed(m->allocator, n, 2);
     if (m->value_codes == NULL) {
         m->status = ingot_fail_memory(m->error, n * 2, "values of a codebook");
         return false;
     }
-    for (uint64_t i = 0; i < n * n_signs; i++) {
-        const float v = i < n ? m->dense->codebook[i] : -m->dense->codebook[i - n];
-        uint32_t code;
-        if (isnan(v)) return false;
-        if (!find_value(m, v, &code)) {
-            if (m->n_values == 256) return false;
-            code = m->n_values;
-            m->values[m->n_values++] = v;
-        }
-        m->value_codes[i] = (uint8_t)code;
-    }
-    return true;
+    m->n_values =
+        panel_distinct(m->dense->codebook, n, coding->signs != 0, m->values, m->value_codes);
+    return m->n_values <= 256;
 }
 
 uint8_t panel_bits_for(uint32_t n)
@@ -143,6 +139,11 @@ static void find_integers(struct maker *m, const float *values, uint32_t n)
     }
 }
 
+bool panel_value_fits(float v)
+{
+    return !isfinite(v) || v == 0.0f || (fabsf(v) >= 0x1p-90f && fabsf(v) <= 0x1p90f);
+}
+
 /* False when a value has no place in the tables. */
 bool panel_make_values(struct maker *m)
 {
@@ -153,7 +154,7 @@ bool panel_make_values(struct maker *m)
         const uint32_t code = panel_laid_out(m->dense->coding, i);
         const float v = maker_value(m, code);
         values[code] = v;
-        if (isfinite(v) && v != 0.0f && (fabsf(v) < 0x1p-90f || fabsf(v) > 0x1p90f)) return false;
+        if (!panel_value_fits(v)) return false;
         split(v, &p->high[i], &p->low[i]);
         p->has_low = p->has_low || (p->low[i] & 0x7fff) != 0;
     }

@@ -27,6 +27,9 @@ ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t mat
                            const struct resident_options *options, struct store *store,
                            struct resident_matrix *matrix, ingot_error *error);
 
+/* The values of a coding's codebook; they belong to the store. */
+ingot_status resident_codebook(const ingot_file *file, const struct ingot_coding *coding,
+                               struct store *store, const float **values, ingot_error *error);
 /* Where in the file rows of codes lie as planes do, if they are raw f32, f16 or bf16; else NULL. */
 const uint8_t *resident_place(struct row_source source, const struct ingot_coding *coding,
                               struct stack_shape codes, uint64_t first_row, uint64_t n_rows);

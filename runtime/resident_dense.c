@@ -52,21 +52,20 @@ ingot_status load_values(const struct load *load, const struct ingot_coding *cod
 
 /* ------------------------------------------------------------------ codebooks and indexes */
 
-static ingot_status load_codebook(const struct load *load, const struct ingot_coding *coding,
-                                  struct resident_dense *dense)
+ingot_status resident_codebook(const ingot_file *file, const struct ingot_coding *coding,
+                               struct store *store, const float **values, ingot_error *error)
 {
-    struct store temporary = {.allocator = load->store->allocator};
+    struct store temporary = {.allocator = store->allocator};
     const ingot_dtype format = (ingot_dtype)coding->format;
-    const uint64_t n_bytes = ingot_file_stream_bytes(load->file, coding->codebook_stream);
+    const uint64_t n_bytes = ingot_file_stream_bytes(file, coding->codebook_stream);
     const uint32_t value_bytes = ingot_dtype_bits(format) / 8;
     const uint64_t n = n_bytes / value_bytes;
     void *entries, *floats;
-    ingot_status status = store_take(&temporary, n_bytes, "codebook", &entries, load->error);
+    ingot_status status = store_take(&temporary, n_bytes, "codebook", &entries, error);
     if (status != INGOT_OK) goto done;
-    status = ingot_file_read_stream(load->file, coding->codebook_stream, 0, n_bytes, entries,
-                                    load->error);
+    status = ingot_file_read_stream(file, coding->codebook_stream, 0, n_bytes, entries, error);
     if (status != INGOT_OK) goto done;
-    status = load_take_array(load, n, sizeof(float), &floats);
+    status = store_take_array(store, n, sizeof(float), "codebook", &floats, error);
     if (status != INGOT_OK) goto done;
     for (uint64_t i = 0; i < n; i++) {
         const uint8_t *at = (const uint8_t *)entries + i * value_bytes;
@@ -77,7 +76,7 @@ static ingot_status load_codebook(const struct load *load, const struct ingot_co
             ((float *)floats)[i] = ingot_float_decode(format, code);
         }
     }
-    dense->codebook = floats;
+    *values = floats;
 done:
     store_release(&temporary);
     return status;
@@ -131,7 +130,9 @@ ingot_status load_coding(const struct load *load, const struct ingot_coding *cod
         copy->format = INGOT_F32;
     }
     dense->coding = copy;
-    if (coding->codebook_stream != INGOT_NONE) status = load_codebook(load, coding, dense);
+    if (coding->codebook_stream != INGOT_NONE) {
+        status = resident_codebook(load->file, coding, load->store, &dense->codebook, load->error);
+    }
     if (status == INGOT_OK && coding->index_bits != 0) {
         status = load_index(load, coding, stack.n_cols, *stream, index);
         *stream += 1;

@@ -12,6 +12,9 @@ ingot_status vocabulary_begin(struct vocabulary *vocabulary, uint32_t n_tokens, 
     if (vocabulary->tokens == NULL) {
         return ingot_fail_memory(error, (uint64_t)n_tokens * sizeof *vocabulary->tokens, "tokens");
     }
+    /* Room for something, so that empty texts have an address. */
+    buffer_reserve(&vocabulary->bytes, n_tokens);
+    if (vocabulary->bytes.failed) return ingot_fail_memory(error, n_tokens, "texts of tokens");
     vocabulary->n_tokens = n_tokens;
     for (uint32_t byte = 0; byte < 256; byte++) vocabulary->byte_tokens[byte] = INGOT_NONE;
     return INGOT_OK;

@@ -6,8 +6,8 @@
 # sections: convert memory open validate rows load compress cores quantize cpu (default: all)
 # Real weights are measured where SHARED (../shared/data) has them.
 # quantize also measures llama-quantize where PEERS names a script that runs it (see bench_quantize).
-# cpu measures products of made-up weights, as shares of what the machine can do; where GGML_PERF is a
-# command that runs ggml's test-backend-ops, its "perf" takes turns with them.
+# cpu measures products, as shares of what the machine can do, in turns with ggml's test-backend-ops and
+# llama-bench where PEERS names a script that runs them (see bench_quantize).
 set -eu
 
 ingot=${INGOT:-build/ingot}
@@ -198,7 +198,7 @@ bench_quantize() {
     "$programs/quantize" 1024 int8 int4 int4-fast int4-g128 int3-g128 int2-g64 int4-g64-affine \
         int2-g64-affine nf4 nf4-absmax nf4-bnb nf4-g16-nested6 code4 code3 code2 int4-g32-affine-nested6 \
         ternary fp8 fp8-tensor fp8-b128 mxfp4 mxfp6 mxfp8 nvfp4 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k \
-        q5_k q6_k iq4_nl iq4_xs mxfp4_gguf
+        q5_k q6_k iq4_nl iq4_xs mxfp4_gguf iq3_s iq3_xxs iq2_s iq2_xs iq2_xxs iq1_m iq1_s tq2_0 q2_0 q1_0
     peers=${PEERS:-}
     work=$(cd "$work" && pwd)
     ingot=$(cd "$(dirname "$ingot")" && pwd)/$(basename "$ingot")
@@ -331,35 +331,106 @@ bench_cores() {
     printf 'compressed / raw:   %s\n' "$(paste "$work/b" "$work/a" | awk '{ print $1 / $2 }' | spread)"
 }
 
-# One line: encoding, rows of x, activations, threads.
-product() {
-    printf '%-9s n = %-3s %-4s %s threads: ' "$1" "$2" "$3" "$4"
-    "$ingot" bench --synthetic 4096x14336 --encode "$1" --rows "$2" --activations "$3" --threads "$4" \
-        --no-check | sed -n 4p
+# GFLOP/s of one product of a file of one matrix, and its bytes as a share of the reading that was
+# measured before it: by medians.
+product() { # FILE ROWS ACTIVATIONS THREADS
+    "$ingot" bench "$1" --cold --no-check --json --rows "$2" --activations "$3" --threads "$4" |
+        sed -n 's/^ *"gflop_per_second": \([0-9.]*\),*/\1/p;s/^ *"read_share": \([0-9.]*\),*/\1/p' |
+        head -2 | tr '\n' ' '
+    echo
 }
-ggml() {
-    [ -n "${GGML_PERF:-}" ] || return 0
-    $GGML_PERF perf -o MUL_MAT -b CPU -p "type_a=$1,.*m=4096,n=$2,k=14336" 2>/dev/null |
-        sed -n 's/^ *MUL_MAT(type_a=\([^,]*\),.*n=\([0-9]*\),k=14336.* \([0-9.]* GFLOPS\).*/ggml \1 n = \2, one thread: \3/p'
+# GFLOP/s of ggml's kernel, which takes one thread and the blocks as they lie in the file.
+ggml_product() { # TYPE ROWS
+    "$peers" /usr/libexec/x86_64-linux-gnu/ggml/test-backend-ops perf -o MUL_MAT -b CPU \
+        -p "type_a=$1,type_b=f32,m=4096,n=$2,k=14336" 2>/dev/null |
+        sed -n 's/^ *MUL_MAT.* \([0-9.]*\) \([GTM]\)FLOPS.*/\1 \2/p' |
+        awk '{ print $1 * ($2 == "T" ? 1000 : $2 == "M" ? 0.001 : 1) }'
 }
-bench_cpu() {
-    printf '\n## products, 4096 x 14336, cold caches (ingot bench --synthetic)\n'
-    "$ingot" bench --synthetic 4096x14336 --encode int4 --no-check | sed -n 2,3p
+# One type, in turns with ggml where PEERS is: GFLOP/s, the share of reading, the ratio of neighbours.
+beside_ggml() { # FILE ROWS ACTIVATIONS THREADS [TYPE]
+    : >"$work/a"
+    : >"$work/b"
     for _ in $(seq "$runs"); do
-        for threads in 1 "$(nproc)"; do
-            for encoding in int4 int8 bf16 f32 sparse50; do product "$encoding" 1 f32 "$threads"; done
-            product int4 1 i8 "$threads"
+        product "$1" "$2" "$3" "$4" >>"$work/a"
+        if [ -n "$peers" ] && [ -n "${5:-}" ]; then ggml_product "$5" "$2" >>"$work/b"; fi
+    done
+    printf '%-26s n = %-3s x %-4s %s threads: GFLOP/s %s; of reading %s' "$(basename "$1" .ingot)" "$2" "$3" "$4" \
+        "$(awk '{ print $1 }' "$work/a" | spread)" "$(awk '{ print $2 }' "$work/a" | spread)"
+    [ ! -s "$work/b" ] || printf '; over ggml %s' "$(paste "$work/a" "$work/b" | awk '{ print $1 / $3 }' | spread)"
+    echo
+}
+# One matrix in an encoding, made once.
+matrix_file() {
+    [ -f "$work/layer.safetensors" ] || "$programs/make_model" "$work/layer.safetensors" 1
+    [ -f "$work/matrix-$1.ingot" ] ||
+        "$ingot" convert -q "$work/layer.safetensors" -o "$work/matrix-$1.ingot" --compress none \
+            --include '*down_proj*' --encode "$1"
+    echo "$work/matrix-$1.ingot"
+}
+# All block types of ggml, as random blocks in files of its own; TYPES narrows them.
+block_types='q4_0 q4_1 q5_0 q5_1 q8_0 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs iq2_xxs iq2_xs iq2_s iq3_xxs iq3_s
+iq1_s iq1_m tq1_0 tq2_0 mxfp4 nvfp4'
+block_file() {
+    [ -f "$work/$1.gguf" ] || { cp tests/bench/make_blocks.py "$work" && (cd "$work" &&
+        "$peers" python3 /here/make_blocks.py "/here/$1.gguf" "$1" 4096 14336 >"$work/output.txt" 2>&1); }
+    [ -f "$work/blocks-$1.ingot" ] ||
+        "$ingot" convert -q "$work/$1.gguf" -o "$work/blocks-$1.ingot" --compress none
+    echo "$work/blocks-$1.ingot"
+}
+# Decoding and prefill of a model of about 1B weights in llama-bench, in turns with the products of
+# all its matrices here: GFLOP/s.
+beside_llama() { # TYPE ACTIVATIONS
+    cp tests/bench/make_gguf.py "$work"
+    [ -f "$work/llama.gguf" ] ||
+        (cd "$work" && "$peers" python3 /here/make_gguf.py /here/llama.gguf 5 >"$work/output.txt" 2>&1)
+    [ -f "$work/llama-$1.gguf" ] ||
+        (cd "$work" && "$peers" llama-quantize --allow-requantize /here/llama.gguf "/here/llama-$1.gguf" "$1" 2 \
+            >"$work/output.txt" 2>&1)
+    [ -f "$work/llama-$1.ingot" ] ||
+        "$ingot" convert -q "$work/llama-$1.gguf" -o "$work/llama-$1.ingot" --compress none
+    for rows in 1 128; do
+        : >"$work/a"
+        : >"$work/b"
+        tokens="-p $rows -n 0"
+        [ "$rows" != 1 ] || tokens='-p 0 -n 16'
+        for _ in $(seq "$runs"); do
+            "$ingot" bench "$work/llama-$1.ingot" -q --no-check --json --repeat 3 --rows "$rows" \
+                --activations "$2" | sed -n 's/^ *"gflop_per_second": \([0-9.]*\),*/\1/p' | tail -1 >>"$work/a"
+            # shellcheck disable=SC2086
+            (cd "$work" && "$peers" llama-bench -m "/here/llama-$1.gguf" -t "$(nproc)" $tokens -r 2 -o json 2>/dev/null) |
+                awk -F'[:,]' '/"model_n_params"/ { n = $2 } /"avg_ts"/ { t = $2 } END { print 2 * n * t / 1e9 }' >>"$work/b"
         done
-        ggml q4_0 1
-        ggml q8_0 1
-        ggml bf16 1
+        printf '%-8s n = %-3s x %-4s all matrices: GFLOP/s %s; llama-bench %s; ratio %s\n' "$1" "$rows" "$2" \
+            "$(spread <"$work/a")" "$(spread <"$work/b")" "$(paste "$work/a" "$work/b" | awk '{ print $1 / $2 }' | spread)"
     done
-    for rows in 128 512; do
-        for how in f32 bf16 i8; do product int4 "$rows" "$how" "$(nproc)"; done
-        product int8 "$rows" i8 "$(nproc)"
-        product bf16 "$rows" bf16 "$(nproc)"
-        ggml q4_0 "$rows"
+}
+# PEERS=SCRIPT as in bench_quantize. ROWS, ENCODINGS, TYPES and MODELS narrow what is measured.
+bench_cpu() {
+    peers=${PEERS:-}
+    work=$(cd "$work" && pwd)
+    printf '\n## products, 4096 x 14336, cold caches (ingot bench --cold), beside test-backend-ops\n'
+    for encoding in ${ENCODINGS-f32 f16 bf16 int8 int6 int5 int4 int4-g128 nf4 fp8 mxfp4 nvfp4 int3 int2 sparse50 int4+lowrank16}; do
+        file=$(matrix_file "$encoding")
+        type=
+        case $encoding in f16 | bf16) type=$encoding ;; esac
+        for rows in ${ROWS-1 128 512}; do
+            for threads in 1 "$(nproc)"; do beside_ggml "$file" "$rows" f32 "$threads" "$type"; done
+            [ "$rows" = 1 ] || beside_ggml "$file" "$rows" bf16 "$(nproc)" "$type"
+            [ "$rows" = 1 ] || beside_ggml "$file" "$rows" i8 "$(nproc)" "$type"
+        done
     done
+    [ -n "$peers" ] || return 0
+    for type in ${TYPES-$block_types}; do
+        file=$(block_file "$type")
+        for rows in ${ROWS-1 512}; do
+            how=i8
+            [ "$rows" != 1 ] || how=f32
+            beside_ggml "$file" "$rows" "$how" 1 "$type"
+            beside_ggml "$file" "$rows" "$how" "$(nproc)"
+        done
+    done
+    printf '\n## all matrices of a llama of 1B weights, beside llama-bench\n'
+    for type in ${MODELS-Q4_0 Q4_K_M Q8_0 F16}; do beside_llama "$type" i8; done
 }
 
 if [ "${1:-}" = --convert-fast ]; then

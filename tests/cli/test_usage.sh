@@ -69,7 +69,7 @@ expect 2 "$INGOT" bench a --rows 0
 says 'a whole number from 1 on'
 expect 2 "$INGOT" bench a --rows 4294967296
 expect 2 "$INGOT" bench a --device gpu
-says '--device takes cpu or a number'
+says '--device takes cpu or what'
 
 # What is not there is a failure of the system, and the message names it.
 for verb in inspect validate bench; do
