@@ -18,6 +18,7 @@ struct ingot_file {
     struct span bytes;
     void *mapping;  /* to be unmapped, or NULL */
     int descriptor; /* of the file that is mapped; -1: none is */
+    char *path;     /* of the mapped file, for messages; else NULL */
     struct header_record header;
     struct trailer_record trailer;
     struct section sections[N_SECTIONS + 1]; /* by kind; [0] is unused */
@@ -119,10 +120,12 @@ ingot_status prove_use(const struct ingot_file *file, ingot_error *error);
 ingot_status prove_string(const struct ingot_file *file, struct string_ref s, uint64_t offset,
                           const char *field, ingot_error *error);
 
-/* Reads plain chunk k of a stream of a mapped file, of chunks up to `end` that are taken in order;
- * false where the system does not give it, or nothing is mapped. */
-bool stream_copy_chunk(const struct ingot_file *file, const struct stream_record *stream,
-                       uint64_t k, uint64_t end, uint8_t *dst);
+/* Whether it is a file that was mapped, and no memory of the caller's. */
+bool file_is_mapped(const struct ingot_file *file);
+/* Reads plain chunk k of a stream of a mapped file, of chunks up to `end` that are taken in order.
+ */
+ingot_status stream_copy_chunk(const struct ingot_file *file, const struct stream_record *stream,
+                               uint64_t k, uint64_t end, uint8_t *dst, ingot_error *error);
 /* Lets the system read a part of a mapped file, without waiting for it. */
 void file_read_ahead(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes);
 /* Maps all pages of such a part. */

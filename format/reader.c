@@ -122,18 +122,21 @@ done:
     return status;
 }
 
-static bool copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes, uint8_t *dst)
+static ingot_status copy(const struct ingot_file *file, uint64_t offset, uint64_t n_bytes,
+                         uint8_t *dst, ingot_error *error)
 {
-    if (file->descriptor < 0) return false;
     while (n_bytes > 0) {
         const ssize_t n = pread(file->descriptor, dst, (size_t)n_bytes, (off_t)offset);
         if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
+        if (n <= 0) {
+            return ingot_fail(error, INGOT_IO, offset, "chunk", "cannot read %.150s: %s",
+                              file->path, n < 0 ? strerror(errno) : "it has become shorter");
+        }
         dst += n;
         offset += (uint64_t)n;
         n_bytes -= (uint64_t)n;
     }
-    return true;
+    return INGOT_OK;
 }
 
 /* The same, unless it has to wait for the disk. */
@@ -142,8 +145,7 @@ static bool copy_cached(const struct ingot_file *file, uint64_t offset, uint64_t
 {
 #ifdef RWF_NOWAIT
     const struct iovec part = {dst, (size_t)n_bytes};
-    return file->descriptor >= 0 &&
-           preadv2(file->descriptor, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)n_bytes;
+    return preadv2(file->descriptor, &part, 1, (off_t)offset, RWF_NOWAIT) == (ssize_t)n_bytes;
 #else
     (void)file, (void)offset, (void)n_bytes, (void)dst;
     return false;
@@ -186,15 +188,20 @@ void stream_read_ahead(const struct ingot_file *file, const struct stream_record
     }
 }
 
-bool stream_copy_chunk(const struct ingot_file *file, const struct stream_record *stream,
-                       uint64_t k, uint64_t end, uint8_t *dst)
+bool file_is_mapped(const struct ingot_file *file)
+{
+    return file->descriptor >= 0;
+}
+
+ingot_status stream_copy_chunk(const struct ingot_file *file, const struct stream_record *stream,
+                               uint64_t k, uint64_t end, uint8_t *dst, ingot_error *error)
 {
     const struct chunk_record c =
         chunk_at(file, (uint32_t)(stream->first_chunk + k * stream->chunk_step));
-    if (copy_cached(file, c.offset, c.stored_bytes, dst)) return true;
+    if (copy_cached(file, c.offset, c.stored_bytes, dst)) return INGOT_OK;
     /* Asking costs a tenth of what reading from the cache does. */
     stream_read_ahead(file, stream, k, end, false);
-    return copy(file, c.offset, c.stored_bytes, dst);
+    return copy(file, c.offset, c.stored_bytes, dst, error);
 }
 
 ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocator *allocator,
@@ -214,7 +221,13 @@ ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocato
     }
     f->mapping = mapping;
     f->descriptor = descriptor;
-    status = bases_open(f, NULL, 0, path, depth, error);
+    f->path = ingot_allocate(allocator, strlen(path) + 1);
+    if (f->path != NULL) {
+        memcpy(f->path, path, strlen(path) + 1);
+        status = bases_open(f, NULL, 0, path, depth, error);
+    } else {
+        status = ingot_fail_memory(error, strlen(path) + 1, "path");
+    }
     if (status != INGOT_OK) {
         ingot_file_close(f);
         return status;
@@ -235,6 +248,7 @@ void ingot_file_close(ingot_file *file)
     bases_close(file);
     if (file->mapping) (void)munmap(file->mapping, (size_t)file->bytes.n_bytes);
     if (file->descriptor >= 0) (void)close(file->descriptor);
+    ingot_release(file->allocator, file->path);
     ingot_release(file->allocator, file->adapters);
     ingot_release(file->allocator, file->codings);
     ingot_release(file->allocator, file);

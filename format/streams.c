@@ -72,8 +72,9 @@ static ingot_status take_chunk(const struct range *r, uint64_t k, struct chunk_s
     const uint64_t begin = r->offset > start ? r->offset - start : 0;
     const uint64_t n = min_u64(raw_bytes, r->offset + r->n_bytes - start) - begin;
     uint8_t *dst = r->dst ? r->dst + (start + begin - r->offset) : NULL;
-    if (dst && n == raw_bytes && chunk_is_plain(&c) &&
-        stream_copy_chunk(r->file, s, k, r->end, dst)) {
+    if (dst && n == raw_bytes && chunk_is_plain(&c) && file_is_mapped(r->file)) {
+        const ingot_status status = stream_copy_chunk(r->file, s, k, r->end, dst, error);
+        if (status != INGOT_OK) return status;
         return chunk_compare(&c, checksum_of(dst, n), "chunk", error);
     }
     stream_read_ahead(r->file, s, k, r->end, k > r->first);

@@ -80,13 +80,12 @@ static void hash_raw(struct stream_check *s, const uint8_t *bytes, uint64_t n_by
 
 /* The bytes of a plain chunk: read, so that what hashes them finds them in the cache, which takes
  * less than mapping their pages; or where they lie, in what is no file. */
-static const uint8_t *plain_bytes(const struct stream_check *s, uint64_t k,
-                                  const struct decoded_chunk *d)
+static ingot_status plain_bytes(const struct stream_check *s, uint64_t k, struct decoded_chunk *d)
 {
     const struct ingot_file *file = s->v->file;
-    const uint64_t n_chunks = stream_n_chunks(&s->stream);
-    if (stream_copy_chunk(file, &s->stream, k, n_chunks, d->raw)) return d->raw;
-    return file->bytes.data + d->chunk.offset;
+    d->data = file_is_mapped(file) ? d->raw : file->bytes.data + d->chunk.offset;
+    if (d->data != d->raw) return INGOT_OK;
+    return stream_copy_chunk(file, &s->stream, k, stream_n_chunks(&s->stream), d->raw, &d->why);
 }
 
 static void decode_chunk(void *context, uint64_t k, uint32_t slot)
@@ -96,7 +95,8 @@ static void decode_chunk(void *context, uint64_t k, uint32_t slot)
     struct decoded_chunk *d = &s->slots[slot];
     d->chunk = chunk_at(file, (uint32_t)(s->stream.first_chunk + k * s->stream.chunk_step));
     if (chunk_is_plain(&d->chunk)) {
-        d->data = plain_bytes(s, k, d);
+        d->status = plain_bytes(s, k, d);
+        if (d->status != INGOT_OK) return;
         d->status =
             chunk_compare(&d->chunk, checksum_of(d->data, d->chunk.stored_bytes), "chunk", &d->why);
     } else {
