@@ -50,6 +50,20 @@ struct lanes {
     const float *importance; /* NULL: 1 for all */
 };
 
+/* The most weights of a group that is packed, and the largest of them. */
+enum { MAX_PACKED = 256, PACKED_HIGH = 32767 };
+
+/* Lanes in 16-bit integers, for searches over uniform levels whose sums are exact and do not depend
+ * on their order. A weight is middle + size * its integer, and all count alike. */
+struct packed {
+    uint32_t n;        /* even, at most MAX_PACKED */
+    float size[LANES]; /* 0 for a lane of which nothing can be found */
+    float middle[LANES];
+    int32_t sum[LANES];
+    /* Number i of lane k at [(i / 2 * LANES + k) * 2 + i % 2]. */
+    int16_t weights[MAX_PACKED * LANES];
+};
+
 /* What there is to know of groups before a search. */
 struct survey {
     float peak[LANES]; /* the weight of largest magnitude, the first of them */
@@ -92,6 +106,16 @@ struct fit_kernels {
     void (*search_affine)(const struct lanes *lanes, const struct levels *levels, uint32_t n,
                           const struct affine_line *line, float gain[LANES], float scale[LANES],
                           float bias[LANES]);
+    /* Packs lanes of an even number of weights; size and middle are given. */
+    void (*pack)(const struct lanes *lanes, struct packed *packed);
+    /* The searches over packed lanes, without and with a bias. Levels are found from fixed-point
+     * products: those next to a threshold may differ from what search finds. */
+    void (*search_packed)(const struct packed *packed, const struct levels *levels, uint32_t n,
+                          const float first[LANES], const float step[LANES], float gain[LANES],
+                          float scale[LANES]);
+    void (*search_packed_affine)(const struct packed *packed, const struct levels *levels,
+                                 uint32_t n, const struct affine_line *line, float gain[LANES],
+                                 float scale[LANES], float bias[LANES]);
     /* The sums of importance * (weight - value)^2 for scales and biases. */
     void (*error)(const struct lanes *lanes, const struct levels *levels,
                   const float scale[CANDIDATES][LANES], const float bias[CANDIDATES][LANES],

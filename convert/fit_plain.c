@@ -1,6 +1,7 @@
 /* The kernels in C alone: what all others must equal bit for bit. Groups lie side by side, so that
  * no sum is ever taken across lanes. */
 #include "convert/fit_levels.h"
+#include "convert/fit_packed.h"
 
 #include <float.h>
 #include <math.h>
@@ -242,5 +243,17 @@ static bool available(void)
     return true;
 }
 
-const struct fit_kernels fit_plain = {"plain", available,     survey, load,  store,
-                                      search,  search_affine, error,  encode};
+const struct fit_kernels fit_plain = {
+    .name = "plain",
+    .available = available,
+    .survey = survey,
+    .load = load,
+    .store = store,
+    .search = search,
+    .search_affine = search_affine,
+    .pack = fit_pack_plain,
+    .search_packed = fit_search_packed_plain,
+    .search_packed_affine = fit_search_packed_affine_plain,
+    .error = error,
+    .encode = encode,
+};

@@ -17,6 +17,25 @@ static const float TIGHTEST = 0.94f, WIDEST = 1.15f, BEYOND = 1.1f;
 /* Candidates around the best are this far apart. */
 static const float FINE = 0.02f;
 
+/* Groups of weights that all count alike are searched in 16-bit integers where their levels are. */
+static bool can_pack(const struct fit *fit, const struct lanes *lanes)
+{
+    return fit->rough && fit->levels.kind == LEVELS_UNIFORM && lanes->importance == NULL &&
+           lanes->n % 2 == 0 && lanes->n <= MAX_PACKED;
+}
+
+/* Where weights are in [middle - reach, middle + reach]. */
+static void pack_lanes(const struct fit *fit, const struct lanes *lanes, const float middle[LANES],
+                       const float reach[LANES], struct packed *packed)
+{
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float size = reach[k] / (float)PACKED_HIGH;
+        packed->size[k] = isfinite(1.0f / size) && isfinite(size) ? size : 0.0f;
+        packed->middle[k] = middle[k];
+    }
+    fit->kernels->pack(lanes, packed);
+}
+
 /* Whether a scale and its opposite give the same values. */
 static bool is_mirrored(const struct levels *levels)
 {
@@ -46,9 +65,22 @@ static struct reach find_reach(const struct fit *fit, const struct survey *surve
     return reach;
 }
 
+/* In packed lanes where there are any. */
+static void search_scales(const struct fit *fit, const struct lanes *lanes,
+                          const struct packed *packed, uint32_t n, const float first[LANES],
+                          const float step[LANES], float gain[LANES], float scale[LANES])
+{
+    if (packed) {
+        fit->kernels->search_packed(packed, &fit->levels, n, first, step, gain, scale);
+    } else {
+        fit->kernels->search(lanes, &fit->levels, n, first, step, gain, scale);
+    }
+}
+
 /* Tries inverse scales that put the peak at the level `outermost` and beyond. */
-static void search_from(const struct fit *fit, const struct lanes *lanes, const struct reach *reach,
-                        float outermost, float gain[LANES], float scale[LANES])
+static void search_from(const struct fit *fit, const struct lanes *lanes,
+                        const struct packed *packed, const struct reach *reach, float outermost,
+                        float gain[LANES], float scale[LANES])
 {
     const uint32_t n = efforts[fit->effort].n_coarse;
     const float level = fit->positive || is_mirrored(&fit->levels) ? fabsf(outermost) : outermost;
@@ -62,7 +94,7 @@ static void search_from(const struct fit *fit, const struct lanes *lanes, const 
         first[k] = inverse * tightest;
         step[k] = inverse * (widest - tightest) * share;
     }
-    fit->kernels->search(lanes, &fit->levels, n, first, step, gain, scale);
+    search_scales(fit, lanes, packed, n, first, step, gain, scale);
 }
 
 void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
@@ -71,6 +103,8 @@ void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
     float gain[LANES] = {0};
     float first[LANES];
     float step[LANES];
+    struct packed room;
+    const struct packed *packed = NULL;
     const struct levels *levels = &fit->levels;
     const bool even = levels->low == -levels->high;
     const uint32_t n_fine = efforts[fit->effort].n_fine;
@@ -81,14 +115,23 @@ void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
     }
     if (fit->effort == EFFORT_ABSMAX) return;
     const struct reach reach = find_reach(fit, survey);
-    search_from(fit, lanes, &reach, levels->low, gain, scale);
-    if (!is_mirrored(levels)) search_from(fit, lanes, &reach, levels->high, gain, scale);
+    if (can_pack(fit, lanes)) {
+        float size[LANES];
+        const float none[LANES] = {0};
+        for (uint32_t k = 0; k < LANES; k++) size[k] = fabsf(survey->peak[k]);
+        pack_lanes(fit, lanes, none, size, &room);
+        packed = &room;
+    }
+    search_from(fit, lanes, packed, &reach, levels->low, gain, scale);
+    if (!is_mirrored(levels)) {
+        search_from(fit, lanes, packed, &reach, levels->high, gain, scale);
+    }
     for (uint32_t k = 0; k < LANES; k++) {
         const float inverse = gain[k] > 0.0f ? 1.0f / scale[k] : 0.0f;
         first[k] = inverse * (1.0f - FINE * 0.5f * (float)(n_fine - 1));
         step[k] = inverse * FINE;
     }
-    if (n_fine) fit->kernels->search(lanes, levels, n_fine, first, step, gain, scale);
+    if (n_fine) search_scales(fit, lanes, packed, n_fine, first, step, gain, scale);
 }
 
 void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LANES])
@@ -108,10 +151,10 @@ static const struct {
 static const float AFFINE_WIDEST = 1.3f;
 
 /* inverse = from .. to, with the weight `fixed` at the level `level`. */
-static void search_line(const struct fit *fit, const struct lanes *lanes, uint32_t n,
-                        struct affine_line *line, const float inverse[LANES], float from, float to,
-                        const float fixed[LANES], float level, float gain[LANES],
-                        float scale[LANES], float bias[LANES])
+static void search_line(const struct fit *fit, const struct lanes *lanes,
+                        const struct packed *packed, uint32_t n, struct affine_line *line,
+                        const float inverse[LANES], float from, float to, const float fixed[LANES],
+                        float level, float gain[LANES], float scale[LANES], float bias[LANES])
 {
     for (uint32_t k = 0; k < LANES; k++) {
         line->first[k] = inverse[k] * from;
@@ -119,7 +162,11 @@ static void search_line(const struct fit *fit, const struct lanes *lanes, uint32
         line->offset_first[k] = level - fixed[k] * line->first[k];
         line->offset_step[k] = -fixed[k] * line->step[k];
     }
-    fit->kernels->search_affine(lanes, &fit->levels, n, line, gain, scale, bias);
+    if (packed) {
+        fit->kernels->search_packed_affine(packed, &fit->levels, n, line, gain, scale, bias);
+    } else {
+        fit->kernels->search_affine(lanes, &fit->levels, n, line, gain, scale, bias);
+    }
 }
 
 void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
@@ -129,6 +176,8 @@ void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
     float gain[LANES] = {0};
     float inverse[LANES];
     float middle[LANES];
+    struct packed room;
+    const struct packed *packed = NULL;
     const struct levels *levels = &fit->levels;
     const float span = levels->high - levels->low;
     const uint32_t n_middle = affine_efforts[fit->effort].n_middle;
@@ -145,20 +194,26 @@ void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
         line.mean[k] = survey->sum[k] / line.total[k];
     }
     if (n_middle == 0) return;
-    search_line(fit, lanes, n_middle, &line, inverse, TIGHTEST, AFFINE_WIDEST, middle,
+    if (can_pack(fit, lanes)) {
+        float reach[LANES];
+        for (uint32_t k = 0; k < LANES; k++) reach[k] = survey->high[k] - middle[k];
+        pack_lanes(fit, lanes, middle, reach, &room);
+        packed = &room;
+    }
+    search_line(fit, lanes, packed, n_middle, &line, inverse, TIGHTEST, AFFINE_WIDEST, middle,
                 0.5f * (levels->high + levels->low), gain, scale, bias);
     if (n_ends) {
-        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey->low,
-                    levels->low, gain, scale, bias);
-        search_line(fit, lanes, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST, survey->high,
-                    levels->high, gain, scale, bias);
+        search_line(fit, lanes, packed, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST,
+                    survey->low, levels->low, gain, scale, bias);
+        search_line(fit, lanes, packed, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST,
+                    survey->high, levels->high, gain, scale, bias);
     }
     for (uint32_t k = 0; k < LANES; k++) inverse[k] = gain[k] > 0.0f ? 1.0f / scale[k] : 0.0f;
     for (uint32_t k = 0; k < LANES; k++) middle[k] = bias[k];
     if (n_fine) {
         const float reach = FINE * 0.5f * (float)(n_fine - 1);
-        search_line(fit, lanes, n_fine, &line, inverse, 1.0f - reach, 1.0f + reach, middle, 0.0f,
-                    gain, scale, bias);
+        search_line(fit, lanes, packed, n_fine, &line, inverse, 1.0f - reach, 1.0f + reach, middle,
+                    0.0f, gain, scale, bias);
     }
 }
 

@@ -16,6 +16,7 @@ struct fit {
     struct levels levels;
     enum effort effort;
     bool positive; /* scales without a bias must not be negative */
+    bool rough;    /* scales will be rounded: 1e-5 of one more or less is nothing */
 };
 
 /* Scales for groups without a bias; 0 for a group of zeros. The scale may be negative where the

@@ -80,7 +80,7 @@ ingot_status grid_open(struct grid_work *w, const struct encode_input *input, in
         .input = input,
         .grid = grid,
         .fit = {fit_kernels_find(NULL), grid_levels(grid, input->plan->codebook), grid->effort,
-                grid->positive},
+                grid->positive, grid->scale == INGOT_F16 || grid->scale == INGOT_BF16},
         .n_rows = n_rows,
         .n_cols = n_cols,
         .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,

@@ -91,6 +91,47 @@ static void compare_search(const struct fit_kernels *a, const struct fit_kernels
     assert_same(bias[0], bias[1], sizeof bias[0]);
 }
 
+/* Packed lanes, and what is found in them. */
+static void compare_packed(const struct fit_kernels *a, const struct fit_kernels *b,
+                           const struct lanes *lanes, const struct levels *levels)
+{
+    static struct packed packed[2];
+    const struct lanes even = {lanes->n / 2 * 2, lanes->weights, NULL};
+    struct survey survey;
+    float first[LANES], step[LANES];
+    float gain[2][LANES] = {{0}}, scale[2][LANES] = {{0}}, bias[2][LANES] = {{0}};
+    struct affine_line line;
+    if (levels->kind != LEVELS_UNIFORM || even.n == 0) return;
+    a->survey(&even, &survey);
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float peak = fabsf(survey.peak[k]);
+        const float size = peak / (float)PACKED_HIGH;
+        const float inverse = peak > 0x1p-100f ? levels->high / peak : 1.0f;
+        packed[0].size[k] = size > 0x1p-100f ? size : 0.0f;
+        packed[0].middle[k] = k % 3 ? 0.0f : 0.1f * peak;
+        first[k] = line.first[k] = inverse * (k % 2 ? 0.5f : -0.4f);
+        step[k] = line.step[k] = inverse * (k == 5 ? 5.0f : 0.17f);
+        line.offset_first[k] = (float)k - 3.0f;
+        line.offset_step[k] = 0.3f;
+    }
+    packed[1] = packed[0];
+    a->pack(&even, &packed[0]);
+    b->pack(&even, &packed[1]);
+    assert_same(packed[0].sum, packed[1].sum, sizeof packed[0].sum);
+    assert_same(packed[0].weights, packed[1].weights, even.n * LANES * sizeof(int16_t));
+    a->search_packed_affine(&packed[0], levels, CANDIDATES, &line, gain[0], scale[0], bias[0]);
+    b->search_packed_affine(&packed[1], levels, CANDIDATES, &line, gain[1], scale[1], bias[1]);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_same(gain[0], gain[1], sizeof gain[0]);
+        assert_same(scale[0], scale[1], sizeof scale[0]);
+        assert_same(bias[0], bias[1], sizeof bias[0]);
+        if (i == 1) break;
+        for (uint32_t k = 0; k < LANES; k++) gain[0][k] = gain[1][k] = 0.0f;
+        a->search_packed(&packed[0], levels, 2 * CANDIDATES, first, step, gain[0], scale[0]);
+        b->search_packed(&packed[1], levels, 2 * CANDIDATES, first, step, gain[1], scale[1]);
+    }
+}
+
 static void compare_codes(const struct fit_kernels *a, const struct fit_kernels *b,
                           const struct lanes *lanes, const struct levels *levels)
 {
@@ -148,6 +189,7 @@ static void compare_all(const struct fit_kernels *plain, const struct fit_kernel
         for (uint32_t i = 0; i < N_LEVELS; i++) {
             const struct levels levels = some_levels(i);
             compare_search(plain, other, &s.lanes, &levels);
+            compare_packed(plain, other, &s.lanes, &levels);
             compare_codes(plain, other, &s.lanes, &levels);
         }
     }
@@ -236,17 +278,18 @@ static void test_near_the_least(void **state)
     static struct some_lanes s;
     static const uint32_t sizes[] = {16, 32, 64};
     struct random random = {2};
-    for (uint32_t bits = 2; bits <= 6; bits++) {
+    for (uint32_t i = 0; i < 10; i++) {
+        const uint32_t bits = 2 + i / 2;
         const int32_t half = 1 << (bits - 1);
         const struct fit fit = {fit_kernels_find(NULL), levels_uniform(-half, half - 1, half),
-                                EFFORT_SEARCH, false};
+                                EFFORT_SEARCH, false, i % 2 == 1};
         double found = 0, least = 0;
         for (uint32_t round = 0; round < 48; round++) {
             s.lanes = (struct lanes){sizes[round % 3], s.weights, NULL};
-            for (uint32_t i = 0; i < s.lanes.n * LANES; i++) {
-                s.weights[i] = 0.0f;
+            for (uint32_t at = 0; at < s.lanes.n * LANES; at++) {
+                s.weights[at] = 0.0f;
                 for (int j = 0; j < 8; j++) {
-                    s.weights[i] += (float)random_below(&random, 65536) / 32768.0f - 1.0f;
+                    s.weights[at] += (float)random_below(&random, 65536) / 32768.0f - 1.0f;
                 }
             }
             float scale[LANES], none[LANES];
@@ -262,12 +305,13 @@ static void test_near_the_least(void **state)
     }
 }
 
-/* Weights that a group's levels hold exactly are found exactly. */
-static void test_exact(void **state)
+/* Weights that a group's levels hold exactly are found exactly, or where scales are to be rounded
+ * anyhow, to 17 bits. */
+static void check_exact(bool rough)
 {
-    (void)state;
     static struct some_lanes s;
-    const struct fit fit = {fit_kernels_find(NULL), levels_uniform(0, 15, 0), EFFORT_SEARCH, false};
+    const struct fit fit = {fit_kernels_find(NULL), levels_uniform(0, 15, 0), EFFORT_SEARCH, false,
+                            rough};
     float scale[LANES], bias[LANES];
     s.lanes = (struct lanes){32, s.weights, NULL};
     for (uint32_t i = 0; i < 32; i++) {
@@ -277,9 +321,17 @@ static void test_exact(void **state)
     }
     fit_affine(&fit, &s.lanes, scale, bias);
     for (uint32_t k = 0; k < LANES; k++) {
-        assert_true(fabsf(scale[k] - (float)(k + 1) * 0.25f) < 1e-5f);
-        assert_true(error_of(&fit, &s.lanes, scale, bias, k) < 1e-6);
+        const float wanted = (float)(k + 1) * 0.25f;
+        assert_true(fabsf(scale[k] - wanted) < (rough ? 0x1p-17f * wanted : 1e-5f));
+        assert_true(error_of(&fit, &s.lanes, scale, bias, k) < (rough ? 1e-6 * wanted : 1e-6));
     }
+}
+
+static void test_exact(void **state)
+{
+    (void)state;
+    check_exact(false);
+    check_exact(true);
 }
 
 int main(void)
