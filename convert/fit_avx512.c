@@ -4,22 +4,6 @@
 
 #ifdef INGOT_X86_64
 
-struct range {
-    __m512 low, high, magic;
-};
-
-INGOT_TEMPLATE AVX512 struct range range_of(const struct levels *levels)
-{
-    return (struct range){_mm512_set1_ps(levels->low), _mm512_set1_ps(levels->high),
-                          _mm512_set1_ps(0x1.8p23f)};
-}
-
-INGOT_TEMPLATE AVX512 __m512 snap(const struct range *r, __m512 v)
-{
-    const __m512 rounded = _mm512_sub_ps(_mm512_add_ps(v, r->magic), r->magic);
-    return _mm512_min_ps(_mm512_max_ps(rounded, r->low), r->high);
-}
-
 struct pair {
     __m512 cross, square;
 };
@@ -32,7 +16,7 @@ INGOT_TEMPLATE AVX512 struct pair pair_zero(void)
 INGOT_TEMPLATE AVX512 struct pair pair_add(const struct range *r, bool weighted, __m512 weight,
                                            __m512 importance, __m512 inverse, struct pair p)
 {
-    const __m512 level = snap(r, _mm512_mul_ps(weight, inverse));
+    const __m512 level = snap_uniform(r, _mm512_mul_ps(weight, inverse));
     const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
     return (struct pair){_mm512_add_ps(p.cross, _mm512_mul_ps(scaled, weight)),
                          _mm512_add_ps(p.square, _mm512_mul_ps(scaled, level))};
@@ -111,7 +95,7 @@ INGOT_TEMPLATE AVX512 struct triple triple_add(const struct range *r, bool weigh
                                                __m512 importance, __m512 inverse, __m512 offset,
                                                struct triple t)
 {
-    const __m512 level = snap(r, _mm512_add_ps(_mm512_mul_ps(weight, inverse), offset));
+    const __m512 level = snap_uniform(r, _mm512_add_ps(_mm512_mul_ps(weight, inverse), offset));
     const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
     return (struct triple){_mm512_add_ps(t.sum, scaled),
                            _mm512_add_ps(t.square, _mm512_mul_ps(scaled, level)),

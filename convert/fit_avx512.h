@@ -1,4 +1,5 @@
-/* What the searches with AVX-512 share: two candidates a register, of eight groups each. */
+/* What the searches with AVX-512 share: two candidates a register, of eight groups each; and
+ * rounding to integers. */
 #ifndef INGOT_CONVERT_FIT_AVX512_H
 #define INGOT_CONVERT_FIT_AVX512_H
 
@@ -24,6 +25,22 @@ INGOT_TEMPLATE AVX512 __m512 candidates(__m512 first, __m512 step, uint32_t j)
     const __m256 high = _mm256_set1_ps((float)(j + 1));
     const __m512 number = _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
     return _mm512_add_ps(first, _mm512_mul_ps(step, number));
+}
+
+struct range {
+    __m512 low, high, magic;
+};
+
+INGOT_TEMPLATE AVX512 struct range range_of(const struct levels *levels)
+{
+    return (struct range){_mm512_set1_ps(levels->low), _mm512_set1_ps(levels->high),
+                          _mm512_set1_ps(0x1.8p23f)};
+}
+
+INGOT_TEMPLATE AVX512 __m512 snap_uniform(const struct range *r, __m512 v)
+{
+    const __m512 rounded = _mm512_sub_ps(_mm512_add_ps(v, r->magic), r->magic);
+    return _mm512_min_ps(_mm512_max_ps(rounded, r->low), r->high);
 }
 
 struct best {

@@ -52,20 +52,14 @@ static ingot_status open_lanes(struct grid_work *w)
     const uint64_t n = w->group_cols * LANES;
     w->weights = ingot_allocate(NULL, n * sizeof(float));
     w->importance = ingot_allocate(NULL, n * sizeof(float));
-    w->lane_codes = ingot_allocate(NULL, n);
-    w->lane_values = ingot_allocate(NULL, n * sizeof(float));
     w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
-    if (w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
-        return INGOT_OK;
-    }
-    return ingot_fail_memory(w->error, n * 13, "groups");
+    if (w->weights && w->importance && w->spare) return INGOT_OK;
+    return ingot_fail_memory(w->error, n * 8, "groups");
 }
 
 static void close_lanes(struct grid_work *w)
 {
     ingot_release(NULL, w->spare);
-    ingot_release(NULL, w->lane_values);
-    ingot_release(NULL, w->lane_codes);
     ingot_release(NULL, w->importance);
     ingot_release(NULL, w->weights);
 }
@@ -225,27 +219,17 @@ static float outermost(const struct grid_work *w)
 ingot_status grid_encode(const struct grid_work *w, const struct grid_batch *b,
                          const float scale[LANES], const float bias[LANES])
 {
-    uint8_t *targets[LANES];
-    float *values[LANES];
+    struct group_rows rows;
     float *decoded = w->input->decoded;
-    uint32_t n = b->lanes.n;
     for (uint32_t k = 0; k < LANES; k++) {
         const float reach = fabsf(scale[k]) * outermost(w) + fabsf(bias[k]);
         if (!isfinite(reach)) return grid_refuse(w, b, k);
+        rows.n[k] = b->sizes[k];
+        rows.weights[k] = w->input->values + b->begins[k];
+        rows.codes[k] = w->codes + b->begins[k];
+        rows.values[k] = decoded ? decoded + b->begins[k] : w->spare;
     }
-    w->fit.kernels->encode(&b->lanes, &w->fit.levels, scale, bias, w->lane_codes, w->lane_values);
-    for (uint32_t k = 0; k < LANES; k++) {
-        targets[k] = w->codes + b->begins[k];
-        values[k] = decoded ? decoded + b->begins[k] : w->spare;
-        if (b->sizes[k] < n) n = b->sizes[k];
-    }
-    w->fit.kernels->store(w->lane_codes, w->lane_values, n, targets, values);
-    for (uint32_t k = 0; k < LANES; k++) {
-        for (uint32_t i = n; i < b->sizes[k]; i++) {
-            targets[k][i] = w->lane_codes[(size_t)i * LANES + k];
-            values[k][i] = w->lane_values[(size_t)i * LANES + k];
-        }
-    }
+    w->fit.kernels->encode(&w->fit.levels, &rows, scale, bias);
     return INGOT_OK;
 }
 

@@ -66,8 +66,6 @@ struct grid_work {
     uint8_t *codes; /* of all rows, a byte each */
     float *weights; /* of a batch, and so on */
     float *importance;
-    uint8_t *lane_codes; /* of the batch at hand, after grid_encode */
-    float *lane_values;
     float *spare; /* for values that nobody asked for */
     ingot_error *error;
 };

@@ -132,13 +132,11 @@ static void compare_packed(const struct fit_kernels *a, const struct fit_kernels
     }
 }
 
-static void compare_codes(const struct fit_kernels *a, const struct fit_kernels *b,
-                          const struct lanes *lanes, const struct levels *levels)
+static void compare_errors(const struct fit_kernels *a, const struct fit_kernels *b,
+                           const struct lanes *lanes, const struct levels *levels)
 {
     float scale[CANDIDATES][LANES], bias[CANDIDATES][LANES];
     float error[2][CANDIDATES][LANES];
-    static uint8_t codes[2][MAX_N * LANES], stored[2][LANES][MAX_N];
-    static float values[2][MAX_N * LANES], put[2][LANES][MAX_N];
     for (uint32_t c = 0; c < CANDIDATES; c++) {
         for (uint32_t k = 0; k < LANES; k++) {
             scale[c][k] = k == 3 ? 0.0f : (c % 2 ? 0.3f : -0.7f) * (float)(k + 1) / levels->high;
@@ -148,23 +146,38 @@ static void compare_codes(const struct fit_kernels *a, const struct fit_kernels 
     a->error(lanes, levels, scale, bias, error[0]);
     b->error(lanes, levels, scale, bias, error[1]);
     assert_same(error[0], error[1], sizeof error[0]);
-    for (uint32_t c = 0; c < 2; c++) {
-        a->encode(lanes, levels, scale[c], bias[c], codes[0], values[0]);
-        b->encode(lanes, levels, scale[c], bias[c], codes[1], values[1]);
-        assert_same(codes[0], codes[1], lanes->n * LANES);
-        assert_same(values[0], values[1], lanes->n * LANES * sizeof(float));
-    }
-    for (uint32_t i = 0; i < 2; i++) {
-        uint8_t *targets[LANES];
-        float *value_targets[LANES];
-        for (uint32_t k = 0; k < LANES; k++) {
-            targets[k] = stored[i][k];
-            value_targets[k] = put[i][k];
+}
+
+/* Rows of all lengths up to the lanes', a byte and a float beyond which must stay. */
+static void compare_codes(const struct fit_kernels *a, const struct fit_kernels *b,
+                          const struct lanes *lanes, const struct levels *levels)
+{
+    static uint8_t codes[2][LANES][MAX_N + 1];
+    static float values[2][LANES][MAX_N + 1];
+    static const float sizes[LANES] = {1.0f, -0.7f, 0.3f, 0.0f, 0x1p-30f, 0x1p-140f, 1e20f, 0.1f};
+    float scale[LANES], bias[LANES];
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            struct group_rows rows;
+            for (uint32_t k = 0; k < LANES; k++) {
+                memset(codes[i][k], 0xa5, sizeof codes[i][k]);
+                for (uint32_t j = 0; j <= MAX_N; j++) values[i][k][j] = 77.0f;
+                scale[k] = sizes[k] / levels->high;
+                bias[k] = round ? 0.05f * (float)k : -0.0f;
+                rows.n[k] = lanes->n - lanes->n * k / LANES;
+                rows.weights[k] = lanes->weights + k;
+                rows.codes[k] = codes[i][k];
+                rows.values[k] = values[i][k];
+            }
+            (i ? b : a)->encode(levels, &rows, scale, bias);
+            for (uint32_t k = 0; k < LANES; k++) {
+                assert_int_equal(codes[i][k][rows.n[k]], 0xa5);
+                assert_true(values[i][k][rows.n[k]] == 77.0f);
+            }
         }
-        (i ? b : a)->store(codes[0], values[0], lanes->n, targets, value_targets);
+        assert_same(codes[0], codes[1], sizeof codes[0]);
+        assert_same(values[0], values[1], sizeof values[0]);
     }
-    assert_same(stored[0], stored[1], sizeof stored[0]);
-    assert_same(put[0], put[1], sizeof put[0]);
 }
 
 static void compare_load(const struct fit_kernels *a, const struct fit_kernels *b,
@@ -190,6 +203,7 @@ static void compare_all(const struct fit_kernels *plain, const struct fit_kernel
             const struct levels levels = some_levels(i);
             compare_search(plain, other, &s.lanes, &levels);
             compare_packed(plain, other, &s.lanes, &levels);
+            compare_errors(plain, other, &s.lanes, &levels);
             compare_codes(plain, other, &s.lanes, &levels);
         }
     }
