@@ -197,9 +197,9 @@ void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
     }
 }
 
-struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+struct grid_batch grid_place(const struct grid_work *w, uint64_t first)
 {
-    struct grid_batch b;
+    struct grid_batch b = {.lanes = {0}};
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = min_u64(first + k, w->n_groups - 1);
         const uint64_t col = group % w->row_groups * w->group_cols;
@@ -207,6 +207,12 @@ struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
         b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
         b.begins[k] = group / w->row_groups * w->n_cols + col;
     }
+    return b;
+}
+
+struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b = grid_place(w, first);
     grid_load_batch(w, &b);
     return b;
 }
