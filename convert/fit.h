@@ -67,7 +67,7 @@ struct packed {
     uint32_t n;        /* even, at most MAX_PACKED */
     float size[LANES]; /* 0 for a lane of which nothing can be found */
     float middle[LANES];
-    int32_t sum[LANES];
+    float mean[LANES]; /* of the integers */
     /* Number i of lane k at [(i / 2 * LANES + k) * 2 + i % 2]. */
     int16_t weights[MAX_PACKED * LANES];
 };

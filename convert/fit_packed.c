@@ -23,16 +23,19 @@ static int32_t to_fixed(float v)
 
 void fit_pack_plain(const struct lanes *lanes, struct packed *packed)
 {
-    const struct packed_units units = packed_units(packed, 1.0f);
+    const float share = 1.0f / (float)lanes->n;
+    float unit[LANES];
+    packed_units(packed, unit);
     packed->n = lanes->n;
     for (uint32_t k = 0; k < LANES; k++) {
-        packed->sum[k] = 0;
+        int32_t sum = 0;
         for (uint32_t i = 0; i < lanes->n; i++) {
             const float from_middle = lanes->weights[(size_t)i * LANES + k] - packed->middle[k];
-            const int32_t weight = to_fixed(from_middle * units.weight[k]);
+            const int32_t weight = to_fixed(from_middle * unit[k]);
             packed->weights[((size_t)i / 2 * LANES + k) * 2 + i % 2] = (int16_t)weight;
-            packed->sum[k] += weight;
+            sum += weight;
         }
+        packed->mean[k] = (float)sum * share;
     }
 }
 
@@ -72,11 +75,12 @@ void fit_search_packed_plain(const struct packed *packed, const struct levels *l
                              float scale[LANES])
 {
     const struct fixed_levels f = fixed_levels(levels, false);
-    const struct packed_units units = packed_units(packed, f.one);
+    const float unit = fixed_unit(&f);
     for (uint32_t j = 0; j < n; j++) {
         for (uint32_t k = 0; k < LANES; k++) {
             const float inverse = first[k] + step[k] * (float)j;
-            const struct sums s = add_up(packed, &f, k, to_fixed(inverse * units.inverse[k]), 0);
+            const struct sums s =
+                add_up(packed, &f, k, to_fixed(inverse * (packed->size[k] * unit)), 0);
             const float cross = (float)s.cross;
             const float best = cross / (float)s.square;
             const float explained = best * cross;
@@ -93,18 +97,19 @@ void fit_search_packed_affine_plain(const struct packed *packed, const struct le
                                     float scale[LANES], float bias[LANES])
 {
     const struct fixed_levels f = fixed_levels(levels, true);
-    const struct packed_units units = packed_units(packed, f.one);
-    const float total = (float)packed->n;
+    const float unit = fixed_unit(&f);
+    const float share = 1.0f / (float)packed->n;
     for (uint32_t j = 0; j < n; j++) {
         for (uint32_t k = 0; k < LANES; k++) {
             const float inverse = line->first[k] + line->step[k] * (float)j;
             const float offset = line->offset_first[k] + line->offset_step[k] * (float)j;
             const float at_middle = (offset + packed->middle[k] * inverse) - f.centre;
-            const struct sums s = add_up(packed, &f, k, to_fixed(inverse * units.inverse[k]),
-                                         to_fixed(at_middle * f.one));
+            const struct sums s =
+                add_up(packed, &f, k, to_fixed(inverse * (packed->size[k] * unit)),
+                       to_fixed(at_middle * f.one));
             const float sum = (float)s.sum;
-            const float mean = (float)packed->sum[k] / total;
-            const float level_mean = sum / total;
+            const float mean = packed->mean[k];
+            const float level_mean = sum * share;
             const float spread = (float)s.square - sum * level_mean;
             const float shared = (float)s.cross - sum * mean;
             const float best = shared / spread;

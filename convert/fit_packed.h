@@ -29,21 +29,18 @@ static inline struct fixed_levels fixed_levels(const struct levels *levels, bool
                                  (int16_t)(1 << (15 - shift)), (float)(1 << shift)};
 }
 
-/* What weights and inverse scales of each lane are multiplied with. */
-struct packed_units {
-    float weight[LANES];
-    float inverse[LANES];
-};
-
-static inline struct packed_units packed_units(const struct packed *packed, float one)
+/* What an inverse scale times a weight's size is multiplied with. */
+static inline float fixed_unit(const struct fixed_levels *f)
 {
-    struct packed_units units;
+    return f->one * 32768.0f;
+}
+
+/* What weights of each lane are multiplied with. */
+static inline void packed_units(const struct packed *packed, float unit[LANES])
+{
     for (uint32_t k = 0; k < LANES; k++) {
-        const float size = packed->size[k];
-        units.weight[k] = size == 0.0f ? 0.0f : 1.0f / size;
-        units.inverse[k] = size * (one * 32768.0f);
+        unit[k] = packed->size[k] == 0.0f ? 0.0f : 1.0f / packed->size[k];
     }
-    return units;
 }
 
 typedef void fit_pack_function(const struct lanes *lanes, struct packed *packed);

@@ -22,8 +22,9 @@ INGOT_TEMPLATE AVX2 __m256i to_pairs(__m256 v)
 
 AVX2 void fit_pack_avx2(const struct lanes *lanes, struct packed *packed)
 {
-    const struct packed_units units = packed_units(packed, 1.0f);
-    const __m256 middle = _mm256_loadu_ps(packed->middle), unit = _mm256_loadu_ps(units.weight);
+    float units[LANES];
+    packed_units(packed, units);
+    const __m256 middle = _mm256_loadu_ps(packed->middle), unit = _mm256_loadu_ps(units);
     __m256i sum = _mm256_setzero_si256();
     packed->n = lanes->n;
     for (size_t i = 0; i < (size_t)lanes->n * LANES; i += 2 * LANES) {
@@ -35,7 +36,13 @@ AVX2 void fit_pack_avx2(const struct lanes *lanes, struct packed *packed)
         _mm256_storeu_si256((__m256i *)(void *)(packed->weights + i),
                             _mm256_blend_epi16(even, _mm256_slli_epi32(odd, 16), 0xaa));
     }
-    _mm256_storeu_si256((__m256i *)(void *)packed->sum, sum);
+    const __m256 share = _mm256_set1_ps(1.0f / (float)lanes->n);
+    _mm256_storeu_ps(packed->mean, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), share));
+}
+
+INGOT_TEMPLATE AVX2 __m256 unit_of(const struct packed *packed, const struct fixed_levels *f)
+{
+    return _mm256_mul_ps(_mm256_loadu_ps(packed->size), _mm256_set1_ps(fixed_unit(f)));
 }
 
 struct fixed_range {
@@ -78,10 +85,9 @@ AVX2 void fit_search_packed_avx2(const struct packed *packed, const struct level
                                  const float step_of[LANES], float gain[LANES], float scale[LANES])
 {
     const struct fixed_levels f = fixed_levels(levels, false);
-    const struct packed_units units = packed_units(packed, f.one);
     const struct fixed_range r = open_range(&f);
     const __m256 first = _mm256_loadu_ps(first_of), step = _mm256_loadu_ps(step_of);
-    const __m256 unit = _mm256_loadu_ps(units.inverse), size = _mm256_loadu_ps(packed->size);
+    const __m256 unit = unit_of(packed, &f), size = _mm256_loadu_ps(packed->size);
     struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), first};
     for (uint32_t j = 0; j < n; j++) {
         const __m256i by = to_pairs(_mm256_mul_ps(candidate(first, step, j), unit));
@@ -97,21 +103,18 @@ AVX2 void fit_search_packed_avx2(const struct packed *packed, const struct level
 /* ------------------------------------------------------------------ with a bias */
 
 struct packed_lanes {
-    __m256 unit, size, middle, mean, total;
+    __m256 unit, size, middle, mean, share;
     __m256 centre, one;
 };
 
 INGOT_TEMPLATE AVX2 struct packed_lanes open_packed(const struct packed *packed,
                                                     const struct fixed_levels *f)
 {
-    const struct packed_units units = packed_units(packed, f->one);
-    const __m256i sum = _mm256_loadu_si256((const __m256i *)(const void *)packed->sum);
-    const __m256 total = _mm256_set1_ps((float)packed->n);
-    return (struct packed_lanes){_mm256_loadu_ps(units.inverse),
+    return (struct packed_lanes){unit_of(packed, f),
                                  _mm256_loadu_ps(packed->size),
                                  _mm256_loadu_ps(packed->middle),
-                                 _mm256_div_ps(_mm256_cvtepi32_ps(sum), total),
-                                 total,
+                                 _mm256_loadu_ps(packed->mean),
+                                 _mm256_set1_ps(1.0f / (float)packed->n),
                                  _mm256_set1_ps(f->centre),
                                  _mm256_set1_ps(f->one)};
 }
@@ -120,7 +123,7 @@ INGOT_TEMPLATE AVX2 struct best affine_best(const struct packed_lanes *p, struct
                                             struct best best)
 {
     const __m256 sum = _mm256_cvtepi32_ps(s.sum);
-    const __m256 level_mean = _mm256_div_ps(sum, p->total);
+    const __m256 level_mean = _mm256_mul_ps(sum, p->share);
     const __m256 spread =
         _mm256_sub_ps(_mm256_cvtepi32_ps(s.square), _mm256_mul_ps(sum, level_mean));
     const __m256 shared = _mm256_sub_ps(_mm256_cvtepi32_ps(s.cross), _mm256_mul_ps(sum, p->mean));

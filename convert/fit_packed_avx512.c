@@ -29,8 +29,9 @@ INGOT_TEMPLATE AVX512 __m512i to_pairs(__m512 v)
 
 void AVX512 fit_pack_avx512(const struct lanes *lanes, struct packed *packed)
 {
-    const struct packed_units units = packed_units(packed, 1.0f);
-    const __m512 middle = twice(packed->middle), unit = twice(units.weight);
+    float units[LANES];
+    packed_units(packed, units);
+    const __m512 middle = twice(packed->middle), unit = twice(units);
     __m512i sum = _mm512_setzero_si512();
     packed->n = lanes->n;
     for (size_t i = 0; i < (size_t)lanes->n * LANES; i += 2 * LANES) {
@@ -42,9 +43,15 @@ void AVX512 fit_pack_avx512(const struct lanes *lanes, struct packed *packed)
         _mm256_storeu_si256((__m256i *)(void *)(packed->weights + i),
                             _mm256_blend_epi16(even, odd, 0xaa));
     }
-    _mm256_storeu_si256(
-        (__m256i *)(void *)packed->sum,
-        _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1)));
+    const __m256i both =
+        _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+    const __m256 share = _mm256_set1_ps(1.0f / (float)lanes->n);
+    _mm256_storeu_ps(packed->mean, _mm256_mul_ps(_mm256_cvtepi32_ps(both), share));
+}
+
+INGOT_TEMPLATE AVX512 __m512 unit_of(const struct packed *packed, const struct fixed_levels *f)
+{
+    return _mm512_mul_ps(twice(packed->size), _mm512_set1_ps(fixed_unit(f)));
 }
 
 struct fixed_range {
@@ -96,10 +103,9 @@ AVX512 void fit_search_packed_avx512(const struct packed *packed, const struct l
                                      float scale[LANES])
 {
     const struct fixed_levels f = fixed_levels(levels, false);
-    const struct packed_units units = packed_units(packed, f.one);
     const struct fixed_range r = open_range(&f);
     const __m512 first = twice(first_of), step = twice(step_of);
-    const __m512 unit = twice(units.inverse), size = twice(packed->size);
+    const __m512 unit = unit_of(packed, &f), size = twice(packed->size);
     struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_setzero_ps()};
     for (uint32_t j = 0; j < n; j += CANDIDATES) {
         const __m512i by_0 = to_pairs(_mm512_mul_ps(candidates(first, step, j), unit));
@@ -131,22 +137,18 @@ INGOT_TEMPLATE AVX512 struct fixed_sums add_affine(const struct fixed_range *r, 
 }
 
 struct packed_lanes {
-    __m512 unit, size, middle, mean, total;
+    __m512 unit, size, middle, mean, share;
     __m512 centre, one;
 };
 
 INGOT_TEMPLATE AVX512 struct packed_lanes open_packed(const struct packed *packed,
                                                       const struct fixed_levels *f)
 {
-    const struct packed_units units = packed_units(packed, f->one);
-    const __m256i sum = _mm256_loadu_si256((const __m256i *)(const void *)packed->sum);
-    const __m512 total = _mm512_set1_ps((float)packed->n);
-    const __m512 sums = _mm512_cvtepi32_ps(_mm512_broadcast_i64x4(sum));
-    return (struct packed_lanes){twice(units.inverse),
+    return (struct packed_lanes){unit_of(packed, f),
                                  twice(packed->size),
                                  twice(packed->middle),
-                                 _mm512_div_ps(sums, total),
-                                 total,
+                                 twice(packed->mean),
+                                 _mm512_set1_ps(1.0f / (float)packed->n),
                                  _mm512_set1_ps(f->centre),
                                  _mm512_set1_ps(f->one)};
 }
@@ -155,7 +157,7 @@ INGOT_TEMPLATE AVX512 struct best affine_best(const struct packed_lanes *p, stru
                                               struct best best)
 {
     const __m512 sum = _mm512_cvtepi32_ps(s.sum);
-    const __m512 level_mean = _mm512_div_ps(sum, p->total);
+    const __m512 level_mean = _mm512_mul_ps(sum, p->share);
     const __m512 spread =
         _mm512_sub_ps(_mm512_cvtepi32_ps(s.square), _mm512_mul_ps(sum, level_mean));
     const __m512 shared = _mm512_sub_ps(_mm512_cvtepi32_ps(s.cross), _mm512_mul_ps(sum, p->mean));

@@ -7,13 +7,17 @@
 /* How many inverse scales are tried from either end, and how many around the best. */
 static const struct {
     uint32_t n_coarse, n_fine;
-} efforts[N_EFFORTS] = {{0, 0}, {CANDIDATES, 0}, {CANDIDATES, CANDIDATES}};
+} efforts[N_EFFORTS] = {
+    [EFFORT_FAST] = {CANDIDATES, 0},
+    [EFFORT_BRIEF] = {CANDIDATES, CANDIDATES},
+    [EFFORT_SEARCH] = {CANDIDATES, CANDIDATES},
+};
 
 /* The largest inverse scale is at least WIDEST times that which makes the peak the outermost level,
  * and this much beyond what the levels' load asks for. With WIDEST the first is below that by half
  * as much as WIDEST is above, so that one of the candidates is it; else it is the first itself: a
- * group of one peak and little else wants it. With a bias the first is TIGHTEST. */
-static const float TIGHTEST = 0.94f, WIDEST = 1.15f, BEYOND = 1.1f;
+ * group of one peak and little else wants it. */
+static const float WIDEST = 1.15f, BEYOND = 1.1f;
 /* Candidates around the best are this far apart. */
 static const float FINE = 0.02f;
 
@@ -143,78 +147,135 @@ void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LA
 
 /* ------------------------------------------------------------------ with a bias */
 
-/* Candidates on a line of inverse scales for which a point of the weights stays at a point of the
- * levels: both ends, and the middle. */
-static const struct {
-    uint32_t n_middle, n_ends, n_fine;
-} affine_efforts[N_EFFORTS] = {{0, 0, 0}, {CANDIDATES, 0, CANDIDATES}, {8, 8, CANDIDATES}};
-static const float AFFINE_WIDEST = 1.3f;
+/* Candidates on lines of inverse scales for which a point of the weights stays at a point of the
+ * levels, the middle or either end; then, around the best, of biases, and of inverse scales. The
+ * least and the largest inverse scale are shares of that which clips nothing. */
+static const struct affine_effort {
+    uint32_t n_middle, n_ends, n_biases, n_fine;
+    float tightest, widest;
+} affine_efforts[N_EFFORTS] = {
+    [EFFORT_FAST] = {CANDIDATES, 0, CANDIDATES, 0, 1.0f, 1.2f},
+    [EFFORT_BRIEF] = {CANDIDATES, 0, CANDIDATES, CANDIDATES, 1.0f, 1.2f},
+    [EFFORT_SEARCH] = {2 * CANDIDATES, 2 * CANDIDATES, CANDIDATES, CANDIDATES, 0.94f, 1.3f},
+};
+/* Biases are this many levels apart. */
+static const float APART = 0.25f;
 
-/* inverse = from .. to, with the weight `fixed` at the level `level`. */
-static void search_line(const struct fit *fit, const struct lanes *lanes,
-                        const struct packed *packed, uint32_t n, struct affine_line *line,
-                        const float inverse[LANES], float from, float to, const float fixed[LANES],
-                        float level, float gain[LANES], float scale[LANES], float bias[LANES])
+struct affine_search {
+    const struct fit *fit;
+    const struct lanes *lanes;
+    const struct packed *packed; /* or NULL */
+    struct affine_line line;
+    float gain[LANES];
+    float *scale, *bias;
+};
+
+static void search_affine(struct affine_search *s, uint32_t n)
 {
+    const struct fit_kernels *kernels = s->fit->kernels;
+    const struct levels *levels = &s->fit->levels;
+    if (s->packed) {
+        kernels->search_packed_affine(s->packed, levels, n, &s->line, s->gain, s->scale, s->bias);
+    } else {
+        kernels->search_affine(s->lanes, levels, n, &s->line, s->gain, s->scale, s->bias);
+    }
+}
+
+/* n inverse scales, shares from .. to of `inverse`, with the weight `fixed` at the level `level`.
+ */
+static void search_line(struct affine_search *s, uint32_t n, const float inverse[LANES], float from,
+                        float to, const float fixed[LANES], float level)
+{
+    struct affine_line *line = &s->line;
+    const float share = (to - from) / (float)(n - 1);
     for (uint32_t k = 0; k < LANES; k++) {
         line->first[k] = inverse[k] * from;
-        line->step[k] = inverse[k] * (to - from) / (float)(n - 1);
+        line->step[k] = inverse[k] * share;
         line->offset_first[k] = level - fixed[k] * line->first[k];
         line->offset_step[k] = -fixed[k] * line->step[k];
     }
-    if (packed) {
-        fit->kernels->search_packed_affine(packed, &fit->levels, n, line, gain, scale, bias);
-    } else {
-        fit->kernels->search_affine(lanes, &fit->levels, n, line, gain, scale, bias);
+    search_affine(s, n);
+}
+
+static float found_inverse(const struct affine_search *s, uint32_t lane)
+{
+    return s->gain[lane] > 0.0f ? 1.0f / s->scale[lane] : 0.0f;
+}
+
+/* n biases around the best, with its scale. */
+static void search_biases(struct affine_search *s, uint32_t n)
+{
+    struct affine_line *line = &s->line;
+    for (uint32_t k = 0; k < LANES; k++) {
+        line->first[k] = found_inverse(s, k);
+        line->step[k] = 0.0f;
+        line->offset_first[k] = -s->bias[k] * line->first[k] - APART * 0.5f * (float)(n - 1);
+        line->offset_step[k] = APART;
+    }
+    search_affine(s, n);
+}
+
+/* n scales around the best. */
+static void search_fine(struct affine_search *s, uint32_t n)
+{
+    const struct levels *levels = &s->fit->levels;
+    const float level = 0.5f * (levels->low + levels->high);
+    const float reach = FINE * 0.5f * (float)(n - 1);
+    float inverse[LANES];
+    float middle[LANES];
+    for (uint32_t k = 0; k < LANES; k++) {
+        inverse[k] = found_inverse(s, k);
+        middle[k] = s->bias[k] + level * s->scale[k];
+    }
+    search_line(s, n, inverse, 1.0f - reach, 1.0f + reach, middle, level);
+}
+
+/* What clips nothing: scale and bias, and the inverse scale, 0 where there is none. */
+static void begin_affine(struct affine_search *s, const struct survey *survey, float inverse[LANES],
+                         float middle[LANES])
+{
+    const struct levels *levels = &s->fit->levels;
+    const float span = levels->high - levels->low;
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float width = survey->high[k] - survey->low[k];
+        const float wanted = span / width;
+        s->scale[k] = width / span;
+        s->bias[k] = survey->low[k] - levels->low * s->scale[k];
+        inverse[k] = width > 0.0f && isfinite(wanted) ? wanted : 0.0f;
+        middle[k] = 0.5f * survey->high[k] + 0.5f * survey->low[k];
+        s->line.total[k] = survey->total[k] > 0.0f ? survey->total[k] : 1.0f;
+        s->line.mean[k] = survey->sum[k] / s->line.total[k];
     }
 }
 
 void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
                          const struct survey *survey, float scale[LANES], float bias[LANES])
 {
-    struct affine_line line;
-    float gain[LANES] = {0};
+    struct affine_search s = {.fit = fit, .lanes = lanes, .scale = scale, .bias = bias};
+    struct packed packed;
     float inverse[LANES];
     float middle[LANES];
-    struct packed room;
-    const struct packed *packed = NULL;
     const struct levels *levels = &fit->levels;
-    const float span = levels->high - levels->low;
-    const uint32_t n_middle = affine_efforts[fit->effort].n_middle;
-    const uint32_t n_ends = affine_efforts[fit->effort].n_ends;
-    const uint32_t n_fine = affine_efforts[fit->effort].n_fine;
-    for (uint32_t k = 0; k < LANES; k++) {
-        const float width = survey->high[k] - survey->low[k];
-        const float wanted = span / width;
-        scale[k] = width / span;
-        bias[k] = survey->low[k] - levels->low * scale[k];
-        inverse[k] = width > 0.0f && isfinite(wanted) ? wanted : 0.0f;
-        middle[k] = 0.5f * survey->high[k] + 0.5f * survey->low[k];
-        line.total[k] = survey->total[k] > 0.0f ? survey->total[k] : 1.0f;
-        line.mean[k] = survey->sum[k] / line.total[k];
-    }
-    if (n_middle == 0) return;
-    if (can_pack(fit, lanes)) {
+    const bool packs = can_pack(fit, lanes);
+    const bool all = fit->effort == EFFORT_BRIEF && !packs;
+    const struct affine_effort *effort = &affine_efforts[all ? EFFORT_SEARCH : fit->effort];
+    begin_affine(&s, survey, inverse, middle);
+    if (effort->n_middle == 0) return;
+    if (packs) {
         float reach[LANES];
         for (uint32_t k = 0; k < LANES; k++) reach[k] = survey->high[k] - middle[k];
-        pack_lanes(fit, lanes, middle, reach, &room);
-        packed = &room;
+        pack_lanes(fit, lanes, middle, reach, &packed);
+        s.packed = &packed;
     }
-    search_line(fit, lanes, packed, n_middle, &line, inverse, TIGHTEST, AFFINE_WIDEST, middle,
-                0.5f * (levels->high + levels->low), gain, scale, bias);
-    if (n_ends) {
-        search_line(fit, lanes, packed, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST,
-                    survey->low, levels->low, gain, scale, bias);
-        search_line(fit, lanes, packed, n_ends, &line, inverse, TIGHTEST, AFFINE_WIDEST,
-                    survey->high, levels->high, gain, scale, bias);
+    const float from = effort->tightest, to = effort->widest;
+    search_line(&s, effort->n_middle, inverse, from, to, middle,
+                0.5f * (levels->high + levels->low));
+    if (effort->n_ends) {
+        search_line(&s, effort->n_ends, inverse, from, to, survey->low, levels->low);
+        search_line(&s, effort->n_ends, inverse, from, to, survey->high, levels->high);
     }
-    for (uint32_t k = 0; k < LANES; k++) inverse[k] = gain[k] > 0.0f ? 1.0f / scale[k] : 0.0f;
-    for (uint32_t k = 0; k < LANES; k++) middle[k] = bias[k];
-    if (n_fine) {
-        const float reach = FINE * 0.5f * (float)(n_fine - 1);
-        search_line(fit, lanes, packed, n_fine, &line, inverse, 1.0f - reach, 1.0f + reach, middle,
-                    0.0f, gain, scale, bias);
-    }
+    if (effort->n_biases) search_biases(&s, effort->n_biases);
+    if (effort->n_fine) search_fine(&s, effort->n_fine);
 }
 
 void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LANES],

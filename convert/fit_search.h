@@ -7,6 +7,7 @@
 enum effort {
     EFFORT_ABSMAX, /* from the extremes alone: nothing is clipped */
     EFFORT_FAST,   /* a few candidates */
+    EFFORT_BRIEF,  /* with a bias: some more; weights that do not count alike: as EFFORT_SEARCH */
     EFFORT_SEARCH, /* near the least error */
     N_EFFORTS
 };

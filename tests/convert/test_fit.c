@@ -117,7 +117,7 @@ static void compare_packed(const struct fit_kernels *a, const struct fit_kernels
     packed[1] = packed[0];
     a->pack(&even, &packed[0]);
     b->pack(&even, &packed[1]);
-    assert_same(packed[0].sum, packed[1].sum, sizeof packed[0].sum);
+    assert_same(packed[0].mean, packed[1].mean, sizeof packed[0].mean);
     assert_same(packed[0].weights, packed[1].weights, even.n * LANES * sizeof(int16_t));
     a->search_packed_affine(&packed[0], levels, CANDIDATES, &line, gain[0], scale[0], bias[0]);
     b->search_packed_affine(&packed[1], levels, CANDIDATES, &line, gain[1], scale[1], bias[1]);
