@@ -101,7 +101,7 @@ static bool fit_factors(const struct nested_work *w, const struct nested_table *
     float weights[MAX_SUPER_GROUPS * LANES] = {0};
     float importance[MAX_SUPER_GROUPS * LANES] = {0};
     float factors[LANES];
-    const struct lanes lanes = {(uint32_t)w->super_groups, weights, importance};
+    const struct lanes lanes = {(uint32_t)w->super_groups, weights, importance, 0};
     const struct fit fit = {
         .kernels = grid->fit.kernels,
         .levels = levels_uniform(table->form->low, table->form->high, 0),

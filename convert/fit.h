@@ -48,7 +48,9 @@ struct lanes {
     uint32_t n;
     const float *weights;
     const float *importance; /* NULL: 1 for all */
+    uint32_t whole;          /* bit k: lane k has n weights that all count alike */
 };
+enum { ALL_LANES = (1 << LANES) - 1 };
 
 /* LANES groups as they lie in their rows, which may be of different length. */
 struct group_rows {

@@ -21,11 +21,19 @@ static const float WIDEST = 1.15f, BEYOND = 1.1f;
 /* Candidates around the best are this far apart. */
 static const float FINE = 0.02f;
 
-/* Groups of weights that all count alike are searched in 16-bit integers where their levels are. */
-static bool can_pack(const struct fit *fit, const struct lanes *lanes)
+/* The lanes to be searched in 16-bit integers: it is for each to say, not for its neighbours. */
+static uint32_t lanes_to_pack(const struct fit *fit, const struct lanes *lanes)
 {
-    return fit->rough && fit->levels.kind == LEVELS_UNIFORM && lanes->importance == NULL &&
-           lanes->n % 2 == 0 && lanes->n <= MAX_PACKED;
+    const bool suits = fit->rough && fit->levels.kind == LEVELS_UNIFORM && lanes->n % 2 == 0 &&
+                       lanes->n <= MAX_PACKED;
+    return suits ? lanes->whole : 0;
+}
+
+static void take_lanes(uint32_t taken, const float from[LANES], float to[LANES])
+{
+    for (uint32_t k = 0; k < LANES; k++) {
+        if (taken >> k & 1) to[k] = from[k];
+    }
 }
 
 /* Where weights are in [middle - reach, middle + reach]. */
@@ -101,31 +109,15 @@ static void search_from(const struct fit *fit, const struct lanes *lanes,
     search_scales(fit, lanes, packed, n, first, step, gain, scale);
 }
 
-void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
-                         const struct survey *survey, float scale[LANES])
+static void search_all(const struct fit *fit, const struct lanes *lanes,
+                       const struct survey *survey, const struct packed *packed, float scale[LANES])
 {
+    const struct levels *levels = &fit->levels;
+    const uint32_t n_fine = efforts[fit->effort].n_fine;
+    const struct reach reach = find_reach(fit, survey);
     float gain[LANES] = {0};
     float first[LANES];
     float step[LANES];
-    struct packed room;
-    const struct packed *packed = NULL;
-    const struct levels *levels = &fit->levels;
-    const bool even = levels->low == -levels->high;
-    const uint32_t n_fine = efforts[fit->effort].n_fine;
-    const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
-    for (uint32_t k = 0; k < LANES; k++) {
-        const float absmax = survey->peak[k] / outermost;
-        scale[k] = even || fit->positive ? fabsf(absmax) : absmax;
-    }
-    if (fit->effort == EFFORT_ABSMAX) return;
-    const struct reach reach = find_reach(fit, survey);
-    if (can_pack(fit, lanes)) {
-        float size[LANES];
-        const float none[LANES] = {0};
-        for (uint32_t k = 0; k < LANES; k++) size[k] = fabsf(survey->peak[k]);
-        pack_lanes(fit, lanes, none, size, &room);
-        packed = &room;
-    }
     search_from(fit, lanes, packed, &reach, levels->low, gain, scale);
     if (!is_mirrored(levels)) {
         search_from(fit, lanes, packed, &reach, levels->high, gain, scale);
@@ -136,6 +128,36 @@ void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
         step[k] = inverse * FINE;
     }
     if (n_fine) search_scales(fit, lanes, packed, n_fine, first, step, gain, scale);
+}
+
+static void search_all_packed(const struct fit *fit, const struct lanes *lanes,
+                              const struct survey *survey, float scale[LANES])
+{
+    const float none[LANES] = {0};
+    float size[LANES];
+    struct packed packed;
+    for (uint32_t k = 0; k < LANES; k++) size[k] = fabsf(survey->peak[k]);
+    pack_lanes(fit, lanes, none, size, &packed);
+    search_all(fit, lanes, survey, &packed, scale);
+}
+
+void fit_scales_surveyed(const struct fit *fit, const struct lanes *lanes,
+                         const struct survey *survey, float scale[LANES])
+{
+    const struct levels *levels = &fit->levels;
+    const bool even = levels->low == -levels->high;
+    const float outermost = -levels->low >= levels->high ? levels->low : levels->high;
+    const uint32_t packs = lanes_to_pack(fit, lanes);
+    float found[LANES];
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float absmax = survey->peak[k] / outermost;
+        scale[k] = found[k] = even || fit->positive ? fabsf(absmax) : absmax;
+    }
+    if (fit->effort == EFFORT_ABSMAX) return;
+    if (packs != ALL_LANES) search_all(fit, lanes, survey, NULL, scale);
+    if (packs == 0) return;
+    search_all_packed(fit, lanes, survey, found);
+    take_lanes(packs, found, scale);
 }
 
 void fit_scales(const struct fit *fit, const struct lanes *lanes, float scale[LANES])
@@ -248,34 +270,58 @@ static void begin_affine(struct affine_search *s, const struct survey *survey, f
     }
 }
 
+static void search_affine_all(struct affine_search *s, const struct survey *survey,
+                              const struct affine_effort *effort, const float inverse[LANES],
+                              const float middle[LANES])
+{
+    const struct levels *levels = &s->fit->levels;
+    const float from = effort->tightest, to = effort->widest;
+    search_line(s, effort->n_middle, inverse, from, to, middle,
+                0.5f * (levels->high + levels->low));
+    if (effort->n_ends) {
+        search_line(s, effort->n_ends, inverse, from, to, survey->low, levels->low);
+        search_line(s, effort->n_ends, inverse, from, to, survey->high, levels->high);
+    }
+    if (effort->n_biases) search_biases(s, effort->n_biases);
+    if (effort->n_fine) search_fine(s, effort->n_fine);
+}
+
+static void search_affine_packed(const struct affine_search *from, const struct survey *survey,
+                                 const float inverse[LANES], const float middle[LANES],
+                                 float scale[LANES], float bias[LANES])
+{
+    struct affine_search s = *from;
+    struct packed packed;
+    float reach[LANES];
+    s.scale = scale;
+    s.bias = bias;
+    s.packed = &packed;
+    for (uint32_t k = 0; k < LANES; k++) reach[k] = survey->high[k] - middle[k];
+    pack_lanes(s.fit, s.lanes, middle, reach, &packed);
+    search_affine_all(&s, survey, &affine_efforts[s.fit->effort], inverse, middle);
+}
+
 void fit_affine_surveyed(const struct fit *fit, const struct lanes *lanes,
                          const struct survey *survey, float scale[LANES], float bias[LANES])
 {
     struct affine_search s = {.fit = fit, .lanes = lanes, .scale = scale, .bias = bias};
-    struct packed packed;
-    float inverse[LANES];
-    float middle[LANES];
-    const struct levels *levels = &fit->levels;
-    const bool packs = can_pack(fit, lanes);
-    const bool all = fit->effort == EFFORT_BRIEF && !packs;
-    const struct affine_effort *effort = &affine_efforts[all ? EFFORT_SEARCH : fit->effort];
+    const bool brief = fit->effort == EFFORT_BRIEF;
+    const uint32_t packs = lanes_to_pack(fit, lanes);
+    float inverse[LANES], middle[LANES];
+    float found_scale[LANES], found_bias[LANES];
     begin_affine(&s, survey, inverse, middle);
-    if (effort->n_middle == 0) return;
-    if (packs) {
-        float reach[LANES];
-        for (uint32_t k = 0; k < LANES; k++) reach[k] = survey->high[k] - middle[k];
-        pack_lanes(fit, lanes, middle, reach, &packed);
-        s.packed = &packed;
+    if (fit->effort == EFFORT_ABSMAX) return;
+    for (uint32_t k = 0; k < LANES; k++) {
+        found_scale[k] = scale[k];
+        found_bias[k] = bias[k];
     }
-    const float from = effort->tightest, to = effort->widest;
-    search_line(&s, effort->n_middle, inverse, from, to, middle,
-                0.5f * (levels->high + levels->low));
-    if (effort->n_ends) {
-        search_line(&s, effort->n_ends, inverse, from, to, survey->low, levels->low);
-        search_line(&s, effort->n_ends, inverse, from, to, survey->high, levels->high);
+    if (packs) search_affine_packed(&s, survey, inverse, middle, found_scale, found_bias);
+    if (packs != ALL_LANES) {
+        search_affine_all(&s, survey, &affine_efforts[brief ? EFFORT_SEARCH : fit->effort], inverse,
+                          middle);
     }
-    if (effort->n_biases) search_biases(&s, effort->n_biases);
-    if (effort->n_fine) search_fine(&s, effort->n_fine);
+    take_lanes(packs, found_scale, scale);
+    take_lanes(packs, found_bias, bias);
 }
 
 void fit_affine(const struct fit *fit, const struct lanes *lanes, float scale[LANES],

@@ -184,6 +184,9 @@ void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
     for (uint32_t k = 0; k < LANES; k++) {
         sources[k] = w->input->values + b->begins[k];
         uneven = uneven || b->sizes[k] < b->lanes.n;
+        if (b->sizes[k] == w->group_cols && w->input->importance == NULL) {
+            b->lanes.whole |= 1u << k;
+        }
     }
     if (uneven || w->input->importance) load_importance(w, b, uneven);
     if (!uneven) {

@@ -39,7 +39,7 @@ static void fill(struct some_lanes *s, struct random *random, bool weighted)
 {
     static const float sizes[] = {1.0f, 1.0f, 1.0f, 0.0f, 0x1p-140f, 0x1p-30f, 1e20f, 1e38f};
     s->lanes = (struct lanes){1 + (uint32_t)random_below(random, MAX_N), s->weights,
-                              weighted ? s->importance : NULL};
+                              weighted ? s->importance : NULL, 0};
     for (uint32_t k = 0; k < LANES; k++) {
         const float size = sizes[random_below(random, 8)];
         for (uint32_t i = 0; i < s->lanes.n; i++) {
@@ -96,7 +96,7 @@ static void compare_packed(const struct fit_kernels *a, const struct fit_kernels
                            const struct lanes *lanes, const struct levels *levels)
 {
     static struct packed packed[2];
-    const struct lanes even = {lanes->n / 2 * 2, lanes->weights, NULL};
+    const struct lanes even = {lanes->n / 2 * 2, lanes->weights, NULL, ALL_LANES};
     struct survey survey;
     float first[LANES], step[LANES];
     float gain[2][LANES] = {{0}}, scale[2][LANES] = {{0}}, bias[2][LANES] = {{0}};
@@ -299,7 +299,7 @@ static void test_near_the_least(void **state)
                                 EFFORT_SEARCH, false, i % 2 == 1};
         double found = 0, least = 0;
         for (uint32_t round = 0; round < 48; round++) {
-            s.lanes = (struct lanes){sizes[round % 3], s.weights, NULL};
+            s.lanes = (struct lanes){sizes[round % 3], s.weights, NULL, ALL_LANES};
             for (uint32_t at = 0; at < s.lanes.n * LANES; at++) {
                 s.weights[at] = 0.0f;
                 for (int j = 0; j < 8; j++) {
@@ -327,7 +327,7 @@ static void check_exact(bool rough)
     const struct fit fit = {fit_kernels_find(NULL), levels_uniform(0, 15, 0), EFFORT_SEARCH, false,
                             rough};
     float scale[LANES], bias[LANES];
-    s.lanes = (struct lanes){32, s.weights, NULL};
+    s.lanes = (struct lanes){32, s.weights, NULL, ALL_LANES};
     for (uint32_t i = 0; i < 32; i++) {
         for (uint32_t k = 0; k < LANES; k++) {
             s.weights[i * LANES + k] = (float)(i % 16) * (float)(k + 1) * 0.25f - (float)k;
