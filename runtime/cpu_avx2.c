@@ -434,6 +434,7 @@ const struct cpu_level cpu_level_avx2 = {
     .n_kernels = sizeof avx2_kernels / sizeof *avx2_kernels,
     .multiply = multiply,
     .expand = expand,
+    .panels = &cpu_avx2_panels,
 };
 
 const struct cpu_level cpu_level_avx512 = {

@@ -71,6 +71,7 @@ extern const struct cpu_level cpu_level_plain;
 #ifdef INGOT_X86_64
 extern const struct cpu_level cpu_level_avx2;
 extern const struct cpu_level cpu_level_avx512; /* that of avx2, and panels */
+extern const struct panel_ops cpu_avx2_panels;
 extern const struct panel_ops cpu_avx512_panels;
 extern const struct cpu_sparse_kernel cpu_avx512_sparse[];
 extern const uint32_t n_cpu_avx512_sparse;
