@@ -9,17 +9,15 @@
 
 #include <arm_neon.h>
 
-#include "format/bytes.h"
-#include "runtime/panels.h"
+#include "runtime/panels_x.h"
 
 #define NEON_DOTPROD INGOT_TARGET("arch=armv8.2-a+dotprod")
 #define NEON_I8MM INGOT_TARGET("arch=armv8.2-a+dotprod+i8mm")
 
 enum {
-    NEON_STEPS = 8,        /* of four columns, in a block */
-    NEON_QUADS = 4,        /* vectors of four rows, in a panel */
-    NEON_BLOCK_HALVES = 2, /* in a block */
-    NEON_MAX_X = 128       /* rows of x whose sums are held at a time */
+    NEON_STEPS = 8,  /* of four columns, in a block */
+    NEON_QUADS = 4,  /* vectors of four rows, in a panel */
+    NEON_MAX_X = 128 /* rows of x whose sums are held at a time */
 };
 
 /* A step's codes, one a byte: byte 4 i + b of quad q is row 4 q + i, column b. */
@@ -77,19 +75,22 @@ static inline bool neon_entries_by_halves(const struct panels *p)
 {
     return p->halves == 1;
 }
-bool neon_has_zero(const struct panels *p);
-bool neon_has_bias(const struct panels *p);
+/* What a panel's products are made of. */
+struct neon_job {
+    const struct panels *p;
+    uint64_t panel;
+    const void *ready;
+    uint64_t all_x; /* rows that are made ready */
+    uint64_t first; /* of those that are multiplied */
+    uint64_t n_x;   /* at most NEON_MAX_X */
+    float (*sums)[PANEL_ROWS];
+};
 
-/* Where the x of a place is, times its factors; 0 where there is none. */
-float neon_x_at(const struct panels *p, const float *x, uint64_t place);
-
-/* struct panel_ops's multiply, of at most NEON_MAX_X rows of x: adds to sums[j], for each of them,
- * the products with the 16 rows of a panel. */
-typedef void neon_panel_function(const struct panels *p, const void *ready, uint64_t n_x,
-                                 uint64_t panel, float sums[NEON_MAX_X][PANEL_ROWS]);
-void neon_each_panel(const struct panels *p, const void *ready, uint64_t x_bytes, uint64_t n_x,
-                     uint64_t first_panel, uint64_t n_panels, float *y, uint64_t y_stride,
-                     neon_panel_function *add);
+/* struct panel_ops's multiply: `add` adds to a job's sums[j] the products of row first + j of x
+ * with the 16 rows of the panel. */
+typedef void neon_panel_function(const struct neon_job *job);
+void neon_each_panel(const struct panels *p, const void *ready, uint64_t n_x, uint64_t first_panel,
+                     uint64_t n_panels, float *y, uint64_t y_stride, neon_panel_function *add);
 
 /* x as it is, for every mode of a level without 8-bit products, and for the others where they are
  * not asked for. */

@@ -5,51 +5,14 @@
 
 #ifdef INGOT_AARCH64
 
-#include <math.h>
-
-enum { HALF_STEPS = NEON_STEPS / NEON_BLOCK_HALVES };
+enum { HALF_STEPS = NEON_STEPS / PANEL_BLOCK_HALVES };
 
 /* ------------------------------------------------------------------ x */
-
-/* A block of x: its values are integers times the scale; and the sums of the values by halves. */
-struct x_block {
-    int8_t integers[PANEL_BLOCK];
-    float scale;
-    float sums[NEON_BLOCK_HALVES];
-    uint32_t unused;
-};
-
-static uint64_t row_bytes(const struct panels *p)
-{
-    return p->n_blocks * sizeof(struct x_block);
-}
 
 static uint64_t x_bytes(const struct panels *p, enum panel_mode mode, uint64_t n_x)
 {
     if (mode != PANEL_MODE_I8) return cpu_neon_panels.x_bytes(p, mode, n_x);
-    return ceil_div(n_x * row_bytes(p), 64) * 64;
-}
-
-/* What is not finite makes all of its block NaN. */
-static void make_block(const float x[PANEL_BLOCK], struct x_block *b)
-{
-    float most = 0.0f;
-    bool finite = true;
-    for (uint32_t i = 0; i < PANEL_BLOCK; i++) {
-        finite = finite && isfinite(x[i]);
-        most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    }
-    const float inverse = most > 0x1p-120f && finite ? 127.0f / most : 0.0f;
-    b->scale = !finite ? NAN : inverse > 0.0f ? most / 127.0f : 0.0f;
-    for (uint32_t h = 0; h < NEON_BLOCK_HALVES; h++) {
-        int32_t sum = 0;
-        for (uint32_t i = h * PANEL_HALF; i < (h + 1) * PANEL_HALF; i++) {
-            b->integers[i] = finite ? (int8_t)rintf(x[i] * inverse) : 0;
-            sum += b->integers[i];
-        }
-        b->sums[h] = (float)sum * b->scale;
-    }
-    b->unused = 0;
+    return panels_blocks_bytes(p, n_x);
 }
 
 static void x_prepare(const struct panels *p, enum panel_mode mode, const float *x,
@@ -57,17 +20,8 @@ static void x_prepare(const struct panels *p, enum panel_mode mode, const float 
 {
     if (mode != PANEL_MODE_I8) {
         cpu_neon_panels.x_prepare(p, mode, x, x_stride, n_x, first, n, ready);
-        return;
-    }
-    for (uint64_t j = first; j < first + n; j++) {
-        struct x_block *row = (struct x_block *)ready + j * p->n_blocks;
-        for (uint64_t block = 0; block < p->n_blocks; block++) {
-            float values[PANEL_BLOCK];
-            for (uint64_t i = 0; i < PANEL_BLOCK; i++) {
-                values[i] = neon_x_at(p, x + j * x_stride, block * PANEL_BLOCK + i);
-            }
-            make_block(values, &row[block]);
-        }
+    } else {
+        panels_blocks_prepare(p, x, x_stride, n_x, first, n, ready);
     }
 }
 
@@ -79,20 +33,9 @@ struct block_integers {
     int8x16_t steps[NEON_STEPS][NEON_QUADS];
 };
 
-/* Codes of 8 bits, and what tables have, are 128 more than what fits a signed byte. */
-static bool are_shifted(const struct panels *p)
-{
-    return !p->integers.is_code || p->bits == 8;
-}
-
-static float zero_of(const struct panels *p)
-{
-    return (float)(p->integers.zero - (are_shifted(p) ? 128 : 0));
-}
-
 static void decode(const struct panels *p, const uint8_t *block, struct block_integers *w)
 {
-    const uint8x16_t flip = vdupq_n_u8(are_shifted(p) ? 0x80 : 0);
+    const uint8x16_t flip = vdupq_n_u8(panels_are_shifted(p) ? 0x80 : 0);
     for (uint32_t s = 0; s < NEON_STEPS; s++) {
         const struct neon_codes codes = neon_codes(p, block, s);
         for (uint32_t q = 0; q < NEON_QUADS; q++) {
@@ -108,7 +51,7 @@ static void decode(const struct panels *p, const uint8_t *block, struct block_in
 static void add_scaled(const struct panels *p, const struct neon_entries *e, float x_scale,
                        float x_sum, const int32x4_t sums[NEON_QUADS], float dst[PANEL_ROWS])
 {
-    const float zero = zero_of(p) * p->integers.unit * x_sum;
+    const float zero = panels_integer_zero(p) * p->integers.unit * x_sum;
     for (uint32_t q = 0; q < NEON_QUADS; q++) {
         float32x4_t v = vmulq_n_f32(vcvtq_f32_s32(sums[q]), x_scale * p->integers.unit);
         v = vsubq_f32(v, vdupq_n_f32(zero));
@@ -123,30 +66,29 @@ static void add_scaled(const struct panels *p, const struct neon_entries *e, flo
 typedef void sums_function(const struct block_integers *w, const struct x_block *x[2],
                            uint32_t first, uint32_t n_steps, int32x4_t sums[2][NEON_QUADS]);
 
-INGOT_TEMPLATE void add_block(const struct panels *p, uint64_t panel, uint64_t block,
-                              const struct x_block *x, uint64_t n_x,
-                              float sums[NEON_MAX_X][PANEL_ROWS], sums_function *multiply)
+INGOT_TEMPLATE void add_block(const struct neon_job *job, uint64_t block, sums_function *multiply)
 {
     struct block_integers w;
-    struct neon_entries entries[NEON_BLOCK_HALVES];
+    struct neon_entries entries[PANEL_BLOCK_HALVES];
+    const struct panels *p = job->p;
+    const struct x_block *x = (const struct x_block *)job->ready + block * job->all_x + job->first;
     const bool by_halves = neon_entries_by_halves(p);
-    const uint32_t n_parts = by_halves ? NEON_BLOCK_HALVES : 1;
-    decode(p, p->codes + (panel * p->n_blocks + block) * p->block_bytes, &w);
+    const uint32_t n_parts = by_halves ? PANEL_BLOCK_HALVES : 1;
+    decode(p, p->codes + (job->panel * p->n_blocks + block) * p->block_bytes, &w);
     for (uint32_t h = 0; h < n_parts; h++) {
-        neon_entries_at(p, panel, block * NEON_BLOCK_HALVES + h, &entries[h]);
+        neon_entries_at(p, job->panel, block * PANEL_BLOCK_HALVES + h, &entries[h]);
     }
-    for (uint64_t j = 0; j < n_x; j += 2) {
-        const uint64_t n = min_u64(2, n_x - j);
-        const struct x_block *rows[2];
-        rows[0] = x + j * p->n_blocks + block;
-        rows[1] = rows[0] + (n - 1) * p->n_blocks; /* the last again, where there is no other */
+    for (uint64_t j = 0; j < job->n_x; j += 2) {
+        const uint64_t n = min_u64(2, job->n_x - j);
+        /* The last again, where there is no other. */
+        const struct x_block *rows[2] = {x + j, x + j + (n - 1)};
         for (uint32_t h = 0; h < n_parts; h++) {
             int32x4_t products[2][NEON_QUADS];
             multiply(&w, rows, h * HALF_STEPS, by_halves ? HALF_STEPS : NEON_STEPS, products);
             for (uint64_t k = 0; k < n; k++) {
                 const float x_sum =
                     by_halves ? rows[k]->sums[h] : rows[k]->sums[0] + rows[k]->sums[1];
-                add_scaled(p, &entries[h], rows[k]->scale, x_sum, products[k], sums[j + k]);
+                add_scaled(p, &entries[h], rows[k]->scale, x_sum, products[k], job->sums[j + k]);
             }
         }
     }
@@ -171,12 +113,9 @@ NEON_DOTPROD static void dot_sums(const struct block_integers *w, const struct x
     }
 }
 
-static void dot_panel(const struct panels *p, const void *ready, uint64_t n_x, uint64_t panel,
-                      float sums[NEON_MAX_X][PANEL_ROWS])
+static void dot_panel(const struct neon_job *job)
 {
-    for (uint64_t block = 0; block < p->n_blocks; block++) {
-        add_block(p, panel, block, ready, n_x, sums, dot_sums);
-    }
+    for (uint64_t block = 0; block < job->p->n_blocks; block++) add_block(job, block, dot_sums);
 }
 
 static void dot_multiply(const struct panels *p, enum panel_mode mode, const void *ready,
@@ -184,7 +123,7 @@ static void dot_multiply(const struct panels *p, enum panel_mode mode, const voi
                          uint64_t y_stride)
 {
     if (mode == PANEL_MODE_I8) {
-        neon_each_panel(p, ready, row_bytes(p), n_x, first_panel, n_panels, y, y_stride, dot_panel);
+        neon_each_panel(p, ready, n_x, first_panel, n_panels, y, y_stride, dot_panel);
     } else {
         cpu_neon_panels.multiply(p, mode, ready, n_x, first_panel, n_panels, y, y_stride);
     }
@@ -220,12 +159,9 @@ NEON_I8MM static void matrix_sums(const struct block_integers *w, const struct x
     }
 }
 
-static void matrix_panel(const struct panels *p, const void *ready, uint64_t n_x, uint64_t panel,
-                         float sums[NEON_MAX_X][PANEL_ROWS])
+static void matrix_panel(const struct neon_job *job)
 {
-    for (uint64_t block = 0; block < p->n_blocks; block++) {
-        add_block(p, panel, block, ready, n_x, sums, matrix_sums);
-    }
+    for (uint64_t block = 0; block < job->p->n_blocks; block++) add_block(job, block, matrix_sums);
 }
 
 /* A single row of x would leave half of each product unused. */
@@ -234,8 +170,7 @@ static void matrix_multiply(const struct panels *p, enum panel_mode mode, const 
                             uint64_t y_stride)
 {
     if (mode == PANEL_MODE_I8 && n_x > 1) {
-        neon_each_panel(p, ready, row_bytes(p), n_x, first_panel, n_panels, y, y_stride,
-                        matrix_panel);
+        neon_each_panel(p, ready, n_x, first_panel, n_panels, y, y_stride, matrix_panel);
     } else {
         dot_multiply(p, mode, ready, n_x, first_panel, n_panels, y, y_stride);
     }

@@ -68,16 +68,6 @@ void neon_entries_at(const struct panels *p, uint64_t panel, uint64_t half,
     }
 }
 
-bool neon_has_zero(const struct panels *p)
-{
-    return p->zero.kind != ENTRIES_NONE;
-}
-
-bool neon_has_bias(const struct panels *p)
-{
-    return p->bias.kind != ENTRIES_NONE || p->bias_constant != 0;
-}
-
 /* ------------------------------------------------------------------ weights of a block */
 
 /* All weights of a block, the 16 rows of a column after those of the column before. */
@@ -145,10 +135,10 @@ static void decode_codes(const struct panels *p, const struct value_bytes *value
                          const uint8_t *block, const struct neon_entries entries[], block_weights w)
 {
     const bool is_code = p->integers.present && p->integers.is_code;
-    const bool has_zero = neon_has_zero(p), has_bias = neon_has_bias(p);
+    const bool has_zero = panels_have_zeros(p), has_bias = panels_have_bias(p);
     for (uint32_t s = 0; s < NEON_STEPS; s++) {
         const struct neon_codes codes = neon_codes(p, block, s);
-        const struct neon_entries *e = &entries[s / (NEON_STEPS / NEON_BLOCK_HALVES)];
+        const struct neon_entries *e = &entries[s / (NEON_STEPS / PANEL_BLOCK_HALVES)];
         for (uint32_t q = 0; q < NEON_QUADS; q++) {
             float32x4_t columns[4];
             if (is_code) {
@@ -198,34 +188,17 @@ static void (*const raw_decoders[N_PANEL_KINDS])(const uint8_t *block, block_wei
 
 /* ------------------------------------------------------------------ x and products */
 
-float neon_x_at(const struct panels *p, const float *x, uint64_t place)
-{
-    const uint64_t c = p->order != NULL ? p->order[place] : place;
-    if (c >= p->n_cols) return 0.0f;
-    const float v = p->x_factors != NULL ? x[c] * p->x_factors[c] : x[c];
-    return v * p->x_factor;
-}
-
-static uint64_t row_floats(const struct panels *p)
-{
-    return p->n_blocks * PANEL_BLOCK;
-}
-
 static uint64_t x_bytes(const struct panels *p, enum panel_mode mode, uint64_t n_x)
 {
     (void)mode;
-    return n_x * row_floats(p) * sizeof(float);
+    return panels_floats_bytes(p, n_x);
 }
 
 static void x_prepare(const struct panels *p, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready)
 {
     (void)mode;
-    (void)n_x;
-    for (uint64_t j = first; j < first + n; j++) {
-        float *dst = (float *)ready + j * row_floats(p);
-        for (uint64_t i = 0; i < row_floats(p); i++) dst[i] = neon_x_at(p, x + j * x_stride, i);
-    }
+    panels_floats_prepare(p, x, x_stride, n_x, first, n, ready);
 }
 
 /* Adds a block's weights times 32 of x. */
@@ -246,42 +219,44 @@ static void add_block(block_weights w, const float *x, float sums[PANEL_ROWS])
     vst1q_f32(sums + 12, s3);
 }
 
-static void add_panel(const struct panels *p, const void *ready, uint64_t n_x, uint64_t panel,
-                      float sums[NEON_MAX_X][PANEL_ROWS])
+static void add_panel(const struct neon_job *job)
 {
+    const struct panels *p = job->p;
+    const uint64_t panel = job->panel;
     struct value_bytes values;
     if (p->kind == PANEL_CODES) split_values(p, &values);
     for (uint64_t block = 0; block < p->n_blocks; block++) {
         const uint8_t *codes = p->codes + (panel * p->n_blocks + block) * p->block_bytes;
         block_weights w;
         if (p->kind == PANEL_CODES) {
-            struct neon_entries entries[NEON_BLOCK_HALVES];
-            neon_entries_at(p, panel, block * NEON_BLOCK_HALVES, &entries[0]);
+            struct neon_entries entries[PANEL_BLOCK_HALVES];
+            neon_entries_at(p, panel, block * PANEL_BLOCK_HALVES, &entries[0]);
             entries[1] = entries[0];
             if (neon_entries_by_halves(p)) {
-                neon_entries_at(p, panel, block * NEON_BLOCK_HALVES + 1, &entries[1]);
+                neon_entries_at(p, panel, block * PANEL_BLOCK_HALVES + 1, &entries[1]);
             }
             decode_codes(p, &values, codes, entries, w);
         } else {
             raw_decoders[p->kind](codes, w);
         }
-        const float *x = (const float *)ready + block * PANEL_BLOCK;
-        for (uint64_t j = 0; j < n_x; j++) add_block(w, x + j * row_floats(p), sums[j]);
+        const float *x =
+            (const float *)job->ready + panels_floats_at(block, job->all_x, job->first);
+        for (uint64_t j = 0; j < job->n_x; j++) add_block(w, x + j * PANEL_BLOCK, job->sums[j]);
     }
 }
 
-void neon_each_panel(const struct panels *p, const void *ready, uint64_t x_row_bytes, uint64_t n_x,
-                     uint64_t first_panel, uint64_t n_panels, float *y, uint64_t y_stride,
-                     neon_panel_function *add)
+void neon_each_panel(const struct panels *p, const void *ready, uint64_t n_x, uint64_t first_panel,
+                     uint64_t n_panels, float *y, uint64_t y_stride, neon_panel_function *add)
 {
+    float sums[NEON_MAX_X][PANEL_ROWS];
     for (uint64_t k = 0; k < n_panels; k++) {
         const uint64_t panel = first_panel + k;
         const uint64_t n_rows = min_u64(PANEL_ROWS, p->n_rows - panel * PANEL_ROWS);
         for (uint64_t first = 0; first < n_x; first += NEON_MAX_X) {
             const uint64_t n = min_u64(NEON_MAX_X, n_x - first);
-            float sums[NEON_MAX_X][PANEL_ROWS];
+            const struct neon_job job = {p, panel, ready, n_x, first, n, sums};
             memset(sums, 0, (size_t)n * sizeof *sums);
-            add(p, (const uint8_t *)ready + first * x_row_bytes, n, panel, sums);
+            add(&job);
             for (uint64_t j = 0; j < n; j++) {
                 float *dst = y + (first + j) * y_stride + k * PANEL_ROWS;
                 for (uint64_t i = 0; i < n_rows; i++) dst[i] += sums[j][i];
@@ -294,8 +269,7 @@ static void multiply(const struct panels *p, enum panel_mode mode, const void *r
                      uint64_t first_panel, uint64_t n_panels, float *y, uint64_t y_stride)
 {
     (void)mode;
-    neon_each_panel(p, ready, x_bytes(p, mode, 1), n_x, first_panel, n_panels, y, y_stride,
-                    add_panel);
+    neon_each_panel(p, ready, n_x, first_panel, n_panels, y, y_stride, add_panel);
 }
 
 const struct panel_ops cpu_neon_panels = {x_bytes, x_prepare, multiply};
