@@ -71,6 +71,7 @@ static ingot_status make_trial(struct vk_builder *build, const struct vk_layout 
     }
     snprintf(made->map, sizeof made->map, "%s", layout->map);
     memcpy(made->specs, layout->specs, sizeof made->specs);
+    made->matrix->generation = build->device->generation;
     made->matrix->n_rows = min_u64(layout->dense->n_rows, TRIAL_ROWS);
     made->matrix->n_cols = layout->n_cols;
     status = fill_trial(build, layout, made);

@@ -5,6 +5,7 @@
 #include "format/alloc.h"
 #include "format/bytes.h"
 #include "format/fail.h"
+#include "format/log.h"
 #include "vulkan/choose.h"
 #include "vulkan/features.h"
 #include "vulkan/memory.h"
@@ -23,7 +24,7 @@ ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, con
 {
     if (result != VK_ERROR_DEVICE_LOST) return ingot_vk_fail(result, what, error);
     /* Returns soon on a lost device; what is released from now on is in nobody's use. */
-    if (!device->lost) device->api.DeviceWaitIdle(device->handle);
+    if (!device->lost && device->api.DeviceWaitIdle) device->api.DeviceWaitIdle(device->handle);
     device->lost = true;
     return ingot_vk_device_check(device, error);
 }
@@ -183,21 +184,56 @@ static void close_objects(struct vk_device *device)
     ingot_vk_scratch_close(device);
     for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) {
         ingot_vk_block_close(device, device->slots[i].memory);
+        device->slots[i] = (struct vk_slot){.memory = NULL};
     }
+    ingot_vk_regions_drop(device);
     api->DestroyPipelineLayout(device->handle, device->layout, NULL);
     ingot_vk_queues_close(device);
     api->DestroyDevice(device->handle, NULL);
 }
 
-void ingot_vk_device_close(struct vk_device *device)
+static void close_handle(struct vk_device *device)
 {
-    if (!device) return;
     /* The last function of the list is there only when all are. */
     if (device->api.DeviceWaitIdle) {
         close_objects(device);
     } else if (device->api.DestroyDevice) {
         device->api.DestroyDevice(device->handle, NULL);
     }
+    device->api = (struct vk_device_api){NULL};
+    device->handle = VK_NULL_HANDLE;
+    device->layout = VK_NULL_HANDLE;
+    device->compute = (struct vk_commands){NULL};
+}
+
+ingot_status ingot_vk_device_renew(struct vk_device *device, ingot_error *error)
+{
+    const struct vk_candidate candidate = {.handle = device->physical,
+                                           .queues = device->queues,
+                                           .has_budget = device->has_budget,
+                                           .info = device->info};
+    const uint64_t submit_weights = device->submit_weights;
+    close_handle(device);
+    device->next_slot = 0;
+    device->generation++;
+    device->lost = false;
+    device->label[0] = '\0';
+    const ingot_status status = open_candidate(device, &candidate, error);
+    device->submit_weights = min_u64(device->submit_weights, max_u64(submit_weights / 2, 1));
+    if (status == INGOT_OK) {
+        ingot_log(device->allocator, INGOT_LOG_WARNING, "%s was lost and is opened anew",
+                  device->info.name);
+        return INGOT_OK;
+    }
+    close_handle(device);
+    device->lost = true;
+    return status;
+}
+
+void ingot_vk_device_close(struct vk_device *device)
+{
+    if (!device) return;
+    close_handle(device);
     ingot_vk_instance_close(&device->instance);
     ingot_release(device->allocator, device);
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "format/bytes.h"
+#include "format/fail.h"
 #include "vulkan/commands.h"
 #include "vulkan/scratch.h"
 #include "vulkan/trial.h"
@@ -418,6 +419,10 @@ ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *m
 {
     ingot_status status = ingot_vk_device_check(device, error);
     if (status != INGOT_OK || n == 0 || matrix->n_rows == 0) return status;
+    if (matrix->generation != device->generation) {
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "matrix",
+                          "it was lost with %.80s, which was opened anew since", device->info.name);
+    }
     if (!matrix->passes) { /* the sum of no parts */
         memset(y, 0, n * matrix->n_rows * sizeof *y);
         return INGOT_OK;

@@ -86,6 +86,7 @@ static ingot_status check_size(const struct resident_matrix *from, ingot_error *
 static ingot_status build_matrix(struct vk_builder *build, const struct resident_matrix *from)
 {
     ingot_status status = check_size(from, build->error);
+    build->matrix->generation = build->device->generation;
     build->matrix->n_rows = from->n_rows;
     build->matrix->n_cols = from->n_cols;
     ingot_vk_build_floats(build, VECTOR_X, from->n_cols);
