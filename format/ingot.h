@@ -353,6 +353,7 @@ typedef struct ingot_device_info {
     char uuid[40];      /* the same on every start; "" when there is none */
     char features[160]; /* of the device, as far as they are used */
     char kernels[96];   /* those it runs, the first choice first */
+    char avoids[160];   /* what its driver offers and is known to do badly, with the reasons */
 } ingot_device_info;
 /* Fills at most `capacity` entries, the CPU last, and sets *n to how many there are. A machine
  * without Vulkan lists the CPU alone. */

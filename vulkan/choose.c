@@ -140,12 +140,18 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
         return INGOT_OK;
     }
     VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
+    VkPhysicalDeviceSubgroupSizeControlProperties lanes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    id.pNext = &lanes;
     driver.pNext = &id;
     properties.pNext = &driver;
     instance->api.GetPhysicalDeviceProperties2(candidate->handle, &properties);
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
     set_uuid(info, id.deviceUUID);
+    const struct vk_identity identity = {properties.properties.vendorID, driver.driverID,
+                                         lanes.minSubgroupSize};
+    candidate->avoids = ingot_vk_quirks_find(&identity, info->avoids, sizeof info->avoids);
     set_kernels(info, &properties.properties.limits);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);

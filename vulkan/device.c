@@ -16,8 +16,9 @@
 
 /* One allocation holds at most this: every index that a kernel computes within it fits 31 bits. */
 static const uint64_t max_allocation_bytes = UINT64_C(1) << 30;
-/* For the first submission: 10 ms on a device that visits 6e9 weights a second. */
+/* For the first submission: 10 ms on a device that visits 6e9 weights a second, or 1e8. */
 static const uint64_t first_submit_weights = UINT64_C(1) << 26;
+static const uint64_t first_short_submit_weights = UINT64_C(1) << 20;
 
 ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, const char *what,
                                   ingot_error *error)
@@ -65,8 +66,9 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
     device->slab_bytes = options->slab_bytes
                              ? min_u64(options->slab_bytes, device->allocation_bytes)
                              : device->allocation_bytes;
-    device->submit_weights =
-        options->submit_weights ? options->submit_weights : first_submit_weights;
+    device->submit_weights = options->submit_weights                 ? options->submit_weights
+                             : candidate->avoids & AVOID_LONG_STARTS ? first_short_submit_weights
+                                                                     : first_submit_weights;
     device->submit_adapts = options->submit_weights == 0;
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     device->max_allocations = limits->maxMemoryAllocationCount;
@@ -102,11 +104,11 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
         device->handle = VK_NULL_HANDLE;
         return ingot_vk_fail(result, "opening the Vulkan device", error);
     }
-#define LOAD(name)                                                                       \
-    device->api.name = (PFN_vk##name)api->GetDeviceProcAddr(device->handle, "vk" #name); \
-    if (!device->api.name) {                                                             \
-        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan driver",         \
-                          "has no function %s", "vk" #name);                             \
+#define LOAD(name)                                                                         \
+    device->api.name = (PFN_vk##name)api->GetDeviceProcAddr(device->handle, "vk" #name);   \
+    if (!device->api.name || ingot_vk_is_lacking(&device->instance.options, "vk" #name)) { \
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan driver",           \
+                          "has no function %s", "vk" #name);                               \
     }
     INGOT_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
@@ -135,6 +137,7 @@ static ingot_status open_candidate(struct vk_device *device, const struct vk_can
     device->queues = candidate->queues;
     device->physical = candidate->handle;
     device->has_budget = candidate->has_budget;
+    device->avoids = candidate->avoids;
     read_limits(device, candidate);
     const ingot_status status = create_handle(device, candidate, error);
     if (status != INGOT_OK) return status;
@@ -211,6 +214,7 @@ ingot_status ingot_vk_device_renew(struct vk_device *device, ingot_error *error)
     const struct vk_candidate candidate = {.handle = device->physical,
                                            .queues = device->queues,
                                            .has_budget = device->has_budget,
+                                           .avoids = device->avoids,
                                            .info = device->info};
     const uint64_t submit_weights = device->submit_weights;
     close_handle(device);

@@ -44,6 +44,7 @@ struct vk_device {
     VkDevice handle;
     VkPhysicalDevice physical;
     VkPhysicalDeviceMemoryProperties memory;
+    uint32_t avoids;                          /* enum vk_avoid */
     bool has_budget;                          /* VK_EXT_memory_budget */
     bool has_spilled;                         /* and that was told */
     uint64_t held_bytes[N_MEMORY_KINDS];      /* taken by blocks */
