@@ -10,6 +10,7 @@
 #include "runtime/lm.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/folder.h"
+#include "tests/support/toy_adapter.h"
 #include "tests/support/toy_lm.h"
 
 static ingot_device *device;
@@ -225,6 +226,34 @@ static void test_dynamic(void **state)
     check_toy(*state, toy);
 }
 
+/* ------------------------------------------------------------------ adapters */
+
+/* Off, it changes nothing; on, the model is that of the merged weights. */
+static void test_adapter(void **state)
+{
+    static const char *const names[] = {"poems"};
+    struct lm_options options = {.cache = INGOT_F32, .n_threads = 2, .n_context = 64};
+    struct toy_lm toy = llama;
+    toy.adapter = names[0];
+    for (int tied = 0; tied < 2; tied++) {
+        toy.tied = tied;
+        toy_make(&toy, 1);
+        ingot_file *file = open_toy(&toy, *state);
+        options.n_adapters = 0;
+        struct lm *lm = open_lm(file, &options);
+        compare(lm, &toy, 48, 40, 2e-5);
+        lm_close(lm);
+        toy_adapter_merge(&toy);
+        options.adapters = names;
+        options.n_adapters = 1;
+        lm = open_lm(file, &options);
+        compare(lm, &toy, 48, 40, 5e-5);
+        lm_close(lm);
+        ingot_file_close(file);
+        toy_release(&toy);
+    }
+}
+
 /* ------------------------------------------------------------------ what does not fit */
 
 static void refuses(void **state, struct toy_lm toy, ingot_status wanted, const char *named)
@@ -399,12 +428,12 @@ static int close_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_llama),       IN_FOLDER(test_mistral), IN_FOLDER(test_qwen2),
-        IN_FOLDER(test_qwen3),       IN_FOLDER(test_mixtral), IN_FOLDER(test_qwen_experts),
-        IN_FOLDER(test_linear),      IN_FOLDER(test_theta),   IN_FOLDER(test_llama3),
-        IN_FOLDER(test_yarn),        IN_FOLDER(test_dynamic), IN_FOLDER(test_wrong_tensors),
-        IN_FOLDER(test_wrong_facts), IN_FOLDER(test_calls),   IN_FOLDER(test_forecast),
-        IN_FOLDER(test_memory),
+        IN_FOLDER(test_llama),         IN_FOLDER(test_mistral),     IN_FOLDER(test_qwen2),
+        IN_FOLDER(test_qwen3),         IN_FOLDER(test_mixtral),     IN_FOLDER(test_qwen_experts),
+        IN_FOLDER(test_linear),        IN_FOLDER(test_theta),       IN_FOLDER(test_llama3),
+        IN_FOLDER(test_yarn),          IN_FOLDER(test_dynamic),     IN_FOLDER(test_adapter),
+        IN_FOLDER(test_wrong_tensors), IN_FOLDER(test_wrong_facts), IN_FOLDER(test_calls),
+        IN_FOLDER(test_forecast),      IN_FOLDER(test_memory),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
