@@ -72,8 +72,8 @@ static void compare(struct lm *lm, const struct toy_lm *toy, uint32_t n, uint32_
 
 static void check_toy(const struct folder *folder, struct toy_lm toy)
 {
-    const struct lm_options f32 = {.cache = INGOT_F32, .n_threads = 2, .n_context = toy.n_context};
-    const struct lm_options f16 = {.cache = INGOT_F16, .n_threads = 1, .n_context = toy.n_context};
+    const struct lm_options f32 = {.cache = INGOT_F32, .n_context = toy.n_context};
+    const struct lm_options f16 = {.cache = INGOT_F16, .n_context = toy.n_context};
     toy_make(&toy, 1);
     ingot_file *file = open_toy(&toy, folder);
     struct lm *lm = open_lm(file, &f32);
@@ -232,7 +232,7 @@ static void test_dynamic(void **state)
 static void test_adapter(void **state)
 {
     static const char *const names[] = {"poems"};
-    struct lm_options options = {.cache = INGOT_F32, .n_threads = 2, .n_context = 64};
+    struct lm_options options = {.cache = INGOT_F32, .n_context = 64};
     struct toy_lm toy = llama;
     toy.adapter = names[0];
     for (int tied = 0; tied < 2; tied++) {
@@ -258,7 +258,7 @@ static void test_adapter(void **state)
 
 static void refuses(void **state, struct toy_lm toy, ingot_status wanted, const char *named)
 {
-    const struct lm_options options = {.cache = INGOT_F32, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32};
     struct lm *lm = NULL;
     struct lm_memory memory = {.total = 77};
     ingot_error error = {.what = ""};
@@ -346,8 +346,7 @@ static void test_wrong_facts(void **state)
 
 static void test_calls(void **state)
 {
-    const struct lm_options options = {
-        .cache = INGOT_F32, .n_context = 8, .n_batch = 3, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8, .n_batch = 3};
     const uint32_t tokens[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, wrong = TOY_VOCAB;
     struct toy_lm toy = llama;
     toy_make(&toy, 1);
@@ -367,7 +366,7 @@ static void test_calls(void **state)
 
 static void test_forecast(void **state)
 {
-    const struct lm_options options = {.cache = INGOT_F16, .n_context = 40, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F16, .n_context = 40};
     struct lm_memory forecast;
     struct toy_lm toy = llama;
     toy_make(&toy, 1);
@@ -389,7 +388,7 @@ static void test_forecast(void **state)
 
 static ingot_status attempt(void *context, const ingot_allocator *allocator, ingot_error *error)
 {
-    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8};
     struct lm *lm = NULL;
     const ingot_status status = lm_open(context, device, &options, allocator, &lm, error);
     lm_close(lm);
