@@ -13,6 +13,7 @@
     X(GetPhysicalDeviceFeatures2)             \
     X(GetPhysicalDeviceMemoryProperties)      \
     X(GetPhysicalDeviceQueueFamilyProperties) \
+    X(EnumerateDeviceExtensionProperties)     \
     X(CreateDevice)                           \
     X(GetDeviceProcAddr)
 

@@ -49,6 +49,7 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &allocations};
     api->GetPhysicalDeviceProperties2(candidate->handle, &properties);
     api->GetPhysicalDeviceMemoryProperties(candidate->handle, &device->memory);
+    ingot_vk_ladder_read(&device->instance, candidate->handle, device->allocator, &device->ladder);
 
     const VkPhysicalDeviceType type = properties.properties.deviceType;
     device->shares_memory =
@@ -64,7 +65,6 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         options->submit_weights ? options->submit_weights : first_submit_weights;
     device->submit_adapts = options->submit_weights == 0;
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
-    device->has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
     device->tick_nanoseconds = limits->timestampComputeAndGraphics ? limits->timestampPeriod : 0.0f;
     const uint32_t *groups = limits->maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
@@ -81,6 +81,9 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     struct vk_features features;
     ingot_vk_features_link(&features);
     ingot_vk_features_require(&features);
+    ingot_vk_ladder_require(&device->ladder, &features);
+    const char *extension = NULL;
+    const uint32_t n_extensions = ingot_vk_ladder_extensions(&device->ladder, &extension);
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                            .queueFamilyIndex = candidate->queue_family,
@@ -89,7 +92,9 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &features.first,
                                      .queueCreateInfoCount = 1,
-                                     .pQueueCreateInfos = &queue};
+                                     .pQueueCreateInfos = &queue,
+                                     .enabledExtensionCount = n_extensions,
+                                     .ppEnabledExtensionNames = &extension};
     const VkResult result = api->CreateDevice(candidate->handle, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;

@@ -15,6 +15,7 @@ struct vk_options {
     uint64_t submit_weights; /* weights visited by one submission; 0: the default */
     uint32_t max_groups;     /* workgroups along one dimension; 0: the device's limit */
     const char *distrusted;  /* a kernel that is taken for wrong, such as "gemm_integer" */
+    uint32_t rungs;          /* 1 << RUNG_...: taken where the device has them; 0: the fast ones */
     bool stage_uploads;      /* through a staging buffer even where memory can be mapped */
 };
 
@@ -24,6 +25,7 @@ struct vk_instance {
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_options options;
+    PFN_vkGetInstanceProcAddr get;
     struct vk_instance_api api;
 };
 

@@ -295,7 +295,9 @@ static ingot_status try_layout(struct builder *build, const struct vk_layout *la
         if (status != INGOT_OK) return status;
         bool finite = true;
         for (uint32_t r = 0; r < TRIAL_ROWS; r++) finite = finite && isfinite(trial->sums[r]);
-        if (finite) status = ingot_vk_trial_run(build->device, trial, VARIANT_ONE, build->error);
+        if (finite)
+            status = ingot_vk_trial_run(build->device, trial, VARIANT(RUNG_F32, SHAPE_ONE),
+                                        build->error);
         if (status != INGOT_OK || !finite) {
             ingot_vk_trial_release(build->device, trial);
             return status;
@@ -303,7 +305,7 @@ static ingot_status try_layout(struct builder *build, const struct vk_layout *la
         trial->next = build->device->trials;
         build->device->trials = trial;
     }
-    *is_right = !trial->wrong[VARIANT_ONE];
+    *is_right = !trial->wrong[VARIANT(RUNG_F32, SHAPE_ONE)];
     return INGOT_OK;
 }
 
@@ -493,11 +495,19 @@ static ingot_status check_size(const struct resident_matrix *from, ingot_error *
                       (unsigned long long)from->n_rows, (unsigned long long)from->n_cols);
 }
 
+/* What x may be rounded to, by ingot_activations. */
+static const uint32_t rungs_of[] = {
+    [INGOT_ACTIVATIONS_F32] = 1u << RUNG_F32,
+    [INGOT_ACTIVATIONS_BF16] = 1u << RUNG_F32 | 1u << RUNG_HALF | 1u << RUNG_MATRIX,
+    [INGOT_ACTIVATIONS_I8] = 1u << RUNG_F32 | 1u << RUNG_HALF | 1u << RUNG_DOT | 1u << RUNG_MATRIX,
+};
+
 static ingot_status build_matrix(struct builder *build, const struct resident_matrix *from)
 {
     ingot_status status = check_size(from, build->error);
     build->matrix->n_rows = from->n_rows;
     build->matrix->n_cols = from->n_cols;
+    build->matrix->rungs = rungs_of[from->activations];
     need_floats(build, VECTOR_X, from->n_cols);
     build->matrix->floats[VECTOR_Y] = max_u64(from->n_rows, 1);
     /* Sizes of vectors are refused before weights are written. */
