@@ -66,10 +66,11 @@ COMMAND_SOURCES := $(wildcard cli/*.c)
 # A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
 MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
 MAPPED_KERNELS := gemv gemm dequant
-DOT_KERNELS := gemv_dot gemm_dot
+INTEGER_KERNELS := gemv_dot gemm_dot gemv_half
+HALF_MAPS := f16 bf16 integer lookup vector
 MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
-           $(DOT_KERNELS:%=%_integer) $(addprefix list_,f32 f16 bf16) \
-           reduce gather scatter narrow round read peak idle
+           $(INTEGER_KERNELS:%=%_integer) $(HALF_MAPS:%=gemm_half_%) $(addprefix list_,f32 f16 bf16) \
+           reduce gather scatter narrow pair round read peak idle
 # Those that need a newer compiler are committed; "make shaders" makes them anew.
 SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv) $(wildcard vulkan/prebuilt/*.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
@@ -171,7 +172,7 @@ define mapped_kernel
 $(G)/modules/$1_%.spv: vulkan/shaders/$1.comp
 	$$(GLSLC) -DMAP_$$$$(echo $$* | tr a-z A-Z)
 endef
-$(foreach kernel,$(MAPPED_KERNELS) $(DOT_KERNELS) list,$(eval $(call mapped_kernel,$(kernel))))
+$(foreach kernel,$(MAPPED_KERNELS) $(INTEGER_KERNELS) gemm_half list,$(eval $(call mapped_kernel,$(kernel))))
 
 $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 	$(call say,embed,$@) sh $< $(SPIRV) >$@

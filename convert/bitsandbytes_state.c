@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 
 static const char not_json[] = "its quant_state is no JSON object";
 

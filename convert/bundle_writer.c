@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "convert/names.h"
 #include "format/alloc.h"
 #include "format/fail.h"

@@ -1,7 +1,7 @@
 /* Parts of JSON text as they are written. */
 #include "convert/json_text.h"
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "format/alloc.h"
 
 static struct json_pull pull_of(struct span text)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "convert/json_text.h"
 #include "format/alloc.h"
 #include "format/fail.h"

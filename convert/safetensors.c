@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "convert/names.h"
 #include "format/alloc.h"
 #include "format/fail.h"

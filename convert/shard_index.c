@@ -1,7 +1,7 @@
 /* Checks model.safetensors.index.json. */
 #include "convert/shard_index.h"
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "convert/names.h"
 #include "format/alloc.h"
 #include "format/fail.h"

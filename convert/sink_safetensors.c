@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "convert/metadata_scalar.h"
 #include "convert/names.h"
 #include "convert/safetensors.h"

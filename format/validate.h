@@ -3,6 +3,8 @@
 #define INGOT_VALIDATE_H
 
 #include "format/file.h"
+#include "format/intern.h"
+#include "format/rules.h"
 #include "format/source_follow.h"
 
 struct validation {
@@ -22,5 +24,12 @@ void validation_progress(struct validation *v, uint64_t n_bytes);
 ingot_status validate_chunks(struct validation *v);
 ingot_status validate_tensors(struct validation *v);
 ingot_status validate_blobs(struct validation *v);
+/* The text of a receipt (8.3). Its memory is that of the largest value in it. */
+ingot_status validate_receipt(struct span bytes, const ingot_allocator *allocator,
+                              ingot_error *error);
+
+/* Whether `key` is new among those seen; else the rule is broken at the offset. */
+ingot_status validate_unique(struct intern *seen, const char *key, uint32_t n_bytes,
+                             enum ingot_rule rule, uint64_t offset, ingot_error *error);
 
 #endif

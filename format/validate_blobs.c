@@ -1,15 +1,10 @@
 /* The validator's part for blobs: metadata, source, receipt. */
-#include <jansson.h>
-
 #include "format/alloc.h"
 #include "format/fail.h"
-#include "format/intern.h"
 #include "format/metadata.h"
 #include "format/rules.h"
 #include "format/source.h"
 #include "format/validate.h"
-
-enum { MAX_RECEIPT_DEPTH = 1000 };
 
 /* A blob in memory. */
 struct subject {
@@ -19,9 +14,8 @@ struct subject {
     ingot_error *error;
 };
 
-/* Whether `key` is new among those seen. */
-static ingot_status check_unique(struct intern *seen, const char *key, uint32_t n_bytes,
-                                 enum ingot_rule rule, uint64_t offset, ingot_error *error)
+ingot_status validate_unique(struct intern *seen, const char *key, uint32_t n_bytes,
+                             enum ingot_rule rule, uint64_t offset, ingot_error *error)
 {
     uint32_t value = 0;
     bool found;
@@ -45,7 +39,7 @@ static ingot_status check_metadata(const struct subject *s)
         struct metadata_value value;
         status = metadata_next(&walk, &key, &key_bytes, &value, s->error);
         if (status != INGOT_OK) break;
-        status = check_unique(&seen, key, key_bytes, R_711, offset, s->error);
+        status = validate_unique(&seen, key, key_bytes, R_711, offset, s->error);
     }
     intern_release(&seen);
     return status == INGOT_END ? INGOT_OK : status;
@@ -82,7 +76,7 @@ static ingot_status check_source(const struct subject *s)
         struct source_file source;
         status = source_next_file(&walk, &source, s->error);
         if (status != INGOT_OK) break;
-        status = check_unique(&seen, source.name, source.name_bytes, R_721, offset, s->error);
+        status = validate_unique(&seen, source.name, source.name_bytes, R_721, offset, s->error);
         const bool proved = source_follow_proved(s->v->follow, i);
         if (status == INGOT_OK && !proved) {
             status = source_file_bytes(rebuild, &walk, &source, &nowhere, s->error);
@@ -97,40 +91,9 @@ static ingot_status check_source(const struct subject *s)
     return status == INGOT_END ? INGOT_OK : status;
 }
 
-/* How deep arrays and objects nest in JSON text, the outermost counted. */
-static uint32_t json_depth(struct span text)
-{
-    uint32_t depth = 0, deepest = 0;
-    bool in_string = false;
-    for (uint64_t i = 0; i < text.n_bytes; i++) {
-        const uint8_t c = text.data[i];
-        if (c == '"') in_string = !in_string;
-        if (in_string && c == '\\') i++; /* what follows ends no string */
-        if (in_string) continue;
-        if (c == '[' || c == '{') depth++;
-        if ((c == ']' || c == '}') && depth > 0) depth--;
-        if (depth > deepest) deepest = depth;
-    }
-    return deepest;
-}
-
 static ingot_status check_receipt(const struct subject *s)
 {
-    json_error_t found;
-    if (json_depth(s->bytes) > MAX_RECEIPT_DEPTH) {
-        return ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "nests too deep");
-    }
-    json_t *json = json_loadb((const char *)s->bytes.data, (size_t)s->bytes.n_bytes,
-                              JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &found);
-    const bool fits = json_is_object(json);
-    if (json == NULL) {
-        ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "%s at byte %d", found.text,
-                        found.position);
-    } else if (!fits) {
-        ingot_fail_rule(s->error, R_730, INGOT_NO_OFFSET, "receipt", "not an object");
-    }
-    json_decref(json);
-    return fits ? INGOT_OK : INGOT_INVALID;
+    return validate_receipt(s->bytes, s->file->allocator, s->error);
 }
 
 static ingot_status check_blob(const struct validation *v, uint32_t index, ingot_error *error)

@@ -225,8 +225,10 @@ static bool plan_coded(struct vk_layout *layout, const struct vk_layout_from *fr
     const bool is_raw = coding_is_raw(coding);
     const uint64_t n_cols = from->n_cols;
     if (coding->map > MAP_VECTOR || !map_plans[coding->map]) return false;
-    if (from->is_kept && coding->map == MAP_VECTOR) return false;
-    if (from->is_list && (!is_raw || coding->map != MAP_FLOAT || coding->bits < 16)) return false;
+    if (from->sparse && coding->map == MAP_VECTOR) return false;
+    /* Lists have kernels of raw floats only. */
+    const bool is_list = from->sparse && from->sparse->columns;
+    if (is_list && (!is_raw || coding->map != MAP_FLOAT || coding->bits < 16)) return false;
     if (!factors_are_of_columns(dense, from->n_rows)) return false;
     /* Tables are in the coordinates of the matrix. */
     if ((dense->rows || dense->columns) && !is_raw) return false;
@@ -235,10 +237,10 @@ static bool plan_coded(struct vk_layout *layout, const struct vk_layout_from *fr
     /* Offsets would reach weights that are not kept. */
     const bool has_offsets = layout->tables[TABLE_ZERO].form != ENTRIES_NONE ||
                              layout->tables[TABLE_BIAS].form != ENTRIES_NONE;
-    if (from->is_kept && has_offsets) return false;
+    if (from->sparse && has_offsets) return false;
     const struct resident_table *const indexed = indexed_table(layout);
     if (indexed) {
-        if (from->is_kept || coding->map == MAP_VECTOR) return false;
+        if (from->sparse || coding->map == MAP_VECTOR) return false;
         const uint32_t group = layout->tables[TABLE_SCALE].table == indexed
                                    ? layout->tables[TABLE_SCALE].group
                                    : layout->tables[TABLE_ZERO].group;
@@ -276,9 +278,14 @@ ingot_status ingot_vk_layout_make(const struct resident_dense *dense,
         return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, what,
                           "the Vulkan backend does not compute %s", why);
     }
-    *layout = (struct vk_layout){.dense = dense, .n_cols = dense->n_cols};
+    *layout = (struct vk_layout){.dense = dense,
+                                 .sparse = from->sparse,
+                                 .n_rows = from->sparse ? from->n_rows : dense->n_rows,
+                                 .n_cols = dense->n_cols};
     if (from->decodes || !plan_coded(layout, from)) plan_decoded(layout);
-    if (from->is_kept) layout->n_cols = from->n_cols;
+    if (from->sparse) layout->n_cols = from->n_cols;
+    snprintf(layout->module, sizeof layout->module, "%s%s",
+             from->sparse && !from->sparse->columns ? "sparse_" : "", layout->map);
     const ingot_status status = plan_gather(layout, from, allocator, error);
     if (status != INGOT_OK) ingot_vk_layout_close(layout, allocator);
     return status;

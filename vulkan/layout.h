@@ -6,10 +6,13 @@
 #include "vulkan/tables.h"
 
 struct vk_layout {
-    const struct resident_dense *dense;
-    const char *map; /* as modules are named */
-    bool decoded;    /* codes become f32 */
-    uint64_t n_cols; /* that codes are held for, in the order of the device */
+    const struct resident_dense *dense;   /* of all weights, or of the kept ones */
+    const struct resident_sparse *sparse; /* where those are; NULL: there is no mask and no list */
+    const char *map;                      /* of codes */
+    char module[24];                      /* as modules are named: by the map, and by the mask */
+    bool decoded;                         /* codes become f32 */
+    uint64_t n_rows;
+    uint64_t n_cols; /* that weights are held for, in the order of the device */
     uint32_t step_cols;
     uint32_t row_steps;
     uint32_t room; /* steps that a row has room for */
@@ -30,10 +33,9 @@ struct vk_layout {
 struct vk_layout_from {
     uint64_t n_rows; /* of the matrix */
     uint64_t n_cols;
-    const float *column_factors; /* NULL: none */
-    bool is_kept;                /* codes are those of kept values: one row */
-    bool decodes;                /* codes become f32, whatever they are */
-    bool is_list;                /* kept values without a mask, whose kernel takes only raw ones */
+    const float *column_factors;          /* NULL: none */
+    const struct resident_sparse *sparse; /* whose values they are; NULL: of no mask, of no list */
+    bool decodes;                         /* codes become f32, whatever they are */
 };
 
 /* INGOT_UNSUPPORTED, naming `what`, when not even the reference decodes it. Close the layout
@@ -44,15 +46,15 @@ ingot_status ingot_vk_layout_make(const struct resident_dense *dense,
                                   ingot_error *error);
 void ingot_vk_layout_close(struct vk_layout *layout, const ingot_allocator *allocator);
 
-/* The header of rows [first_row, first_row + n_rows) of codes, and the words of all of it. */
+/* The header of rows [first_row, first_row + n_rows), and the words of all of it. */
 uint64_t ingot_vk_layout_place(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                                struct vk_header *header);
-/* Writes what ingot_vk_layout_place has placed. */
-ingot_status ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row,
-                                   uint64_t n_rows, const ingot_allocator *allocator,
-                                   struct vk_stream *stream, ingot_error *error);
-/* Rows that fit n_bytes: at least one, which may take more. */
-uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t n_bytes);
+/* Writes what ingot_vk_layout_place has placed. INGOT_INVALID, told at the stream's end, when the
+ * mask of a row and its offsets disagree: kernels trust them. */
+void ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                           struct vk_stream *stream);
+/* Rows from first_row on that fit n_bytes: at least one, which may take more. */
+uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_bytes);
 
 /* Parts of the above, which sparse.c puts together otherwise: values of the map, and tables. */
 void ingot_vk_layout_place_tables(const struct vk_layout *layout, uint64_t first_row,

@@ -6,7 +6,7 @@
 #include "format/bytes.h"
 #include "format/fail.h"
 #include "format/floats.h"
-#include "vulkan/layout.h"
+#include "vulkan/sparse.h"
 #include "vulkan/stream.h"
 
 static uint64_t whole_quads(uint64_t n_words)
@@ -76,6 +76,7 @@ void ingot_vk_layout_write_tables(const struct vk_layout *layout, uint64_t first
 uint64_t ingot_vk_layout_place(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                                struct vk_header *header)
 {
+    if (layout->sparse) return ingot_vk_sparse_place(layout, first_row, n_rows, header);
     uint64_t n_words = sizeof *header / 4;
     *header = (struct vk_header){.row_words = (uint32_t)layout->row_words,
                                  .row_steps = layout->row_steps,
@@ -88,7 +89,7 @@ uint64_t ingot_vk_layout_place(const struct vk_layout *layout, uint64_t first_ro
     return n_words + whole_quads(n_rows * layout->sign_words);
 }
 
-uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t n_bytes)
+static uint64_t dense_rows(const struct vk_layout *layout, uint64_t n_bytes)
 {
     struct vk_header header;
     uint64_t row_bytes = (layout->row_words + layout->sign_words) * 4;
@@ -99,6 +100,27 @@ uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t n_bytes)
     const uint64_t fixed_bytes = ingot_vk_layout_place(layout, 0, 1, &header) * 4 + 64;
     if (n_bytes <= fixed_bytes) return 1;
     return 1 + (n_bytes - fixed_bytes) / max_u64(row_bytes, 1);
+}
+
+/* Of kept values each row has as many as it has. */
+static uint64_t sparse_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_bytes)
+{
+    struct vk_header header;
+    uint64_t low = 1, high = layout->n_rows - first_row;
+    while (low < high) {
+        const uint64_t n = low + (high - low + 1) / 2;
+        if (ingot_vk_layout_place(layout, first_row, n, &header) * 4 <= n_bytes)
+            low = n;
+        else
+            high = n - 1;
+    }
+    return low;
+}
+
+uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_bytes)
+{
+    if (layout->sparse) return sparse_rows(layout, first_row, n_bytes);
+    return min_u64(dense_rows(layout, n_bytes), layout->n_rows - first_row);
 }
 
 /* One row of planes, each filled up to the room of a row. */
@@ -173,14 +195,17 @@ static void write_decoded_rows(const struct vk_layout *layout, uint64_t first_ro
 }
 
 /* Rows that are worked out need room for one of them. */
-static ingot_status write_made_rows(const struct vk_layout *layout, uint64_t first_row,
-                                    uint64_t n_rows, const ingot_allocator *allocator,
-                                    struct vk_stream *stream, ingot_error *error)
+static void write_made_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                            struct vk_stream *stream)
 {
+    const ingot_allocator *const allocator = stream->device->allocator;
     /* Codes or floats, and a plane of at most 8 bits. */
     const uint64_t n = max_u64(layout->dense->n_cols, (uint64_t)layout->room * layout->step_cols);
     uint8_t *const memory = ingot_allocate(allocator, n * 5);
-    if (!memory) return ingot_fail_memory(error, n * 5, "row");
+    if (!memory) {
+        ingot_vk_stream_fail(stream, ingot_fail_memory(stream->error, n * 5, "row"));
+        return;
+    }
     if (layout->decoded) {
         write_decoded_rows(layout, first_row, n_rows, (float *)(void *)memory, stream);
     } else {
@@ -188,26 +213,26 @@ static ingot_status write_made_rows(const struct vk_layout *layout, uint64_t fir
                            stream);
     }
     ingot_release(allocator, memory);
-    return INGOT_OK;
 }
 
-ingot_status ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row,
-                                   uint64_t n_rows, const ingot_allocator *allocator,
-                                   struct vk_stream *stream, ingot_error *error)
+void ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                           struct vk_stream *stream)
 {
     struct vk_header header;
-    ingot_status status = INGOT_OK;
+    if (layout->sparse) {
+        ingot_vk_sparse_write(layout, first_row, n_rows, stream);
+        return;
+    }
     const uint64_t n_words = ingot_vk_layout_place(layout, first_row, n_rows, &header);
     ingot_vk_stream_write(stream, &header, sizeof header);
     ingot_vk_layout_write_tables(layout, first_row, n_rows, &header, stream);
     ingot_vk_layout_fill(stream, header.codes);
     if (layout->decoded || layout->reordered) {
-        status = write_made_rows(layout, first_row, n_rows, allocator, stream, error);
+        write_made_rows(layout, first_row, n_rows, stream);
     } else {
         write_rows(layout, first_row, n_rows, stream);
     }
     ingot_vk_layout_fill(stream, header.signs);
     if (layout->sign_words > 0) write_sign_rows(layout, first_row, n_rows, stream);
     ingot_vk_layout_fill(stream, n_words);
-    return status;
 }

@@ -232,34 +232,32 @@ static ingot_status record_gemm(struct vk_run *run, const struct vk_pass *pass,
 }
 
 /* Sees to it that VECTOR_N is the pass's input in a form. */
-static ingot_status round_input(struct vk_run *run, const struct vk_pass *pass, enum vk_form form)
+static ingot_status round_input(struct vk_run *run, const struct vk_pass *pass,
+                                const struct vk_product *product)
 {
-    /* The order of columns depends on the widest plane of the codes alone. */
-    const uint32_t bits = pass->specs[SPEC_BITS];
-    const uint32_t order = form == FORM_ROUNDED ? (bits == 8   ? 8
-                                                   : bits >= 4 ? 4
-                                                   : bits >= 2 ? 2
-                                                               : 1)
-                                                : 0;
-    if (run->form == form && run->order == order && run->rounded == pass->input) return INGOT_OK;
     static const char *const shaders[N_FORMS] = {
         [FORM_NARROW] = "narrow",
+        [FORM_PAIRED] = "pair",
         [FORM_ROUNDED] = "round",
     };
+    if (run->form == product->form && run->order == product->order && run->rounded == pass->input) {
+        return INGOT_OK;
+    }
     struct vk_kernel kernel = {.shader = ""};
     struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
-    snprintf(kernel.shader, sizeof kernel.shader, "%s", shaders[form]);
-    kernel.specs[SPEC_BITS] = order;
+    snprintf(kernel.shader, sizeof kernel.shader, "%s", shaders[product->form]);
+    kernel.specs[SPEC_BITS] = product->order;
     push.y = vector_address(run, VECTOR_N);
-    push.y_stride = (uint32_t)ingot_vk_form_words(form, push.x_stride);
-    run->form = form;
-    run->order = order;
+    push.y_stride = (uint32_t)ingot_vk_form_words(product->form, push.x_stride);
+    run->form = product->form;
+    run->order = product->order;
     run->rounded = pass->input;
     const uint32_t n_steps = (uint32_t)ceil_div(push.x_stride, STEP_COLS);
     const uint32_t by_vectors[3] = {push.n_vectors, 1, 1};
     const uint32_t by_steps[3] = {(uint32_t)ceil_div(n_steps, SIMPLE_THREADS), push.n_vectors, 1};
+    ingot_vk_commands_barrier(run->device, &run->device->compute);
     const ingot_status status =
-        dispatch(run, pass, &kernel, &push, form == FORM_NARROW ? by_vectors : by_steps);
+        dispatch(run, pass, &kernel, &push, product->form == FORM_NARROW ? by_vectors : by_steps);
     ingot_vk_commands_barrier(run->device, &run->device->compute);
     return status;
 }
@@ -274,7 +272,7 @@ static ingot_status record_product(struct vk_run *run, const struct vk_pass *pas
         struct vk_push push = push_vectors(run, pass, v, n);
         product.kernel.specs[SPEC_ADD] = pass->specs[SPEC_ADD];
         if (product.form != FORM_F32) {
-            status = round_input(run, pass, product.form);
+            status = round_input(run, pass, &product);
             if (status != INGOT_OK) return status;
             push.x_stride = (uint32_t)ingot_vk_form_words(product.form, push.x_stride);
             push.x = vector_address(run, VECTOR_N) + v * push.x_stride * 4;

@@ -1,10 +1,12 @@
 /* Which kernel multiplies a pass by a number of vectors. */
 #include "vulkan/product.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "format/bytes.h"
+#include "format/floats.h"
 #include "vulkan/trial.h"
 
 /* More vectors are a matter of the matrix-matrix kernels. */
@@ -16,6 +18,7 @@ static const struct {
     uint32_t gemv_vectors;
 } rungs_of[N_RUNGS] = {
     [RUNG_F32] = {"gemv", "gemm", FORM_F32, FORM_F32, 16},
+    [RUNG_HALF] = {"gemv_half", "gemm_half", FORM_PAIRED, FORM_NARROW, 16},
     [RUNG_DOT] = {"gemv_dot", "gemm_dot", FORM_ROUNDED, FORM_ROUNDED, 16},
     [RUNG_MATRIX] = {NULL, "gemm_matrix", FORM_F32, FORM_NARROW, 8},
 };
@@ -49,6 +52,7 @@ uint64_t ingot_vk_form_words(enum vk_form form, uint64_t n_floats)
 {
     const uint64_t words[N_FORMS] = {
         [FORM_NARROW] = NARROW_WORDS(n_floats),
+        [FORM_PAIRED] = ceil_div(n_floats, STEP_COLS) * PAIRED_WORDS,
         [FORM_ROUNDED] = ceil_div(n_floats, STEP_COLS) * ROUNDED_WORDS,
     };
     return words[form];
@@ -59,19 +63,32 @@ static bool is_wrong(const struct vk_pass *pass, uint32_t rung, uint32_t shape)
     return pass->trial && pass->trial->wrong[VARIANT(rung, shape)];
 }
 
-/* Dot products of four codes stay within a grain of the tables. */
-static bool suits_dot(const struct vk_pass *pass)
+static uint32_t widest_plane(const struct vk_pass *pass)
 {
-    const uint32_t bits = pass->specs[SPEC_BITS];
-    const uint32_t word_quarters = bits >= 4 ? 1 : bits >= 2 ? 2 : 4;
-    return pass->specs[SPEC_GRAIN] >= word_quarters;
+    uint32_t width = 8;
+    while (width > pass->specs[SPEC_BITS]) width /= 2;
+    return width;
+}
+
+/* Whether the codes of a word of the widest plane stay within a grain of the tables. */
+static bool suits_words(const struct vk_pass *pass)
+{
+    return pass->specs[SPEC_GRAIN] * QUARTER_COLS * widest_plane(pass) >= 32;
+}
+
+/* Whether codes less the zero are whole numbers of at most 256, of which f16 adds up four products.
+ */
+static bool suits_pairs(const struct vk_pass *pass)
+{
+    const float zero = f32_from_bits(pass->specs[SPEC_ZERO]);
+    return suits_words(pass) && zero == floorf(zero) && zero >= 0.0f && zero <= 256.0f;
 }
 
 static bool begin(struct vk_product *product, const struct vk_pass *pass, enum vk_rung rung,
                   uint32_t shape, const char *name)
 {
     if (!name || is_wrong(pass, rung, shape)) return false;
-    if (rung == RUNG_DOT && !suits_dot(pass)) return false;
+    if (rung == RUNG_DOT && !suits_words(pass)) return false;
     *product = (struct vk_product){.variant = VARIANT(rung, shape)};
     memcpy(product->kernel.specs, pass->specs, sizeof product->kernel.specs);
     product->kernel.specs[SPEC_ADD] = 0;
@@ -87,9 +104,11 @@ static bool choose_gemv(const struct vk_pass *pass, enum vk_rung rung, uint64_t 
     for (uint32_t shape = SHAPE_ONE; shape < N_GEMV_SHAPES; shape++) {
         if (gemv_shapes[chosen].n_vectors < n && !is_wrong(pass, rung, shape)) chosen = shape;
     }
+    if (rung == RUNG_HALF && !suits_pairs(pass)) return false;
     if (!begin(product, pass, rung, chosen, rungs_of[rung].gemv)) return false;
     uint32_t *const specs = product->kernel.specs;
     product->form = rungs_of[rung].gemv_form;
+    product->order = product->form == FORM_F32 ? 0 : widest_plane(pass);
     product->n_vectors = gemv_shapes[chosen].n_vectors;
     specs[SPEC_LANES] = ingot_vk_product_lanes(pass->row_steps);
     specs[SPEC_ROWS] = gemv_shapes[chosen].n_rows;
@@ -104,6 +123,7 @@ static bool choose_gemm(const struct vk_device *device, const struct vk_pass *pa
     if (device->ladder.shared_bytes < GEMM_SHARED_BYTES) return false;
     if (!begin(product, pass, rung, SHAPE_MANY, rungs_of[rung].gemm)) return false;
     product->form = rungs_of[rung].gemm_form;
+    product->order = product->form == FORM_ROUNDED ? widest_plane(pass) : 0;
     product->n_vectors = UINT32_MAX;
     product->group_rows = GEMM_ROWS;
     product->group_vectors = GEMM_VECTORS;

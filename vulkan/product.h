@@ -9,6 +9,7 @@
 enum vk_form {
     FORM_F32,
     FORM_NARROW,  /* as narrow.comp makes it */
+    FORM_PAIRED,  /* as pair.comp does */
     FORM_ROUNDED, /* as round.comp does */
     N_FORMS
 };
@@ -17,6 +18,7 @@ struct vk_product {
     struct vk_kernel kernel; /* without SPEC_ADD */
     uint32_t variant;        /* VARIANT of rung and shape */
     enum vk_form form;
+    uint32_t order;        /* of the form's columns: bits of the widest plane of the codes */
     uint32_t n_vectors;    /* at most */
     uint32_t group_rows;   /* of a workgroup */
     uint32_t group_blocks; /* columns of one turn of its loop, in blocks of STEP_COLS */

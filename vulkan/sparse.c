@@ -2,34 +2,14 @@
  */
 #include "vulkan/sparse.h"
 
-#include <stdio.h>
-
 #include "format/alloc.h"
 #include "format/bytes.h"
 #include "format/fail.h"
 #include "vulkan/stream.h"
 
-static bool is_list(const struct vk_sparse *sparse)
+static bool is_list(const struct vk_layout *layout)
 {
-    return sparse->sparse->columns != NULL;
-}
-
-ingot_status ingot_vk_sparse_make(const struct resident_sparse *sparse,
-                                  const struct vk_layout_from *from, const char *what,
-                                  const ingot_allocator *allocator, struct vk_sparse *made,
-                                  ingot_error *error)
-{
-    *made = (struct vk_sparse){.sparse = sparse, .n_rows = from->n_rows, .n_cols = from->n_cols};
-    const ingot_status status =
-        ingot_vk_layout_make(&sparse->values, from, what, allocator, &made->layout, error);
-    if (status != INGOT_OK) return status;
-    snprintf(made->map, sizeof made->map, "%s%s", is_list(made) ? "" : "sparse_", made->layout.map);
-    return INGOT_OK;
-}
-
-void ingot_vk_sparse_close(struct vk_sparse *sparse, const ingot_allocator *allocator)
-{
-    ingot_vk_layout_close(&sparse->layout, allocator);
+    return layout->sparse->columns != NULL;
 }
 
 /* ------------------------------------------------------------------ where things are */
@@ -41,32 +21,32 @@ struct kept {
     uint64_t base;
 };
 
-static struct kept find_kept(const struct vk_sparse *sparse, uint64_t first_row, uint64_t n_rows)
+static struct kept find_kept(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows)
 {
-    const uint32_t *const offsets = sparse->sparse->row_offsets + first_row;
+    const uint32_t *const offsets = layout->sparse->row_offsets + first_row;
     const uint64_t first = offsets[0];
     return (struct kept){first, offsets[n_rows],
-                         sparse->layout.decoded ? first : first / STEP_COLS * STEP_COLS};
+                         layout->decoded ? first : first / STEP_COLS * STEP_COLS};
 }
 
-static uint64_t value_bits(const struct vk_sparse *sparse)
+static uint64_t value_bits(const struct vk_layout *layout)
 {
-    return sparse->layout.decoded ? 32 : sparse->layout.dense->coding->bits;
+    return layout->decoded ? 32 : layout->dense->coding->bits;
 }
 
-uint64_t ingot_vk_sparse_place(const struct vk_sparse *sparse, uint64_t first_row, uint64_t n_rows,
+uint64_t ingot_vk_sparse_place(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                                struct vk_header *header)
 {
-    const uint64_t row_steps = ceil_div(sparse->n_cols, STEP_COLS);
+    const uint64_t row_steps = ceil_div(layout->n_cols, STEP_COLS);
     const uint64_t row_blocks = ceil_div(row_steps, MASK_BLOCK_WORDS);
-    const struct kept kept = find_kept(sparse, first_row, n_rows);
+    const struct kept kept = find_kept(layout, first_row, n_rows);
     uint64_t n_words = sizeof *header / 4;
     *header = (struct vk_header){.row_words = (uint32_t)(row_blocks * MASK_BLOCK_WORDS),
                                  .row_steps = (uint32_t)row_steps,
                                  .row_blocks = (uint32_t)row_blocks};
-    ingot_vk_layout_place_tables(&sparse->layout, first_row, n_rows, header, &n_words);
+    ingot_vk_layout_place_tables(layout, first_row, n_rows, header, &n_words);
     header->codes = (uint32_t)n_words;
-    if (is_list(sparse)) {
+    if (is_list(layout)) {
         n_words += n_rows + 1;
         header->columns = (uint32_t)n_words;
         n_words += kept.end - kept.base;
@@ -77,7 +57,7 @@ uint64_t ingot_vk_sparse_place(const struct vk_sparse *sparse, uint64_t first_ro
     }
     header->values = (uint32_t)n_words;
     header->value_room = (uint32_t)ceil_div(kept.end - kept.base, STEP_COLS);
-    return n_words + header->value_room * value_bits(sparse);
+    return n_words + header->value_room * value_bits(layout);
 }
 
 /* ------------------------------------------------------------------ writing */
@@ -94,10 +74,10 @@ static uint32_t count_bits(uint32_t bits)
     return n;
 }
 
-static void write_mask(const struct vk_sparse *sparse, uint64_t first_row, uint64_t n_rows,
+static void write_mask(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                        const struct vk_header *header, struct vk_stream *stream)
 {
-    const struct resident_plane *const mask = &sparse->sparse->mask;
+    const struct resident_plane *const mask = &layout->sparse->mask;
     for (uint64_t r = 0; r < n_rows; r++) {
         ingot_vk_stream_write(stream, mask->data + (first_row + r) * mask->row_bytes,
                               header->row_steps * UINT64_C(4));
@@ -106,44 +86,44 @@ static void write_mask(const struct vk_sparse *sparse, uint64_t first_row, uint6
 }
 
 /* The start offset of each mask block of the rows, counted from the piece's first value. */
-static ingot_status write_blocks(const struct vk_sparse *sparse, uint64_t first_row,
-                                 uint64_t n_rows, const struct vk_header *header,
-                                 struct vk_stream *stream, ingot_error *error)
+static void write_blocks(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                         const struct vk_header *header, struct vk_stream *stream)
 {
-    const uint32_t *const offsets = sparse->sparse->row_offsets + first_row;
-    const uint32_t base = (uint32_t)find_kept(sparse, first_row, n_rows).base;
+    const uint32_t *const offsets = layout->sparse->row_offsets + first_row;
+    const uint32_t base = (uint32_t)find_kept(layout, first_row, n_rows).base;
     for (uint64_t r = 0; r < n_rows; r++) {
         uint32_t at = offsets[r] - base;
         for (uint64_t word = 0; word < header->row_steps; word++) {
             if (word % MASK_BLOCK_WORDS == 0) ingot_vk_stream_write(stream, &at, sizeof at);
-            at += count_bits(mask_word(sparse->sparse, first_row + r, word));
+            at += count_bits(mask_word(layout->sparse, first_row + r, word));
         }
         if (at != offsets[r + 1] - base) {
-            return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, "sparse part",
-                              "the mask of row %llu keeps %u weights, its offsets say %u",
-                              (unsigned long long)(first_row + r), at + base - offsets[r],
-                              offsets[r + 1] - offsets[r]);
+            ingot_vk_stream_fail(
+                stream, ingot_fail(stream->error, INGOT_INVALID, INGOT_NO_OFFSET, "sparse part",
+                                   "the mask of row %llu keeps %u weights, its offsets say %u",
+                                   (unsigned long long)(first_row + r), at + base - offsets[r],
+                                   offsets[r + 1] - offsets[r]));
+            return;
         }
     }
-    return INGOT_OK;
 }
 
-static void write_list(const struct vk_sparse *sparse, uint64_t first_row, uint64_t n_rows,
+static void write_list(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                        struct vk_stream *stream)
 {
-    const struct kept kept = find_kept(sparse, first_row, n_rows);
+    const struct kept kept = find_kept(layout, first_row, n_rows);
     for (uint64_t r = 0; r <= n_rows; r++) {
-        const uint32_t at = sparse->sparse->row_offsets[first_row + r] - (uint32_t)kept.base;
+        const uint32_t at = layout->sparse->row_offsets[first_row + r] - (uint32_t)kept.base;
         ingot_vk_stream_write(stream, &at, sizeof at);
     }
-    ingot_vk_stream_write(stream, sparse->sparse->columns + kept.base,
+    ingot_vk_stream_write(stream, layout->sparse->columns + kept.base,
                           (kept.end - kept.base) * sizeof(uint32_t));
 }
 
-static void write_codes(const struct vk_sparse *sparse, const struct kept *kept,
+static void write_codes(const struct vk_layout *layout, const struct kept *kept,
                         const struct vk_header *header, struct vk_stream *stream)
 {
-    const struct resident_dense *const values = &sparse->sparse->values;
+    const struct resident_dense *const values = &layout->sparse->values;
     for (uint32_t i = 0; i < values->n_planes; i++) {
         const uint64_t bits = values->planes[i].bits;
         const uint64_t n_bytes = ceil_div((kept->end - kept->base) * bits, 8);
@@ -153,68 +133,63 @@ static void write_codes(const struct vk_sparse *sparse, const struct kept *kept,
 }
 
 /* The columns of the kept values of a row. */
-static void find_columns(const struct vk_sparse *sparse, uint64_t row, uint32_t *columns)
+static void find_columns(const struct vk_layout *layout, uint64_t row, uint32_t *columns)
 {
-    const struct resident_sparse *const s = sparse->sparse;
+    const struct resident_sparse *const s = layout->sparse;
     const uint32_t first = s->row_offsets[row], end = s->row_offsets[row + 1];
     uint32_t n = 0;
-    for (uint32_t i = first; is_list(sparse) && i < end; i++) columns[n++] = s->columns[i];
-    for (uint32_t c = 0; !is_list(sparse) && c < sparse->n_cols && n < end - first; c++) {
+    for (uint32_t i = first; is_list(layout) && i < end; i++) columns[n++] = s->columns[i];
+    for (uint32_t c = 0; !is_list(layout) && c < layout->n_cols && n < end - first; c++) {
         if (mask_word(s, row, c / 32) >> c % 32 & 1) columns[n++] = c;
     }
 }
 
-static ingot_status write_decoded(const struct vk_sparse *sparse, uint64_t first_row,
-                                  uint64_t n_rows, const ingot_allocator *allocator,
-                                  struct vk_stream *stream, ingot_error *error)
+static void write_decoded(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                          struct vk_stream *stream)
 {
-    const uint32_t *const offsets = sparse->sparse->row_offsets;
+    const ingot_allocator *const allocator = stream->device->allocator;
+    const uint32_t *const offsets = layout->sparse->row_offsets;
     uint64_t n_most = 1;
     for (uint64_t r = 0; r < n_rows; r++) {
         n_most = max_u64(n_most, offsets[first_row + r + 1] - offsets[first_row + r]);
     }
     uint32_t *columns = ingot_allocate_zeroed(allocator, n_most, sizeof *columns);
     float *values = ingot_allocate_zeroed(allocator, n_most, sizeof *values);
-    ingot_status status = INGOT_OK;
     if (!columns || !values) {
-        status = ingot_fail_memory(error, n_most * sizeof *values, "kept values");
+        ingot_vk_stream_fail(
+            stream, ingot_fail_memory(stream->error, n_most * sizeof *values, "kept values"));
         goto done;
     }
     for (uint64_t r = first_row; r < first_row + n_rows; r++) {
         const uint32_t n = offsets[r + 1] - offsets[r];
-        find_columns(sparse, r, columns);
-        resident_decode_kept(&sparse->sparse->values, offsets[r], r, columns, n, values);
+        find_columns(layout, r, columns);
+        resident_decode_kept(&layout->sparse->values, offsets[r], r, columns, n, values);
         ingot_vk_stream_write(stream, values, n * sizeof *values);
     }
 done:
     ingot_release(allocator, values);
     ingot_release(allocator, columns);
-    return status;
 }
 
-ingot_status ingot_vk_sparse_write(const struct vk_sparse *sparse, uint64_t first_row,
-                                   uint64_t n_rows, const ingot_allocator *allocator,
-                                   struct vk_stream *stream, ingot_error *error)
+void ingot_vk_sparse_write(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                           struct vk_stream *stream)
 {
     struct vk_header header;
-    const uint64_t n_words = ingot_vk_sparse_place(sparse, first_row, n_rows, &header);
-    const struct kept kept = find_kept(sparse, first_row, n_rows);
-    ingot_status status = INGOT_OK;
+    const uint64_t n_words = ingot_vk_sparse_place(layout, first_row, n_rows, &header);
+    const struct kept kept = find_kept(layout, first_row, n_rows);
     ingot_vk_stream_write(stream, &header, sizeof header);
-    ingot_vk_layout_write_tables(&sparse->layout, first_row, n_rows, &header, stream);
+    ingot_vk_layout_write_tables(layout, first_row, n_rows, &header, stream);
     ingot_vk_layout_fill(stream, header.codes);
-    if (is_list(sparse)) {
-        write_list(sparse, first_row, n_rows, stream);
+    if (is_list(layout)) {
+        write_list(layout, first_row, n_rows, stream);
     } else {
-        write_mask(sparse, first_row, n_rows, &header, stream);
-        status = write_blocks(sparse, first_row, n_rows, &header, stream, error);
+        write_mask(layout, first_row, n_rows, &header, stream);
+        write_blocks(layout, first_row, n_rows, &header, stream);
     }
-    if (status != INGOT_OK) return status;
-    if (sparse->layout.decoded) {
-        status = write_decoded(sparse, first_row, n_rows, allocator, stream, error);
+    if (layout->decoded) {
+        write_decoded(layout, first_row, n_rows, stream);
     } else {
-        write_codes(sparse, &kept, &header, stream);
+        write_codes(layout, &kept, &header, stream);
     }
-    if (status == INGOT_OK) ingot_vk_layout_fill(stream, n_words);
-    return status;
+    ingot_vk_layout_fill(stream, n_words);
 }

@@ -102,6 +102,11 @@ void ingot_vk_stream_write_zeros(struct vk_stream *stream, uint64_t n_bytes)
     }
 }
 
+void ingot_vk_stream_fail(struct vk_stream *stream, ingot_status status)
+{
+    if (stream->status == INGOT_OK) stream->status = status;
+}
+
 ingot_status ingot_vk_stream_end(struct vk_stream *stream)
 {
     send_slot(stream);

@@ -22,6 +22,8 @@ struct vk_stream ingot_vk_stream_begin(struct vk_device *device, const struct vk
                                        ingot_error *error);
 void ingot_vk_stream_write(struct vk_stream *stream, const void *data, uint64_t n_bytes);
 void ingot_vk_stream_write_zeros(struct vk_stream *stream, uint64_t n_bytes);
+/* The stream fails with this, unless it has failed before. */
+void ingot_vk_stream_fail(struct vk_stream *stream, ingot_status status);
 /* Waits until nothing of the stream is under way. On success the whole region must have been
  * written. */
 ingot_status ingot_vk_stream_end(struct vk_stream *stream);

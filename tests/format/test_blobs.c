@@ -1,5 +1,6 @@
 /* Metadata, attachments and the source blob: built, written, read back and walked. */
-#include "tests/support/unit.h"
+#include "format/validate.h"
+#include "tests//support/unit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,35 @@ static void test_odd_receipts(void **state)
         add_blob(&w, INGOT_BLOB_RECEIPT, NULL, NULL, receipts[i], strlen(receipts[i]));
         ingot_file_close(open_written(&w));
         written_release(&w);
+    }
+}
+
+static void test_bad_receipts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t offset;
+    } receipts[] = {
+        {"", 0},
+        {"[]", INGOT_NO_OFFSET},
+        {"{\"a\":1", 6},
+        {"{\"a\":1,\"\\u0061\":2}", 7},
+        {"{\"tensors\":[{\"b\":0},{\"b\":1,\"b\":2}]}", INGOT_NO_OFFSET},
+        {"{\"a\\u0000\":1}", 1},
+        {"{\"a\":{\"\\u0000\":1}}", INGOT_NO_OFFSET},
+        {"{\"a\":1e999}", INGOT_NO_OFFSET},
+        {"{\"a\":[9223372036854775808]}", INGOT_NO_OFFSET},
+        {"{\"a\":\"\\ud800\"}", INGOT_NO_OFFSET},
+    };
+    for (size_t i = 0; i < sizeof receipts / sizeof *receipts; i++) {
+        ingot_error error = {0};
+        const struct span text = {(const uint8_t *)receipts[i].text, strlen(receipts[i].text)};
+        assert_int_equal(validate_receipt(text, NULL, &error), INGOT_INVALID);
+        assert_int_equal(error.rule, 730);
+        if (receipts[i].offset != INGOT_NO_OFFSET) {
+            assert_int_equal(error.offset, receipts[i].offset);
+        }
     }
 }
 
@@ -420,11 +450,11 @@ static void test_unknown_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_attachments),     cmocka_unit_test(test_names_of_blobs),
-        cmocka_unit_test(test_long_media_type), cmocka_unit_test(test_odd_receipts),
-        cmocka_unit_test(test_metadata),        cmocka_unit_test(test_metadata_cut_short),
-        cmocka_unit_test(test_source_bytes),    cmocka_unit_test(test_unknown_form),
-        cmocka_unit_test(test_long_form),
+        cmocka_unit_test(test_attachments),        cmocka_unit_test(test_names_of_blobs),
+        cmocka_unit_test(test_long_media_type),    cmocka_unit_test(test_odd_receipts),
+        cmocka_unit_test(test_bad_receipts),       cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_metadata_cut_short), cmocka_unit_test(test_source_bytes),
+        cmocka_unit_test(test_unknown_form),       cmocka_unit_test(test_long_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

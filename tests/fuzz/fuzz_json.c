@@ -2,7 +2,7 @@
  * are UTF-8 of the length that was promised, and containers close in order. */
 #include <stdlib.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_text(const struct json_event *event)

@@ -30,6 +30,10 @@ validate() {
     [ "$said" = valid ] || fail "$1: $said $(cat "$folder/log")"
 }
 
+multiply() { # FILE [OPTION...]: products are compared with the decoded weights
+    "$INGOT" bench --repeat 1 --rows 2 -q "$@" >"$folder/log" 2>&1 || fail "products of $*: $(cat "$folder/log")"
+}
+
 for tests in tests/reference/test_*.py; do
     INGOT=$INGOT "$python" -B "$tests" >"$folder/log" 2>&1 || {
         cat "$folder/log"
@@ -37,7 +41,8 @@ for tests in tests/reference/test_*.py; do
     }
 done
 
-# Every preset of the table, some with options and some sums, on one layer.
+# Every preset of the table, some with options and some sums, on one layer: valid for both readers, the
+# same values from both, and products that are those of the values.
 "$INGOT" convert --list-encodings --json >"$folder/list.json" || fail "convert --list-encodings"
 encodings=$("$python" -c 'import json, sys
 print(*(e["name"] for e in json.load(open(sys.argv[1]))["encodings"]))' "$folder/list.json")
@@ -51,6 +56,8 @@ for encoding in none $encodings int4-g64-affine int5-g24-bf16 int4-g20-affine-ne
     fi || { fail "convert --encode $encoding"; continue; }
     validate "$file"
     "$INGOT" validate -q "$file" || fail "$encoding: the validator says otherwise"
+    multiply "$file"
+    multiply "$file" --cpu-level plain
     case $encoding in none | f16 | bf16) continue ;; esac
     # What this reader decodes is what the command decodes.
     "$INGOT" convert -q -f "$file" -o "$folder/plain.safetensors" --encode f32 || fail "decode $encoding"

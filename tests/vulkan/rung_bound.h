@@ -26,6 +26,20 @@ static inline double rung_bound_dot(const struct exact *largest, double magnitud
     return 0x1.04p-8 * largest->magnitude + 2 * terms * 0x1p-23 * (largest->magnitude + magnitude);
 }
 
+/* RUNG_HALF: as RUNG_MATRIX, and of each sum of eight products in f16, 2^-10 for each of them.
+ * Where a zero or an offset comes in afterwards, what is added up in f16 is up to twice the largest
+ * weight. */
+static inline double rung_bound_half(const struct exact *y, double terms, double weights,
+                                     double inputs, double largest_x, double largest_w)
+{
+    return 0x1.8p-7 * y->magnitude + 2 * terms * 0x1p-23 * y->magnitude +
+           0x1p-27 * largest_x * weights + (0x1p-8 + 0x1p-27) * largest_w * inputs;
+}
+
+/* What the relative error of a vector of results may be, in the L2 norm: tighter than the bounds
+ * for each of them, as roundings go both ways. */
+static const double rung_bound_l2[N_RUNGS] = {0x1p-16, 0x1p-8, 0.01, 0x1p-10};
+
 /* Each element of x as the largest of its 32 columns. */
 static inline void rung_bound_largest(const float *x, uint64_t n_cols, struct exact *wide)
 {
@@ -63,7 +77,7 @@ static inline uint64_t rung_bound_count_wrong(const struct resident_matrix *matr
         }
     }
     for (uint64_t j = 0; j < n; j++) {
-        double largest_x = 0, inputs = 0;
+        double largest_x = 0, inputs = 0, errors = 0, squares = 0;
         for (uint64_t c = 0; c < n_cols; c++) {
             const double v = (double)x[j * n_cols + c];
             wide[c] = (struct exact){v, fabs(v)};
@@ -81,11 +95,19 @@ static inline uint64_t rung_bound_count_wrong(const struct resident_matrix *matr
                                           largest_w);
             }
             if (rung == RUNG_DOT) bound = rung_bound_dot(&sums[r], exact[r].magnitude, terms);
+            if (rung == RUNG_HALF) {
+                bound = rung_bound_half(&exact[r], terms, sums[r].magnitude, inputs, largest_x,
+                                        largest_w);
+            }
             const double error = fabs((double)y[j * n_rows + r] - exact[r].sum);
             const double part = bound == 0 && error == 0 ? 0 : error / bound;
             if (!(part <= *worst)) *worst = part;
             if (!(part <= 1)) n_wrong++;
+            errors += error * error;
+            squares += fmax(exact[r].sum * exact[r].sum,
+                            exact[r].magnitude * exact[r].magnitude / (double)n_cols);
         }
+        if (!(errors <= rung_bound_l2[rung] * rung_bound_l2[rung] * squares)) n_wrong++;
     }
     free(row);
     free(sums);

@@ -62,9 +62,12 @@
 #define NARROW_WORDS(n_cols) ((((n_cols) + 63) / 64) * 32 + 4)
 /* Vectors as 8-bit integers: words of a step. */
 #define ROUNDED_WORDS 12
+/* Vectors as pairs of f16: words of a step. */
+#define PAIRED_WORDS 24
 /* The largest magnitudes are brought to [2^n, 2^(n + 1)): sums of products of f16 stay finite. */
 #define NARROW_X_EXPONENT 4
 #define NARROW_W_EXPONENT 12
+#define HALF_W_EXPONENT 4 /* where the sums are f16 too */
 
 #define TABLE_ZERO 0
 #define TABLE_SCALE 1

@@ -8,12 +8,6 @@
  *
  * A step of 32 codes has 8 slots. */
 
-/* Bits of the widest plane of codes of so many bits. */
-SHARED_FUNCTION uint widest_plane(uint bits)
-{
-    return bits == 8u ? 8u : bits >= 4u ? 4u : bits >= 2u ? 2u : 1u;
-}
-
 /* The column, of a step, of a byte of a slot. */
 SHARED_FUNCTION uint slot_column(uint slot, uint byte, uint width)
 {

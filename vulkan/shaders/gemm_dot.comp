@@ -104,11 +104,7 @@ void main()
         [[unroll]] for (uint i = 0; i < 8; i++) {
             const uint to = first_row + (i / 4u) * (GEMM_ROWS / 2) + m * 4u + i % 4u;
             if (to >= push.end_row) continue;
-            if (push.n_slices > 1u) {
-                push.y.v[slice * push.slice_stride + vector * push.y_stride + to] = sums[i][j];
-            } else {
-                store(vector, to, sums[i][j]);
-            }
+            store_sum(slice, vector, to, sums[i][j]);
         }
     }
 }

@@ -102,11 +102,7 @@ void store_results(uint base, uint first_row, uint first_vector)
         if (row >= push.end_row || vector >= push.n_vectors) continue;
         const uint behind = (vector + 1u) * push.x_stride - 4u;
         const float sum = results[base + i] * (Floats(push.x).v[behind] / push.unit);
-        if (push.n_slices > 1u) {
-            push.y.v[gl_WorkGroupID.z * push.slice_stride + vector * push.y_stride + row] = sum;
-        } else {
-            store(vector, row, sum);
-        }
+        store_sum(gl_WorkGroupID.z, vector, row, sum);
     }
 }
 

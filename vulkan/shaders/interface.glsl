@@ -65,3 +65,13 @@ void store(uint vector, uint row, float sum)
     const float scaled = push.multiplier * sum;
     push.y.v[at] = ADD ? push.y.v[at] + scaled : scaled;
 }
+
+/* The same of one slice of the columns: with several, each has results of its own. */
+void store_sum(uint slice, uint vector, uint row, float sum)
+{
+    if (push.n_slices > 1u) {
+        push.y.v[slice * push.slice_stride + vector * push.y_stride + row] = sum;
+    } else {
+        store(vector, row, sum);
+    }
+}

@@ -5,6 +5,7 @@
 #version 460
 #define GROUP_THREADS SIMPLE_THREADS
 #include "interface.glsl"
+#include "codes.glsl"
 #include "dot.glsl"
 layout(constant_id = SPEC_BITS) const uint BITS = 4;
 

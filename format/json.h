@@ -1,13 +1,13 @@
 /* A strict RFC 8259 reader that is pulled event by event from bytes in memory and builds nothing:
  * its own memory is this struct, whatever the text holds. It knows no format that is written in
  * JSON, and duplicate keys are its caller's affair. */
-#ifndef INGOT_CONVERT_JSON_H
-#define INGOT_CONVERT_JSON_H
+#ifndef INGOT_FORMAT_JSON_H
+#define INGOT_FORMAT_JSON_H
 
 #include "format/bytes.h"
 #include "format/ingot.h"
 
-enum { JSON_MAX_DEPTH = 64 };
+enum { JSON_MAX_DEPTH = 1000 };
 
 enum json_kind {
     JSON_KIND_OBJECT = 1, /* { */

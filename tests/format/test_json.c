@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "convert/json.h"
+#include "format/json.h"
 
 static struct json_pull over(const char *text)
 {

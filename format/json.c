@@ -1,5 +1,5 @@
 /* A strict JSON reader: one state, one stack of container kinds. Builds nothing. */
-#include "convert/json.h"
+#include "format/json.h"
 
 #include "format/fail.h"
 
