@@ -487,7 +487,8 @@ const struct verb verb_convert = {
     .max_operands = UINT32_MAX,
     .about = "Converts a model into one file. SRC is a checkpoint folder, one or more .safetensors "
              "files, an archive of either (.zip, .tar, .tar.gz, .tar.zst), a GGUF file (any one of "
-             "the parts of a split model stands for all), or an .ingot file. Into an .ingot file "
+             "the parts of a split model stands for all), a checkpoint of llama2.c (.bin, with its "
+             "tokenizer.bin beside it or after it), or an .ingot file. Into an .ingot file "
              "nothing is lost unless --encode, --recipe, --include or --exclude is given: \"ingot "
              "restore\" "
              "gives the same source files again, byte for byte. A .safetensors or .gguf target "

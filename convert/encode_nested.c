@@ -314,9 +314,19 @@ static ingot_status column_factors(struct nested_work *w)
     return INGOT_OK;
 }
 
+/* Entries are rungs as they are: those past the highest round to it, up to half of the last step.
+ */
 static ingot_status no_factors(struct nested_work *w)
 {
+    const struct ladder *ladder = &w->scale.ladder;
+    const float last = ladder->rungs[ladder->n - 1];
+    const float most = last + (last - ladder->rungs[ladder->n - 2]) / 2;
     w->scale.factors[0] = 1.0f;
+    for (uint64_t g = 0; g < w->grid->n_groups; g++) {
+        if (fabsf(w->scale.wanted[g]) <= most) continue;
+        const struct grid_batch b = grid_load(w->grid, g);
+        return grid_refuse(w->grid, &b, 0);
+    }
     return INGOT_OK;
 }
 

@@ -30,6 +30,7 @@ static const struct {
 /* The scales tried put the highest level between the largest weight and the lesser of this share of
  * it and this many times the mean size. */
 static const float TIGHTEST = 1.0f, LEAST_SHARE = 0.7f, LEAST_LOAD = 1.6f;
+static const double MOST_STRETCH = 1.25;
 
 struct vector_work {
     const struct encode_input *input;
@@ -276,6 +277,21 @@ static float find(const struct vector_work *w, struct super *s)
     return 0;
 }
 
+/* Entries of three levels leave out so much that what is nearest to the weights is far shorter than
+ * they are. A model bears a larger error better than outputs that are all too small: the factor is
+ * the one that keeps the energy of the weights. */
+static float keep_energy(const struct vector_work *w, const struct super *s, float factor)
+{
+    const uint32_t n = w->group_cols / OCTET;
+    double square = 0;
+    for (uint32_t g = 0; g < s->n_groups; g++) {
+        const double scale = (double)(w->rungs[s->rungs[g]] * factor);
+        square += scale * scale * multiply(w, s, g * n, n, &s->held).square;
+    }
+    const double stretch = square > 0 ? sqrt(s->energy / square) : 1;
+    return round_f16((double)factor * fmin(stretch, MOST_STRETCH));
+}
+
 /* ------------------------------------------------------------------ rows */
 
 static void load(const struct vector_work *w, uint64_t row, uint64_t col, struct super *s)
@@ -345,7 +361,8 @@ static ingot_status encode_super(const struct vector_work *w, uint64_t row, uint
     if (fabsf(s.weights[peak]) > w->highest * w->rungs[w->n_rungs - 1] * (float)F16_MAX) {
         return encode_refuse(w->input, at + peak, "has f16 scales, which cannot reach it", error);
     }
-    const float factor = find(w, &s);
+    float factor = find(w, &s);
+    if (w->offset_cols && factor > 0) factor = keep_energy(w, &s, factor);
     const uint64_t super = row * ceil_div(w->n_cols, SUPER) + col / SUPER;
     store_u16(w->factors + 2 * super, f16_from_f32(factor));
     put_codes(w, &s, row, col);

@@ -24,8 +24,10 @@ extern const struct codebook codebook_fp4;   /* bitsandbytes' 4-bit floats, by c
 extern const struct codebook codebook_iq4;   /* ggml's of IQ4_NL and IQ4_XS */
 extern const struct codebook codebook_mxfp4; /* ggml's 4-bit floats, doubled, without -0 */
 extern const struct codebook codebook_sign;  /* ggml's of Q1_0 */
-/* Entries of tables: bitsandbytes' "dynamic" map of 8 bits, and 2^(code - 128). */
+/* Entries of tables: bitsandbytes' "dynamic" map of 8 bits, 2^(code - 128), and half the numbers of
+ * an unsigned e4m3. */
 extern const struct codebook codebook_dynamic;
 extern const struct codebook codebook_powers;
+extern const struct codebook codebook_ue4m3;
 
 #endif

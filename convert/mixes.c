@@ -90,6 +90,7 @@ static const struct mix mixes[] = {
       {.name = "*.experts.*", .encode = {"mxfp4_gguf"}},
       REST("q8_0")}},
     {"MXFP4", 38, {OUTPUT_Q6, ONE(TOKENS, "q8_0"), REST("mxfp4_gguf")}}, /* ours */
+    {"NVFP4", 39, {OUTPUT_Q6, ONE(TOKENS, "q8_0"), REST("nvfp4_gguf")}}, /* ours */
     {"Q3_K_L",
      13,
      {OUTPUT_Q6, EXPERTS_8, ONE(V | DOWN | JOIN, "q5_k"), ONE(QKV, "q4_k"), REST("q3_k")}},

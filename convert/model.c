@@ -11,12 +11,14 @@
 
 #include "convert/dialect.h"
 #include "convert/input.h"
+#include "convert/llama2c.h"
 #include "convert/model_kind.h"
 #include "convert/foreign_blocks.h"
 #include "convert/names.h"
 #include "convert/raw_values.h"
 #include "convert/source_gguf.h"
 #include "convert/source_ingot.h"
+#include "convert/source_llama2c.h"
 #include "convert/source_safetensors.h"
 #include "format/bytes.h"
 #include "format/fail.h"
@@ -28,9 +30,11 @@ struct path_facts {
     bool folder;
     const char *path;
     uint32_t head_bytes;
-    uint8_t head[16];
+    uint8_t head[LLAMA2C_HEAD_BYTES];
     uint32_t n_gguf; /* of a folder: files in it whose names end so */
     uint32_t n_safetensors;
+    uint32_t n_bin;
+    uint64_t n_bytes; /* of a file */
 };
 
 static bool head_is_ingot(const struct path_facts *facts)
@@ -68,6 +72,19 @@ static bool head_is_gguf(const struct path_facts *facts)
     return facts->head_bytes >= 4 && memcmp(facts->head, "GGUF", 4) == 0;
 }
 
+/* A folder of .bin files, whosoever they are, that has no other model. */
+static bool folder_is_llama2c(const struct path_facts *facts)
+{
+    return facts->n_bin > 0 && facts->n_gguf == 0 && facts->n_safetensors == 0;
+}
+
+static bool head_is_llama2c(const struct path_facts *facts)
+{
+    struct llama2c checkpoint;
+    const struct span head = {facts->head, facts->head_bytes};
+    return llama2c_read(head, facts->n_bytes, &checkpoint, NULL) == INGOT_OK;
+}
+
 typedef ingot_status open_function(const char *const *paths, uint32_t n_paths,
                                    const ingot_allocator *allocator, struct model **model,
                                    ingot_error *error);
@@ -87,11 +104,13 @@ static const struct format {
     open_assuming_function *open_assuming; /* instead, of formats that leave doubts */
 } formats[] = {
     {"a folder", NULL, 1, false, folder_is_gguf, NULL, gguf_open_folder},
+    {"a folder", NULL, 1, false, folder_is_llama2c, llama2c_open_folder, NULL},
     {"a folder", NULL, 1, true, is_any, safetensors_open_folder, NULL},
     {".ingot", ".ingot", 1, false, head_is_ingot, ingot_open_container, NULL},
     {".safetensors", ".safetensors", UINT32_MAX, true, head_is_safetensors, safetensors_open_files,
      NULL},
     {".gguf", ".gguf", UINT32_MAX, false, head_is_gguf, NULL, gguf_open_files},
+    {".bin of llama2.c", ".bin", UINT32_MAX, false, head_is_llama2c, llama2c_open_files, NULL},
     {".zip", ".zip", 1, false, head_is_unknown, safetensors_open_archive, NULL},
     {".tar", ".tar", 1, false, head_is_unknown, safetensors_open_archive, NULL},
     {".tar.gz", ".tar.gz", 1, false, head_is_unknown, safetensors_open_archive, NULL},
@@ -105,7 +124,8 @@ static ingot_status read_head(const char *path, struct path_facts *facts, ingot_
     struct input *input;
     ingot_status status = input_open(path, path, NULL, &input, error);
     if (status != INGOT_OK) return status;
-    facts->head_bytes = (uint32_t)min_u64(input_bytes(input), sizeof facts->head);
+    facts->n_bytes = input_bytes(input);
+    facts->head_bytes = (uint32_t)min_u64(facts->n_bytes, sizeof facts->head);
     status = input_read(input, 0, facts->head_bytes, facts->head, error);
     input_close(input);
     return status;
@@ -128,6 +148,7 @@ static ingot_status look_into(const char *path, struct path_facts *facts, ingot_
     const struct dirent *entry;
     while ((entry = readdir(folder)) != NULL) {
         facts->n_gguf += ends_with(entry->d_name, ".gguf");
+        facts->n_bin += ends_with(entry->d_name, ".bin");
         facts->n_safetensors += ends_with(entry->d_name, ".safetensors");
     }
     (void)closedir(folder);
@@ -165,7 +186,7 @@ static const struct format *format_of(const struct path_facts *facts)
 
 static ingot_status fail_unknown(const char *path, ingot_error *error)
 {
-    char names[128] = "";
+    char names[160] = "";
     for (uint32_t i = 0; i < N_FORMATS; i++) {
         const size_t n = strlen(names);
         if (i > 0 && formats[i].suffix == NULL) continue;

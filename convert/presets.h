@@ -14,6 +14,10 @@ const char *preset_name(const struct preset *preset);
 const char *preset_help(const struct preset *preset);
 /* Bits per weight of a rows x cols matrix in this encoding, tables and masks included. */
 double preset_bits_per_weight(const struct preset *preset, uint64_t n_rows, uint64_t n_cols);
+/* Noise over signal (NMSE) of normal weights in rows of 4096, none more important than others; 0:
+ * the values stay. NAN for a preset that leaves weights out, as what stands beside others in a sum,
+ * and for names with options. */
+double preset_normal_error(const struct preset *preset);
 
 /* A row's name, and options behind it, as in "int4-g64-affine". */
 bool preset_exists(const char *name);

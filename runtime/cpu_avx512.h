@@ -156,6 +156,8 @@ struct chunk_entries {
 };
 void avx512_entries(const struct panels *panels, uint64_t panel, uint64_t first, uint64_t n,
                     struct chunk_entries *entries);
+/* What entry i of a table is multiplied by, if it is an integer or an f16. */
+__m512 avx512_super(const struct panel_table *table, uint64_t panel, uint64_t i);
 /* Whether offsets are not all zero. */
 bool avx512_has_offset(const struct panels *panels);
 

@@ -10,7 +10,7 @@
  *
  * A block of n digits of x, for 32 columns:
  *
- *     n * 32 bytes   digits, the highest first: x = step * sum over k of digit k * 256^-k
+ *     n * 32 bytes   digits, the highest first: x = step * sum over k of digit k * 256^(n - 1 - k)
  *     2 * n i32      of all columns, or of each half where these are groups: of each digit the
  *                    sum, times less zero
  *     f32            step
@@ -122,7 +122,7 @@ AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *d
             }
             const float step = is_zero ? 1.0f : step_of(largest);
             __m512i q[2];
-            put_block(&rest, step * 65536, 1 / step, p, dst, q, 3);
+            put_block(&rest, step, 1 / step, p, dst, q, 3);
             INGOT_UNROLL
             for (int i = 0; i < 2; i++) {
                 rest.x[i] =
@@ -195,8 +195,8 @@ INGOT_TEMPLATE AVX512 __m512 digit_steps(const uint8_t *block, __m512i bytes, co
     }
     if (n_digits == 1) return _mm512_cvtepi32_ps(sums[0]);
     const __m512i upper = _mm512_add_epi32(_mm512_slli_epi32(sums[0], 8), sums[1]);
-    const __m512 lower = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[2]), _mm512_set1_ps(0x1p-16f));
-    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(0x1p-8f), lower);
+    return _mm512_fmadd_ps(_mm512_cvtepi32_ps(upper), _mm512_set1_ps(256.0f),
+                           _mm512_cvtepi32_ps(sums[2]));
 }
 
 /* What a panel is multiplied by: the products of the next block of x and of those that follow it
@@ -245,34 +245,122 @@ INGOT_TEMPLATE AVX512 void fetch_block(const uint8_t *block, const int bits)
     }
 }
 
-INGOT_TEMPLATE AVX512 void digit_panel(const struct panel_job *job, uint64_t panel, const int bits,
-                                       const bool is_code, const bool half, const uint32_t n_digits)
+/* Entries come a few bytes a block, so far ahead that their line is there in time. */
+static inline void fetch_entries(const uint8_t *entry)
 {
-    const struct panels *p = job->panels;
-    const __m512i bytes = load_512(p->integers.bytes);
-    const uint64_t n_groups = n_main_groups(p), n_blocks = half ? 1 : p->halves / 2;
-    const uint8_t *block = p->codes + panel * p->n_blocks * p->block_bytes;
-    const uint8_t *x = ready_part(job->ready, &job->row, 0, job->row.digits);
-    const float *x_sums = NULL;
-    if (avx512_has_offset(p)) x_sums = ready_part(job->ready, &job->row, 0, job->row.sums);
+    enum { AHEAD_BYTES = 1024 };
+    _mm_prefetch((const char *)(entry + AHEAD_BYTES), _MM_HINT_T1);
+}
+
+/* The blocks of one group, or the one block of two, and what of x goes with them. */
+struct walk {
+    const uint8_t *block;
+    const uint8_t *x;
+    __m512i bytes;
+    uint64_t n_blocks;
+};
+
+INGOT_TEMPLATE AVX512 void group_sums(struct walk *at, __m512 sums[2], const int bits,
+                                      const bool is_code, const bool half, const uint32_t n_digits)
+{
+    sums[0] = sums[1] = _mm512_setzero_ps();
+    for (uint64_t b = 0; b < at->n_blocks; b++) {
+        fetch_block(at->block, bits);
+        at->x = add_block(at->block, at->bytes, at->x, sums, bits, is_code, half, n_digits);
+        at->block += 64 * bits;
+    }
+}
+
+/* Entries worked out beforehand, some groups at a time. */
+INGOT_TEMPLATE AVX512 __m512 by_chunks(const struct panels *p, uint64_t panel, struct walk at,
+                                       const float *x_sums, const int bits, const bool is_code,
+                                       const bool half, const uint32_t n_digits)
+{
+    const uint64_t n_groups = n_main_groups(p);
     __m512 total = _mm512_setzero_ps();
     struct chunk_entries e;
     for (uint64_t first = 0; first < n_groups; first += CHUNK) {
         const uint64_t n = min_u64(CHUNK, n_groups - first);
         avx512_entries(p, panel, first, n, &e);
         for (uint64_t i = 0; i < n; i += half ? 2 : 1) {
-            __m512 sums[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-            for (uint64_t b = 0; b < n_blocks; b++) {
-                fetch_block(block, bits);
-                x = add_block(block, bytes, x, sums, bits, is_code, half, n_digits);
-                block += 64 * bits;
-            }
+            __m512 sums[2];
+            group_sums(&at, sums, bits, is_code, half, n_digits);
             const float *x_sum = x_sums != NULL ? x_sums + first + i : NULL;
             total = add_group(total, sums[0], &e, i, x_sum);
             if (!half) continue;
             total = add_group(total, sums[1], &e, i + 1, x_sum != NULL ? x_sum + 1 : NULL);
         }
     }
+    return total;
+}
+
+INGOT_TEMPLATE AVX512 __m512 entry_of(const uint8_t *entries, uint64_t i,
+                                      const enum panel_entries kind)
+{
+    if (kind == ENTRIES_F16) {
+        const uint8_t *at = entries + 2 * PANEL_ROWS * i;
+        return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)at));
+    }
+    const uint8_t *at = entries + PANEL_ROWS * i;
+    const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)at);
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(v));
+}
+
+/* Entries read as they are needed: those of a super, or all if there is none, are summed before
+ * they are multiplied by it. */
+INGOT_TEMPLATE AVX512 __m512 by_supers(const struct panels *p, uint64_t panel, struct walk at,
+                                       const float *x_sums, const int bits, const bool is_code,
+                                       const bool half, const uint32_t n_digits,
+                                       const enum panel_entries kind)
+{
+    const uint64_t n_groups = n_main_groups(p);
+    const uint64_t entry_bytes = kind == ENTRIES_F16 ? 2 : 1,
+                   group_bytes = PANEL_ROWS * entry_bytes;
+    const uint64_t n_super = kind == ENTRIES_F16 ? n_groups : p->scale.super_groups;
+    const uint8_t *scale = (const uint8_t *)p->scale.entries + panel * n_groups * group_bytes;
+    const uint8_t *bias = scale;
+    if (x_sums != NULL) bias = (const uint8_t *)p->bias.entries + panel * n_groups * group_bytes;
+    __m512 total = _mm512_setzero_ps();
+    for (uint64_t first = 0; first < n_groups; first += n_super) {
+        const uint64_t end = min_u64(first + n_super, n_groups);
+        __m512 sum = _mm512_setzero_ps(), offset = _mm512_setzero_ps();
+        for (uint64_t i = first; i < end; i += half ? 2 : 1) {
+            __m512 sums[2];
+            fetch_entries(scale + i * group_bytes);
+            if (x_sums != NULL) fetch_entries(bias + i * group_bytes);
+            group_sums(&at, sums, bits, is_code, half, n_digits);
+            INGOT_UNROLL
+            for (uint64_t k = 0; k < 2; k++) {
+                if (k == 1 && !half) continue;
+                sum = _mm512_fmadd_ps(sums[k], entry_of(scale, i + k, kind), sum);
+                if (x_sums == NULL) continue;
+                const __m512 x_sum = _mm512_set1_ps(x_sums[i + k]);
+                offset = _mm512_fmadd_ps(x_sum, entry_of(bias, i + k, kind), offset);
+            }
+        }
+        total = _mm512_fmadd_ps(sum, avx512_super(&p->scale, panel, first), total);
+        if (x_sums == NULL) continue;
+        total = _mm512_fmadd_ps(offset, avx512_super(&p->bias, panel, first), total);
+    }
+    return total;
+}
+
+INGOT_TEMPLATE AVX512 void digit_panel(const struct panel_job *job, uint64_t panel, const int bits,
+                                       const bool is_code, const bool half, const uint32_t n_digits,
+                                       const enum panel_entries kind)
+{
+    const struct panels *p = job->panels;
+    const struct walk at = {
+        .block = p->codes + panel * p->n_blocks * p->block_bytes,
+        .x = ready_part(job->ready, &job->row, 0, job->row.digits),
+        .bytes = load_512(p->integers.bytes),
+        .n_blocks = half ? 1 : p->halves / 2,
+    };
+    const float *x_sums = NULL;
+    if (avx512_has_offset(p)) x_sums = ready_part(job->ready, &job->row, 0, job->row.sums);
+    const __m512 total = kind == ENTRIES_NONE
+                             ? by_chunks(p, panel, at, x_sums, bits, is_code, half, n_digits)
+                             : by_supers(p, panel, at, x_sums, bits, is_code, half, n_digits, kind);
     const __mmask16 lanes = panel_lanes(p, panel);
     const __m512 factor = _mm512_set1_ps(load_f32(ready_part(job->ready, &job->row, 0, 0)));
     float *y = job->y + (panel - job->first_panel) * PANEL_ROWS;
@@ -282,17 +370,20 @@ INGOT_TEMPLATE AVX512 void digit_panel(const struct panel_job *job, uint64_t pan
 
 typedef void digit_function(const struct panel_job *job, uint64_t panel);
 
-#define DIGITS(bits, is_code, half, n_digits)                                              \
-    AVX512 static void digits_##bits##is_code##half##n_digits(const struct panel_job *job, \
-                                                              uint64_t panel)              \
-    {                                                                                      \
-        digit_panel(job, panel, bits, is_code, half, n_digits);                            \
+#define DIGITS(bits, is_code, half, n_digits, kind)                                              \
+    AVX512 static void digits_##bits##is_code##half##n_digits##kind(const struct panel_job *job, \
+                                                                    uint64_t panel)              \
+    {                                                                                            \
+        digit_panel(job, panel, bits, is_code, half, n_digits, kind);                            \
     }
-#define DIGITS_OF(bits, is_code) \
-    DIGITS(bits, is_code, 0, 1)  \
-    DIGITS(bits, is_code, 0, 3)  \
-    DIGITS(bits, is_code, 1, 1)  \
-    DIGITS(bits, is_code, 1, 3)
+#define DIGITS_BY(bits, is_code, kind) \
+    DIGITS(bits, is_code, 0, 1, kind)  \
+    DIGITS(bits, is_code, 0, 3, kind)  \
+    DIGITS(bits, is_code, 1, 1, kind)  \
+    DIGITS(bits, is_code, 1, 3, kind)
+#define DIGITS_OF(bits, is_code)           \
+    DIGITS_BY(bits, is_code, ENTRIES_NONE) \
+    DIGITS_BY(bits, is_code, ENTRIES_F16) DIGITS_BY(bits, is_code, ENTRIES_INTEGERS)
 #define DIGITS_OF_BOTH(bits) DIGITS_OF(bits, 0) DIGITS_OF(bits, 1)
 DIGITS_OF_BOTH(1)
 DIGITS_OF_BOTH(2)
@@ -303,15 +394,20 @@ DIGITS_OF_BOTH(6)
 DIGITS_OF(7, 1)
 DIGITS_OF(8, 1)
 
-/* By bits; by is_code, as values of more than 6 bits are never looked up; by whether halves are
- * groups; by whether there are three digits. */
-#define WAYS(bits, is_code)                                           \
-    {                                                                 \
-        {digits_##bits##is_code##01, digits_##bits##is_code##03},     \
-            {digits_##bits##is_code##11, digits_##bits##is_code##13}, \
+/* By bits; by is_code, as values of more than 6 bits are never looked up; by how entries are read,
+ * ENTRIES_NONE being by chunks; by whether halves are groups; by whether there are three digits. */
+#define WAYS_BY(bits, is_code, kind)                                          \
+    [kind] = {                                                                \
+        {digits_##bits##is_code##01##kind, digits_##bits##is_code##03##kind}, \
+        {digits_##bits##is_code##11##kind, digits_##bits##is_code##13##kind}, \
+    }
+#define WAYS(bits, is_code)                                                        \
+    {                                                                              \
+        WAYS_BY(bits, is_code, ENTRIES_NONE), WAYS_BY(bits, is_code, ENTRIES_F16), \
+            WAYS_BY(bits, is_code, ENTRIES_INTEGERS)                               \
     }
 #define ROW(bits) [bits] = {WAYS(bits, 0), WAYS(bits, 1)}
-static digit_function *const digit_functions[PANEL_MAX_BITS + 1][2][2][2] = {
+static digit_function *const digit_functions[PANEL_MAX_BITS + 1][2][N_PANEL_ENTRIES][2][2] = {
     ROW(1),
     ROW(2),
     ROW(3),
@@ -322,12 +418,26 @@ static digit_function *const digit_functions[PANEL_MAX_BITS + 1][2][2][2] = {
     [8] = {[1] = WAYS(8, 1)},
 };
 
+/* How entries can be read one by one: those of offsets as those of scales. */
+static enum panel_entries kind_of(const struct panels *p)
+{
+    const struct panel_table *scale = &p->scale, *bias = &p->bias;
+    const bool is_kind = scale->kind == ENTRIES_F16 || scale->kind == ENTRIES_INTEGERS;
+    if (!is_kind || scale->halves != p->halves || scale->add != 0) return ENTRIES_NONE;
+    if (p->halves == 1 && scale->super_groups % 2 != 0) return ENTRIES_NONE;
+    if (p->zero.kind != ENTRIES_NONE || p->bias_constant != 0) return ENTRIES_NONE;
+    if (bias->kind == ENTRIES_NONE) return scale->kind;
+    const bool alike = bias->kind == scale->kind && bias->halves == scale->halves &&
+                       bias->super_groups == scale->super_groups && bias->add == 0;
+    return alike ? scale->kind : ENTRIES_NONE;
+}
+
 void avx512_dot_digits(const struct panel_job *job)
 {
     const struct panels *p = job->panels;
     const bool three = job->row.n_digits == 3;
     digit_function *const dot =
-        digit_functions[p->bits][p->integers.is_code][p->halves == 1][three];
+        digit_functions[p->bits][p->integers.is_code][kind_of(p)][p->halves == 1][three];
     for (uint64_t i = 0; i < job->n_panels; i++) dot(job, job->first_panel + i);
 }
 

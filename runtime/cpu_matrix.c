@@ -1,6 +1,6 @@
-/* Matrices on the CPU as sums of parts. Owns the cut into tasks, which depends on the shape alone,
- * so results do not depend on the number of threads. Leaves every code, mask and instruction set to
- * others. */
+/* Matrices on the CPU as sums of parts. Owns the cut into slices, which depends on the shape alone,
+ * so results do not depend on the number of threads, and into tasks of whole slices. Leaves every
+ * code, mask and instruction set to others. */
 #include "runtime/cpu_matrix.h"
 
 #include "format/alloc.h"
@@ -9,9 +9,9 @@
 #include "runtime/cpu_sparse.h"
 
 enum {
-    TASK_ROWS = 32, /* rows of one task, a multiple of PANEL_ROWS */
-    FEW_X = 4,      /* tasks for more rows of x have TASK_MAX_ROWS */
-    BATCH = 128     /* rows of x of one pass: each weight is decoded once a pass */
+    SLICE_ROWS = 32, /* with few rows of x, a multiple of PANEL_ROWS; else TASK_MAX_ROWS */
+    FEW_X = 4,
+    BATCH = 128 /* rows of x of one pass: each weight is decoded once a pass */
 };
 
 struct part_kind;
@@ -61,22 +61,37 @@ struct part_kind {
 
 /* ------------------------------------------------------------------ tasks over rows */
 
-static uint64_t task_rows(uint64_t n_x)
+static uint64_t slice_rows(uint64_t n_x)
 {
-    return n_x <= FEW_X ? TASK_ROWS : TASK_MAX_ROWS;
+    return n_x <= FEW_X ? SLICE_ROWS : TASK_MAX_ROWS;
 }
 
-/* Task i of a product of n_rows rows. */
-static struct slice task_slice(const struct cpu_device *device, uint64_t n_rows, uint64_t n_x,
-                               uint64_t i)
+/* Slice i of a product of n_rows rows. */
+static struct slice product_slice(const struct cpu_device *device, uint64_t n_rows, uint64_t n_x,
+                                  uint64_t i)
 {
-    const uint64_t first = i * task_rows(n_x);
+    const uint64_t first = i * slice_rows(n_x);
     return (struct slice){
         .level = device->level,
         .first_row = first,
-        .n_rows = (uint32_t)min_u64(task_rows(n_x), n_rows - first),
+        .n_rows = (uint32_t)min_u64(slice_rows(n_x), n_rows - first),
         .n_x = n_x,
     };
+}
+
+/* Slices of a task. With few rows of x, reading is all that counts, and it flows while slices
+ * follow each other: each task takes a part of what is left, so that the last ones are short. */
+struct task {
+    uint64_t first;
+    uint64_t n;
+};
+
+static struct task next_task(struct task before, uint64_t n_slices, uint64_t n_x,
+                             uint64_t n_threads)
+{
+    const uint64_t first = before.first + before.n, n_left = n_slices - first;
+    return (struct task){first,
+                         n_x <= FEW_X ? ceil_div(n_left, 2 * n_threads) : min_u64(1, n_left)};
 }
 
 static void clear_slice(const struct slice *s)
@@ -149,7 +164,7 @@ static void inner_task(void *context, uint64_t i)
 {
     const struct pass *pass = context;
     const struct resident_lowrank *lowrank = &pass->part->resident.lowrank;
-    struct slice s = task_slice(pass->device, lowrank->a.n_rows, pass->n_x, i);
+    struct slice s = product_slice(pass->device, lowrank->a.n_rows, pass->n_x, i);
     s.x = pass->x;
     s.x_stride = pass->x_stride;
     s.y = pass->inner + s.first_row;
@@ -169,7 +184,7 @@ static void lowrank_begin(struct pass *pass)
     const uint64_t rank = pass->part->resident.lowrank.a.n_rows;
     cpu_dense_x_prepare(&pass->part->dense_a, device->level, device->pool, PANEL_MODE_F32, pass->x,
                         pass->x_stride, pass->n_x, pass->ready_a);
-    ingot_pool_run(device->pool, ceil_div(rank, task_rows(pass->n_x)), inner_task, pass);
+    ingot_pool_run(device->pool, ceil_div(rank, slice_rows(pass->n_x)), inner_task, pass);
     cpu_dense_x_prepare(&pass->part->dense, device->level, device->pool, PANEL_MODE_F32,
                         pass->inner, rank, pass->n_x, pass->ready);
 }
@@ -373,17 +388,35 @@ static void lay_product(struct product *product, const float *x, struct layout *
     }
 }
 
-static void product_task(void *context, uint64_t i)
+static void multiply_slice(const struct product *product, uint64_t i)
 {
-    const struct product *product = context;
     const uint64_t n_rows = product->matrix->n_rows;
-    struct slice s = task_slice(product->device, n_rows, product->n_x, i);
+    struct slice s = product_slice(product->device, n_rows, product->n_x, i);
     s.y = product->y + s.first_row;
     s.y_stride = n_rows;
     clear_slice(&s);
     for (uint32_t k = 0; k < product->matrix->n_parts; k++) {
         add_part(&product->passes[k], &s);
     }
+}
+
+static uint64_t n_slices(const struct product *product)
+{
+    return ceil_div(product->matrix->n_rows, slice_rows(product->n_x));
+}
+
+static struct task task_after(const struct product *product, struct task before)
+{
+    const uint64_t n_threads = ingot_pool_n_threads(product->device->pool);
+    return next_task(before, n_slices(product), product->n_x, n_threads);
+}
+
+static void product_task(void *context, uint64_t i)
+{
+    const struct product *product = context;
+    struct task task = task_after(product, (struct task){0, 0});
+    for (; i > 0; i--) task = task_after(product, task);
+    for (uint64_t k = 0; k < task.n; k++) multiply_slice(product, task.first + k);
 }
 
 static ingot_status multiply_batch(struct product *product, const float *x, ingot_error *error)
@@ -402,7 +435,10 @@ static ingot_status multiply_batch(struct product *product, const float *x, ingo
         if (pass->own_x != NULL) take_own_x(pass, n_own_cols(pass->part));
         if (pass->part->kind->begin != NULL) pass->part->kind->begin(pass);
     }
-    const uint64_t n_tasks = ceil_div(matrix->n_rows, task_rows(product->n_x));
+    uint64_t n_tasks = 0;
+    for (struct task task = {0, 0}; task.first + task.n < n_slices(product); n_tasks++) {
+        task = task_after(product, task);
+    }
     ingot_pool_run(device->pool, n_tasks, product_task, product);
     return INGOT_OK;
 }

@@ -140,7 +140,8 @@ static void make_two_level(struct maker *m, const struct entries *e)
     for (uint32_t i = 0; i < 256; i++) {
         lut[i] = i < 1u << nested->coding->bits ? panel_code_value(nested, i) : 0.0f;
         out->lut_is_bf16 = out->lut_is_bf16 && panel_is_bf16(lut[i]);
-        are_integers = are_integers && lut[i] == rintf(lut[i]) && fabsf(lut[i]) <= 127.0f;
+        are_integers =
+            are_integers && lut[i] == rintf(lut[i]) && lut[i] >= -128.0f && lut[i] <= 127.0f;
         out->lut_low[i] = (uint8_t)bf16_from_f32(lut[i]);
         out->lut_high[i] = (uint8_t)(bf16_from_f32(lut[i]) >> 8);
     }

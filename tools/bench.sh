@@ -198,7 +198,7 @@ bench_quantize() {
     "$programs/quantize" 1024 int8 int4 int4-fast int4-g128 int3-g128 int2-g64 int4-g64-affine \
         int2-g64-affine nf4 nf4-absmax nf4-bnb nf4-g16-nested6 code4 code3 code2 int4-g32-affine-nested6 \
         ternary fp8 fp8-tensor fp8-b128 mxfp4 mxfp6 mxfp8 nvfp4 q4_0 q4_1 q5_0 q5_1 q8_0 q2_k q3_k q4_k \
-        q5_k q6_k iq4_nl iq4_xs mxfp4_gguf iq3_s iq3_xxs iq2_s iq2_xs iq2_xxs iq1_m iq1_s tq2_0 q2_0 q1_0
+        q5_k q6_k iq4_nl iq4_xs mxfp4_gguf nvfp4_gguf iq3_s iq3_xxs iq2_s iq2_xs iq2_xxs iq1_m iq1_s tq2_0 q2_0 q1_0
     peers=${PEERS:-}
     work=$(cd "$work" && pwd)
     ingot=$(cd "$(dirname "$ingot")" && pwd)/$(basename "$ingot")

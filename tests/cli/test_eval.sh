@@ -105,6 +105,14 @@ if [ -d "$data" ]; then
         --separator "$separator" --no-speed --json
     json_holds "j['quality']['n_predicted'] == 9346"
     json_holds "round(j['quality']['perplexity'], 4) == 3.7855"
+    mkdir "$scratch/llama2c"
+    cp "$data/lm/stories260K.bin" "$scratch/llama2c/"
+    cp "$data/lm/tok512.bin" "$scratch/llama2c/tokenizer.bin"
+    expect 0 "$INGOT" convert "$scratch/llama2c" -o "$scratch/llama2c.ingot" -q
+    expect 0 "$INGOT" eval "$scratch/llama2c.ingot" --text "$scratch/stories" --context 512 \
+        --separator "$separator" --no-speed --json
+    json_holds "j['quality']['n_predicted'] == 9346"
+    json_holds "round(j['quality']['perplexity'], 4) == 3.7855"
 else
     echo "note: not compared with known figures: $data is not there"
 fi

@@ -101,7 +101,7 @@ says 'the smallest encodings that the rules allow take'
 is_absent "$scratch/none.ingot"
 
 # Types of GGUF: sizes of the plan, types as the mix has them.
-for type in Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 MXFP4_MOE \
+for type in Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4_XS MXFP4 MXFP4_MOE NVFP4 \
     Q3_K_L Q3_K_M Q3_K_S IQ3_M IQ3_S IQ3_XS IQ3_XXS Q2_K Q2_K_S IQ2_M IQ2_S IQ2_XS IQ2_XXS IQ1_M \
     IQ1_S TQ2_0 TQ1_0 Q2_0 Q1_0 F16 BF16 F32; do
     expect 0 "$INGOT" convert "$fixture" -o "$g" -f -q --to-gguf-type "$type" --fast
@@ -151,7 +151,7 @@ says 'blk.0.attn_q.weight: rows of 96 weights are not whole blocks of q4_k: it b
 says 'blk.0.attn_k.weight: rows of 3 weights are not whole blocks of q4_k: it becomes f16'
 prints 'Q5_0'
 
-expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type NVFP4
+expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type Q8_1
 says 'there is no search that encodes into it'
 expect 1 "$INGOT" convert "$fixture" -o "$scratch/x.gguf" --to-gguf-type Q9
 says "no type or mix 'Q9'"

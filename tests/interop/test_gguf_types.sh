@@ -42,6 +42,27 @@ print(len(ours), "tensors have the same types")'
     prints 'tensors have the same types'
 }
 
+# The errors that were told of ours.gguf are those of the values that others read.
+same_values() {
+    expect 0 "$peers" python3 -c '
+import gguf, json, math
+from gguf.quants import dequantize
+ours = {t.name: t for t in gguf.GGUFReader("/here/ours.gguf").tensors}
+plain = {t.name: t for t in gguf.GGUFReader("/here/plain.gguf").tensors}
+n = 0
+for told in json.load(open("/here/told.json"))["tensors"]:
+    t, source = ours[told["name"]], plain[told["name"]]
+    if told["kept"]: continue
+    x = dequantize(source.data, source.tensor_type).astype("f8")
+    y = dequantize(t.data, t.tensor_type).astype("f8")
+    noise = float(((x - y) ** 2).sum())
+    sqnr = 10 * math.log10(float((x ** 2).sum()) / noise) if noise else math.inf
+    assert abs(sqnr - (told["sqnr_db"] or math.inf)) < 1e-4, (t.name, sqnr, told["sqnr_db"])
+    n += 1
+print(n, "tensors have the same values")'
+    prints '30 tensors have the same values'
+}
+
 expect 0 "$peers" python3 "$converter" /here/model --outfile /here/plain.gguf --outtype bf16
 expect 0 "$peers" llama-imatrix -m /here/plain.gguf -f /here/seen.txt -c 256 --chunks 50 -t 2 \
     -o /here/seen.imatrix.gguf
@@ -61,6 +82,16 @@ for type in Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 IQ4_NL IQ4
     same_types "$type"
 done
 
+# What llama-quantize has no name for: loaded, and read as we read it.
+for type in MXFP4 NVFP4; do
+    expect 0 "$INGOT" convert plain.gguf -o ours.gguf -f --to-gguf-type "$type" --json
+    cp "$out" told.json
+    same_values
+    ours=$(perplexity ours.gguf)
+    echo "note: $type: perplexity $ours, $(wc -c <ours.gguf) bytes"
+    echo "$ours" | awk '{ exit !($1 > 1 && $1 < 6) }' || fail "$type: a perplexity of $ours"
+done
+
 for type in ${TYPES:-Q8_0 Q6_K Q4_K_M IQ4_XS Q4_0 Q2_K IQ3_S IQ3_XXS IQ2_S IQ2_XS IQ2_XXS IQ1_M}; do
     # With an imatrix what llama-quantize does not make without.
     imatrix=
@@ -71,24 +102,7 @@ for type in ${TYPES:-Q8_0 Q6_K Q4_K_M IQ4_XS Q4_0 Q2_K IQ3_S IQ3_XXS IQ2_S IQ2_X
     expect 0 "$peers" llama-quantize ${imatrix:+--imatrix "/here/$imatrix"} /here/plain.gguf \
         /here/theirs.gguf "$type" 2
     same_types "$type"
-    # The errors that were told are those of the values that others read.
-    expect 0 "$peers" python3 -c '
-import gguf, json, math
-from gguf.quants import dequantize
-ours = {t.name: t for t in gguf.GGUFReader("/here/ours.gguf").tensors}
-plain = {t.name: t for t in gguf.GGUFReader("/here/plain.gguf").tensors}
-n = 0
-for told in json.load(open("/here/told.json"))["tensors"]:
-    t, source = ours[told["name"]], plain[told["name"]]
-    if told["kept"]: continue
-    x = dequantize(source.data, source.tensor_type).astype("f8")
-    y = dequantize(t.data, t.tensor_type).astype("f8")
-    noise = float(((x - y) ** 2).sum())
-    sqnr = 10 * math.log10(float((x ** 2).sum()) / noise) if noise else math.inf
-    assert abs(sqnr - (told["sqnr_db"] or math.inf)) < 1e-4, (t.name, sqnr, told["sqnr_db"])
-    n += 1
-print(n, "tensors have the same values")'
-    prints '30 tensors have the same values'
+    same_values
     ours=$(perplexity ours.gguf)
     theirs=$(perplexity theirs.gguf)
     [ -n "$ours" ] && [ -n "$theirs" ] || { fail "$type: llama-perplexity says nothing"; continue; }
