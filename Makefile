@@ -86,6 +86,8 @@ TEST_SUPPORT := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
 TEST_SCRIPTS := $(wildcard tests/*/test_*.sh)
 CHECKS := $(wildcard tests/check_*.sh)
 FAULT_SHIM := $(B)/tests/faults/shim.so
+# Programs of this project that scripts of tests/interop run beside those of others.
+INTEROP_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/interop/*.c))
 BENCH_PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(if $(WITHOUT_VULKAN),%/gpu_bench.c),$(wildcard tests/bench/*.c)))
 # tests/fuzz/fuzz_NAME.c is a target: a fuzzer with libFuzzer (and mutate_NAME.c, if there is one), and
 # with replay.c a program that runs it over the corpus.
@@ -203,7 +205,7 @@ test-all: ## the same, and the debug build, the thread sanitizer and a build by 
 	    $(MAKE) $(PARALLEL) config=$$config build-tests || exit 1; done
 	@$(MAKE) config=release run-all-tests
 
-build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(REPLAY_PROGRAMS) $(FAULT_SHIM)
+build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(INTEROP_PROGRAMS) $(REPLAY_PROGRAMS) $(FAULT_SHIM)
 	@:
 
 $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
@@ -225,7 +227,7 @@ $(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-er
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
-.SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
+.SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
 
 # The tests of one configuration as tests/run.sh takes them: group NAME,FOLDERS,SCRIPTS. The drivers
 # of Vulkan devices leak and race, so tests/vulkan stays out of the sanitizers' groups.
@@ -354,4 +356,4 @@ help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 -include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
-         $(TEST_SOURCES:%.c=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)
+         $(TEST_SOURCES:%.c=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

@@ -12,8 +12,9 @@
     X(GetPhysicalDeviceProperties2)           \
     X(GetPhysicalDeviceFeatures2)             \
     X(GetPhysicalDeviceMemoryProperties)      \
-    X(GetPhysicalDeviceQueueFamilyProperties) \
+    X(GetPhysicalDeviceMemoryProperties2)     \
     X(EnumerateDeviceExtensionProperties)     \
+    X(GetPhysicalDeviceQueueFamilyProperties) \
     X(CreateDevice)                           \
     X(GetDeviceProcAddr)
 

@@ -2,6 +2,7 @@
 #include "vulkan/choose.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "format/alloc.h"
 #include "format/fail.h"
@@ -51,7 +52,6 @@ static uint64_t largest_heap(const struct vk_instance *instance, VkPhysicalDevic
     return n_bytes;
 }
 
-/* The first family that computes and does not draw, else the first that computes. */
 static ingot_status find_queue(const struct vk_instance *instance, const ingot_allocator *allocator,
                                struct vk_candidate *candidate, ingot_error *error)
 {
@@ -60,20 +60,30 @@ static ingot_status find_queue(const struct vk_instance *instance, const ingot_a
     VkQueueFamilyProperties *families = ingot_allocate_zeroed(allocator, n, sizeof *families);
     if (!families) return ingot_fail_memory(error, n * sizeof *families, "Vulkan queue families");
     instance->api.GetPhysicalDeviceQueueFamilyProperties(candidate->handle, &n, families);
-    bool found = false;
-    bool draws = true;
-    for (uint32_t i = 0; i < n; i++) {
-        const VkQueueFlags flags = families[i].queueFlags;
-        const bool this_draws = (flags & VK_QUEUE_GRAPHICS_BIT) != 0;
-        if (families[i].queueCount == 0 || !(flags & VK_QUEUE_COMPUTE_BIT)) continue;
-        if (found && (this_draws || !draws)) continue;
-        candidate->queue_family = i;
-        found = true;
-        draws = this_draws;
-    }
+    const bool found = ingot_vk_queues_choose(families, n, &candidate->queues);
     if (!found) refuse(candidate, "no queue that computes");
     ingot_release(allocator, families);
     return INGOT_OK;
+}
+
+static ingot_status find_extensions(const struct vk_instance *instance,
+                                    const ingot_allocator *allocator,
+                                    struct vk_candidate *candidate, ingot_error *error)
+{
+    uint32_t n = 0;
+    const struct vk_instance_api *const api = &instance->api;
+    VkResult result = api->EnumerateDeviceExtensionProperties(candidate->handle, NULL, &n, NULL);
+    if (result != VK_SUCCESS) return ingot_vk_fail(result, "Vulkan extensions", error);
+    VkExtensionProperties *list = ingot_allocate_zeroed(allocator, n, sizeof *list);
+    if (!list) return ingot_fail_memory(error, n * sizeof *list, "Vulkan extensions");
+    result = api->EnumerateDeviceExtensionProperties(candidate->handle, NULL, &n, list);
+    for (uint32_t i = 0; i < n && result >= VK_SUCCESS; i++) {
+        if (strcmp(list[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0) {
+            candidate->has_budget = true;
+        }
+    }
+    ingot_release(allocator, list);
+    return result < VK_SUCCESS ? ingot_vk_fail(result, "Vulkan extensions", error) : INGOT_OK;
 }
 
 static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
@@ -134,6 +144,8 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
     ingot_vk_ladder_describe(&ladder, info->kernels, sizeof info->kernels);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);
+    const ingot_status status = find_extensions(instance, allocator, candidate, error);
+    if (status != INGOT_OK) return status;
     return find_queue(instance, allocator, candidate, error);
 }
 

@@ -33,12 +33,16 @@ const char *ingot_vk_result_name(VkResult result)
     return "an unnamed VkResult";
 }
 
+bool ingot_vk_is_out_of_memory(VkResult result)
+{
+    return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ||
+           result == VK_ERROR_TOO_MANY_OBJECTS;
+}
+
 ingot_status ingot_vk_fail(VkResult result, const char *what, ingot_error *error)
 {
-    const bool memory =
-        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return ingot_fail(error, memory ? INGOT_NO_MEMORY : INGOT_DEVICE, INGOT_NO_OFFSET, what,
-                      "%s (%d)", ingot_vk_result_name(result), (int)result);
+    return ingot_fail(error, ingot_vk_is_out_of_memory(result) ? INGOT_NO_MEMORY : INGOT_DEVICE,
+                      INGOT_NO_OFFSET, what, "%s (%d)", ingot_vk_result_name(result), (int)result);
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL forward(VkDebugUtilsMessageSeverityFlagBitsEXT severity,

@@ -133,6 +133,7 @@ ingot_status ingot_vk_matrix_upload(struct vk_device *device, const struct resid
 void ingot_vk_matrix_release(struct vk_device *device, struct vk_matrix *matrix)
 {
     if (!matrix) return;
+    (void)ingot_vk_queues_settle(device, NULL); /* an upload may be on its way still */
     while (matrix->passes) {
         struct vk_pass *const first = matrix->passes;
         matrix->passes = first->next;
