@@ -54,7 +54,7 @@ void encoding_hurry(struct encoding *encoding)
 {
     for (uint32_t k = 0; k < encoding->n_terms; k++) {
         struct grid *grid = &encoding->presets[k].grid;
-        if (grid->effort == EFFORT_SEARCH) grid->effort = EFFORT_FAST;
+        if (grid->effort > EFFORT_FAST) grid->effort = EFFORT_FAST;
     }
 }
 

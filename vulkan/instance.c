@@ -117,6 +117,7 @@ static const char *load_functions(PFN_vkGetInstanceProcAddr get, struct vk_insta
     if (!instance->api.name || ingot_vk_is_lacking(&instance->options, "vk" #name)) { \
         return "vk" #name;                                                            \
     }
+    instance->get = get;
     INGOT_VK_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
     return NULL;

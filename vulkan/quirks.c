@@ -8,7 +8,7 @@ enum { ANY = 0 };
 
 static const struct {
     uint32_t vendor;
-    uint32_t driver; /* VkDriverId */
+    uint32_t driver;      /* VkDriverId */
     uint32_t below_lanes; /* the smallest subgroup has fewer lanes */
     uint32_t avoids;
     const char *why;

@@ -10,6 +10,10 @@
 #define ALL (VK_QUEUE_GRAPHICS_BIT | VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT)
 #define COMPUTES (VK_QUEUE_COMPUTE_BIT | VK_QUEUE_TRANSFER_BIT)
 #define MOVES VK_QUEUE_TRANSFER_BIT
+#define FAMILY(flags, n)                         \
+    {                                            \
+        .queueFlags = (flags), .queueCount = (n) \
+    }
 
 static void queues_are_chosen(void **state)
 {
@@ -21,13 +25,21 @@ static void queues_are_chosen(void **state)
         struct vk_queue_choice choice;
         uint32_t n_described;
     } machines[] = {
-        {{{ALL, 1}}, 1, true, {0, 0, 0}, 1},                             /* software */
-        {{{ALL, 16}, {MOVES, 2}, {COMPUTES, 8}}, 3, true, {2, 1, 0}, 2}, /* NVIDIA */
-        {{{ALL, 1}, {COMPUTES, 4}, {MOVES, 1}}, 3, true, {1, 2, 0}, 2},  /* AMD */
-        {{{ALL, 2}}, 1, true, {0, 0, 1}, 1},                             /* two of a kind */
-        {{{ALL, 1}, {MOVES, 0}, {COMPUTES, 0}}, 3, true, {0, 0, 0}, 1},  /* families of none */
-        {{{VK_QUEUE_GRAPHICS_BIT, 1}, {MOVES, 1}}, 2, false, {7, 7, 7}, 0},
-        {{{0, 0}}, 0, false, {7, 7, 7}, 0},
+        {{FAMILY(ALL, 1)}, 1, true, {0, 0, 0}, 1}, /* software */
+        {{FAMILY(ALL, 16), FAMILY(MOVES, 2), FAMILY(COMPUTES, 8)},
+         3,
+         true,
+         {2, 1, 0},
+         2}, /* NVIDIA */
+        {{FAMILY(ALL, 1), FAMILY(COMPUTES, 4), FAMILY(MOVES, 1)}, 3, true, {1, 2, 0}, 2}, /* AMD */
+        {{FAMILY(ALL, 2)}, 1, true, {0, 0, 1}, 1}, /* two of a kind */
+        {{FAMILY(ALL, 1), FAMILY(MOVES, 0), FAMILY(COMPUTES, 0)},
+         3,
+         true,
+         {0, 0, 0},
+         1}, /* families of none */
+        {{FAMILY(VK_QUEUE_GRAPHICS_BIT, 1), FAMILY(MOVES, 1)}, 2, false, {7, 7, 7}, 0},
+        {{FAMILY(0, 0)}, 0, false, {7, 7, 7}, 0},
     };
     for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
         struct vk_queue_choice choice = {7, 7, 7};

@@ -7,49 +7,9 @@
 #include <stdatomic.h>
 
 #include "runtime/device.h"
-#include "tests/support/stream_source.h"
+#include "tests/vulkan/exact_file.h"
 
 enum { N_ROWS = 203, N_COLS = 517 };
-static const uint64_t dims[2] = {N_ROWS, N_COLS};
-
-/* Multiples of 1/8: every sum is exact. */
-static float weight(uint64_t i)
-{
-    return (float)((int)(i * 2654435761u % 63) - 31) / 8;
-}
-
-static ingot_file *write_file(struct written *w)
-{
-    ingot_file *file = NULL;
-    float *weights = malloc(N_ROWS * N_COLS * sizeof *weights);
-    assert_non_null(weights);
-    for (uint64_t i = 0; i < N_ROWS * N_COLS; i++) weights[i] = weight(i);
-    written_begin(w, INGOT_COMPRESS_FAST);
-    assert_int_equal(ingot_writer_add(w->writer, "weights", INGOT_F32, 2, dims, weights, NULL),
-                     INGOT_OK);
-    written_end(w);
-    free(weights);
-    assert_int_equal(ingot_file_open_memory(w->bytes.data, w->bytes.n_bytes, NULL, &file, NULL),
-                     INGOT_OK);
-    return file;
-}
-
-/* INGOT_OK only with the right products. */
-static ingot_status multiply(ingot_matrix *matrix, ingot_error *error)
-{
-    float x[N_COLS], y[N_ROWS];
-    for (uint64_t c = 0; c < N_COLS; c++) x[c] = (float)((int)(c * 7 % 17) - 8) / 4;
-    const ingot_status status = ingot_matmul(matrix, INGOT_F32, x, 1, y, error);
-    for (uint64_t r = 0; r < N_ROWS && status == INGOT_OK; r++) {
-        double sum = 0;
-        for (uint64_t c = 0; c < N_COLS; c++) {
-            sum += (double)weight(r * N_COLS + c) * (double)x[c];
-        }
-        if ((double)y[r] != sum) abort();
-    }
-    return status;
-}
-
 /* The next submission but n_left fails; a device that is opened anew has its own functions again.
  */
 static struct {
@@ -94,36 +54,36 @@ static void matrices_come_back_or_say_so(void **state)
 {
     (void)state;
     struct written w;
-    ingot_file *const file = write_file(&w);
+    ingot_file *const file = exact_file(&w, N_ROWS, N_COLS, INGOT_COMPRESS_FAST);
     ingot_device *const device = open_device();
     const struct vk_device *const vk = device->opened;
     ingot_matrix *const lazy = open_matrix(device, file, true);
     ingot_matrix *const eager = open_matrix(device, file, false);
     ingot_error error = {.what = ""};
-    assert_int_equal(multiply(lazy, NULL), INGOT_OK);
-    assert_int_equal(multiply(eager, NULL), INGOT_OK);
+    assert_int_equal(exact_multiply_file(lazy, NULL), INGOT_OK);
+    assert_int_equal(exact_multiply_file(eager, NULL), INGOT_OK);
 
     lose_after(device, 0);
     const uint64_t submit_weights = vk->submit_weights;
-    assert_int_equal(multiply(lazy, &error), INGOT_OK);
+    assert_int_equal(exact_multiply_file(lazy, &error), INGOT_OK);
     assert_int_equal(vk->generation, 1);
     assert_true(vk->submit_weights <= submit_weights / 2);
-    assert_int_equal(multiply(eager, &error), INGOT_DEVICE);
+    assert_int_equal(exact_multiply_file(eager, &error), INGOT_DEVICE);
     assert_non_null(strstr(error.what, "was lost with"));
 
     /* The other way round: the one that cannot be loaded again meets it. */
     ingot_matrix *const second = open_matrix(device, file, false);
-    assert_int_equal(multiply(second, NULL), INGOT_OK);
+    assert_int_equal(exact_multiply_file(second, NULL), INGOT_OK);
     lose_after(device, 0);
-    assert_int_equal(multiply(second, &error), INGOT_DEVICE);
+    assert_int_equal(exact_multiply_file(second, &error), INGOT_DEVICE);
     if (!strstr(error.what, "was lost; last dispatch: part 0 dense, rows 0 to 203")) {
         fail_msg("%s", error.what);
     }
-    assert_int_equal(multiply(second, &error), INGOT_DEVICE);
-    assert_int_equal(multiply(lazy, &error), INGOT_OK);
+    assert_int_equal(exact_multiply_file(second, &error), INGOT_DEVICE);
+    assert_int_equal(exact_multiply_file(lazy, &error), INGOT_OK);
 
     ingot_matrix *const third = open_matrix(device, file, false);
-    assert_int_equal(multiply(third, NULL), INGOT_OK);
+    assert_int_equal(exact_multiply_file(third, NULL), INGOT_OK);
     ingot_matrix_close(third);
     ingot_matrix_close(second);
     ingot_matrix_close(eager);
@@ -139,7 +99,7 @@ static void every_submission_may_lose_the_device(void **state)
 {
     (void)state;
     struct written w;
-    ingot_file *const file = write_file(&w);
+    ingot_file *const file = exact_file(&w, N_ROWS, N_COLS, INGOT_COMPRESS_FAST);
     bool all_came = false;
     int n = 0;
     for (; !all_came && n < 40; n++) {
@@ -150,9 +110,9 @@ static void every_submission_may_lose_the_device(void **state)
         ingot_matrix *const lazy = open_matrix(device, file, true);
         assert_int_equal(ingot_matrix_load(lazy, NULL), INGOT_OK);
         ingot_matrix *const eager = open_matrix(device, file, false);
-        assert_int_equal(multiply(lazy, NULL), INGOT_OK);
+        assert_int_equal(exact_multiply_file(lazy, NULL), INGOT_OK);
         ingot_error error = {.what = ""};
-        const ingot_status status = multiply(eager, &error);
+        const ingot_status status = exact_multiply_file(eager, &error);
         if (status != INGOT_OK) {
             assert_int_equal(status, INGOT_DEVICE);
             assert_non_null(strstr(error.what, "lost"));
@@ -184,25 +144,25 @@ static void a_device_may_stay_lost(void **state)
 {
     (void)state;
     struct written w;
-    ingot_file *const file = write_file(&w);
+    ingot_file *const file = exact_file(&w, N_ROWS, N_COLS, INGOT_COMPRESS_FAST);
     ingot_device *const device = open_device();
     struct vk_device *const vk = device->opened;
     ingot_matrix *const lazy = open_matrix(device, file, true);
     ingot_matrix *matrix = NULL;
     ingot_error error = {.what = ""};
-    assert_int_equal(multiply(lazy, NULL), INGOT_OK);
+    assert_int_equal(exact_multiply_file(lazy, NULL), INGOT_OK);
     const PFN_vkCreateDevice create = vk->instance.api.CreateDevice;
     vk->instance.api.CreateDevice = no_device;
     lose_after(device, 0);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(multiply(lazy, &error), INGOT_DEVICE);
+        assert_int_equal(exact_multiply_file(lazy, &error), INGOT_DEVICE);
         assert_non_null(strstr(error.what, "was lost"));
         assert_int_equal(ingot_matrix_open(device, file, 0, 0, &matrix, &error), INGOT_DEVICE);
         assert_null(matrix);
     }
     /* Until it can. */
     vk->instance.api.CreateDevice = create;
-    assert_int_equal(multiply(lazy, &error), INGOT_OK);
+    assert_int_equal(exact_multiply_file(lazy, &error), INGOT_OK);
     ingot_matrix_close(lazy);
     ingot_device_close(device);
     ingot_file_close(file);
@@ -230,7 +190,7 @@ static void *work(void *context)
         ingot_status status =
             ingot_matrix_open_with(worker->device, worker->file, 0, 0, &options, &matrix, NULL);
         for (uint32_t k = 0; k < 3 && status == INGOT_OK; k++) {
-            status = multiply(matrix, NULL);
+            status = exact_multiply_file(matrix, NULL);
             worker->n_right += status == INGOT_OK;
         }
         worker->n_lost += status == INGOT_DEVICE;
@@ -244,7 +204,7 @@ static void threads_share_a_device_that_is_lost(void **state)
 {
     (void)state;
     struct written w;
-    ingot_file *const file = write_file(&w);
+    ingot_file *const file = exact_file(&w, N_ROWS, N_COLS, INGOT_COMPRESS_FAST);
     ingot_device *const device = open_device();
     struct worker workers[N_THREADS];
     pthread_t threads[N_THREADS];
