@@ -380,6 +380,9 @@ typedef enum ingot_activations {
      * its neighbours: on normal data the relative L2 error is below 1 %. Weights stay exact. Where
      * they are no 8-bit integers times scales, as BF16; parts that are not dense, as F32. */
     INGOT_ACTIVATIONS_I8 = 2
+    /* On a Vulkan device BF16 stands for f16 with a power of two for each row of x or each 32 of
+     * its columns, which rounds less, and I8 is as BF16 where x has many rows and there are matrix
+     * units. */
 } ingot_activations;
 
 /* What a matrix is opened with; all zero is what ingot_matrix_open takes. */

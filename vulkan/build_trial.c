@@ -96,7 +96,9 @@ ingot_status ingot_vk_build_try(struct vk_builder *build, const struct vk_layout
         if (status != INGOT_OK) return status;
         bool finite = true;
         for (uint32_t r = 0; r < TRIAL_ROWS; r++) finite = finite && isfinite(trial->sums[r]);
-        if (finite) status = ingot_vk_trial_run(build->device, trial, VARIANT_ONE, build->error);
+        if (finite)
+            status = ingot_vk_trial_run(build->device, trial, VARIANT(RUNG_F32, SHAPE_ONE),
+                                        build->error);
         if (status != INGOT_OK || !finite) {
             ingot_vk_trial_release(build->device, trial);
             return status;
@@ -104,6 +106,6 @@ ingot_status ingot_vk_build_try(struct vk_builder *build, const struct vk_layout
         trial->next = build->device->trials;
         build->device->trials = trial;
     }
-    *is_right = !trial->wrong[VARIANT_ONE];
+    *is_right = !trial->wrong[VARIANT(RUNG_F32, SHAPE_ONE)];
     return INGOT_OK;
 }

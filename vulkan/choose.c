@@ -7,7 +7,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "vulkan/features.h"
-#include "vulkan/shaders/constants.glsl"
+#include "vulkan/ladder.h"
 
 static const struct {
     VkPhysicalDeviceType type;
@@ -95,13 +95,6 @@ static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
     }
 }
 
-static void set_kernels(ingot_device_info *info, const VkPhysicalDeviceLimits *limits)
-{
-    const bool has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
-    snprintf(info->kernels, sizeof info->kernels, "%smatrix-vector in f32",
-             has_gemm ? "matrix-matrix in f32, " : "");
-}
-
 static void check_features(const struct vk_instance *instance, struct vk_candidate *candidate)
 {
     struct vk_features features;
@@ -146,7 +139,9 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
     set_uuid(info, id.deviceUUID);
-    set_kernels(info, &properties.properties.limits);
+    struct vk_ladder ladder;
+    ingot_vk_ladder_read(instance, candidate->handle, allocator, &ladder);
+    ingot_vk_ladder_describe(&ladder, info->kernels, sizeof info->kernels);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);
     const ingot_status status = find_extensions(instance, allocator, candidate, error);

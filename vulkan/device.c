@@ -49,6 +49,7 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &allocations};
     api->GetPhysicalDeviceProperties2(candidate->handle, &properties);
     api->GetPhysicalDeviceMemoryProperties(candidate->handle, &device->memory);
+    ingot_vk_ladder_read(&device->instance, candidate->handle, device->allocator, &device->ladder);
 
     const VkPhysicalDeviceType type = properties.properties.deviceType;
     device->shares_memory =
@@ -69,7 +70,6 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
     device->submit_adapts = options->submit_weights == 0;
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     device->max_allocations = limits->maxMemoryAllocationCount;
-    device->has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
     device->tick_nanoseconds = limits->timestampComputeAndGraphics ? limits->timestampPeriod : 0.0f;
     const uint32_t *groups = limits->maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
@@ -89,13 +89,16 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     const float priorities[2] = {1.0f, 1.0f};
     VkDeviceQueueCreateInfo queues[2];
     const uint32_t n_families = ingot_vk_queues_describe(&device->queues, priorities, queues);
-    const char *const budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    ingot_vk_ladder_require(&device->ladder, &features);
+    const char *extensions[2];
+    uint32_t n_extensions = ingot_vk_ladder_extensions(&device->ladder, extensions);
+    if (device->has_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &features.first,
                                      .queueCreateInfoCount = n_families,
                                      .pQueueCreateInfos = queues,
-                                     .enabledExtensionCount = device->has_budget ? 1 : 0,
-                                     .ppEnabledExtensionNames = &budget};
+                                     .enabledExtensionCount = n_extensions,
+                                     .ppEnabledExtensionNames = extensions};
     const VkResult result = api->CreateDevice(candidate->handle, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;

@@ -4,6 +4,7 @@
 #define INGOT_VULKAN_DEVICE_H
 
 #include "vulkan/instance.h"
+#include "vulkan/ladder.h"
 #include "vulkan/queues.h"
 
 struct vk_block;
@@ -24,6 +25,7 @@ enum vk_vector {
     VECTOR_T, /* between the factors of a low-rank part */
     VECTOR_U, /* results before they are scattered */
     VECTOR_P, /* results of slices of the columns */
+    VECTOR_N, /* an input, rounded */
     VECTOR_Y,
     N_VECTORS
 };
@@ -55,10 +57,10 @@ struct vk_device {
     uint64_t submit_weights;   /* weights visited before a submission is cut */
     bool submit_adapts;        /* to the time that submissions take */
     uint32_t max_groups;       /* workgroups along x and along y */
-    bool has_gemm;             /* there is enough shared memory for it */
-    float tick_nanoseconds;    /* of timestamps; 0: there are none */
-    bool shares_memory;        /* the device's memory is the host's */
-    bool maps_uploads; /* uploads are written straight to device memory that can be mapped */
+    struct vk_ladder ladder;
+    float tick_nanoseconds; /* of timestamps; 0: there are none */
+    bool shares_memory;     /* the device's memory is the host's */
+    bool maps_uploads;      /* uploads are written straight to device memory that can be mapped */
     struct vk_queue_choice queues;
     struct vk_queue computing;
     struct vk_queue moving; /* uploads: their engine where the device has one */

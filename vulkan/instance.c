@@ -110,6 +110,7 @@ static const char *load_functions(PFN_vkGetInstanceProcAddr get, struct vk_insta
 #define LOAD(name)                                                        \
     instance->api.name = (PFN_vk##name)get(instance->handle, "vk" #name); \
     if (!instance->api.name) return "vk" #name;
+    instance->get = get;
     INGOT_VK_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
     return NULL;

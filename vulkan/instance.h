@@ -11,13 +11,14 @@ struct vk_options {
      * environment turns on, when the loader has VK_EXT_debug_utils. NULL: nobody asks for them. */
     void (*message)(void *context, const char *text);
     void *context;
-    uint64_t slab_bytes;       /* a matrix is cut into pieces of this size; 0: the device's limit */
-    uint64_t submit_weights;   /* weights visited by one submission; 0: the default */
-    uint32_t max_groups;       /* workgroups along one dimension; 0: the device's limit */
-    const char *distrusted;    /* a kernel that is taken for wrong, such as "gemm_integer" */
-    bool stage_uploads;        /* through a staging buffer even where memory can be mapped */
-    uint64_t slot_bytes;       /* of a staging buffer; 0: the default */
-    uint64_t allocation_bytes; /* no allocation is larger; 0: the device's limit */
+    uint64_t slab_bytes;     /* a matrix is cut into pieces of this size; 0: the device's limit */
+    uint64_t submit_weights; /* weights visited by one submission; 0: the default */
+    uint32_t max_groups;     /* workgroups along one dimension; 0: the device's limit */
+    const char *distrusted;  /* a kernel that is taken for wrong, such as "gemm_integer" */
+    uint32_t rungs;          /* 1 << RUNG_...: taken where the device has them; 0: the fast ones */
+    bool stage_uploads;      /* through a staging buffer even where memory can be mapped */
+    uint64_t slot_bytes;     /* of a staging buffer; 0: the default */
+    uint64_t allocation_bytes;             /* no allocation is larger; 0: the device's limit */
     uint64_t memory_bytes[N_MEMORY_KINDS]; /* that may be taken; 0: what the heaps have */
 };
 
@@ -27,6 +28,7 @@ struct vk_instance {
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_options options;
+    PFN_vkGetInstanceProcAddr get;
     struct vk_instance_api api;
 };
 
