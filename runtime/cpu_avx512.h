@@ -182,7 +182,8 @@ struct ready_row {
     uint64_t floats;
     uint64_t bytes;  /* 8-bit integers */
     uint64_t scales; /* f32 a block */
-    uint64_t counts; /* i32 a block: the sum of its integers */
+    uint64_t starts; /* i32 a half of a block: the sum of its integers times less zero, or of both
+                        halves where they are no groups */
     uint64_t sums;   /* f32 a group: the sum of x as it is multiplied */
     uint64_t digits; /* blocks of 8-bit digits, in place of pairs if x is of a kind that has them */
     uint32_t n_digits;
