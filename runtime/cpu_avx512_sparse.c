@@ -1,5 +1,5 @@
 /* Kept values times a row of x with AVX-512: values are spread out in registers where the mask has
- * ones, 16 columns at a time. */
+ * ones. */
 #include "runtime/cpu_avx512.h"
 
 #ifdef INGOT_X86_64
@@ -31,10 +31,68 @@ INGOT_TEMPLATE AVX512 __m512 load16_s8(const uint8_t *at)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 }
 
-/* The product of a row: mask bits of n_cols columns, values from `at` on. */
+/* 64 columns of a row from the values at `at`: those that the bits do not hold are zeros. */
+typedef void spread64_function(const uint8_t *at, uint64_t bits, __m512 v[4]);
+
+/* 16 at a time, as floats. */
+INGOT_TEMPLATE AVX512 void spread64(const uint8_t *at, uint64_t bits, __m512 v[4],
+                                    load16_function *load16, const uint64_t value_bytes)
+{
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const __mmask16 held = (__mmask16)(bits >> 16 * k);
+        v[k] = _mm512_maskz_expand_ps(held, load16(at));
+        at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
+    }
+}
+
+INGOT_TEMPLATE AVX512 void spread64_f32(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    spread64(at, bits, v, load16_f32, 4);
+}
+
+INGOT_TEMPLATE AVX512 void spread64_f16(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    spread64(at, bits, v, load16_f16, 2);
+}
+
+/* 32 at a time, each then moved to the upper half of its float. */
+INGOT_TEMPLATE AVX512 void spread64_bf16(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    const __mmask32 upper = 0xaaaaaaaa;
+    const __m512i low = _mm512_slli_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 16);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(16 << 16));
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++) {
+        const __mmask32 held = (__mmask32)(bits >> 32 * k);
+        const __m512i words = _mm512_maskz_expand_epi16(held, load_512(at));
+        v[2 * k] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, low, words));
+        v[2 * k + 1] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, high, words));
+        at += 2 * (uint64_t)_mm_popcnt_u32(held);
+    }
+}
+
+/* 64 at a time, each then moved to the uppermost byte of an integer: 2^24 times what it is. */
+INGOT_TEMPLATE AVX512 void spread64_s8(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    const __mmask64 uppermost = 0x8888888888888888;
+    const __m512i bytes = _mm512_maskz_expand_epi8(bits, load_512(at));
+    const __m512i first = _mm512_slli_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 24);
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const __m512i from = _mm512_add_epi32(first, _mm512_set1_epi32(16 * k << 24));
+        v[k] = _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(uppermost, from, bytes));
+    }
+}
+
+/* The product of a row: mask bits of n_cols columns, values from `at` on; `unit` is that of what is
+ * spread out 64 at a time. */
 INGOT_TEMPLATE AVX512 float masked_dot(const uint8_t *mask, uint64_t n_cols, const uint8_t *at,
                                        const float *x, load16_function *load16,
-                                       const uint64_t value_bytes)
+                                       spread64_function *spread, const uint64_t value_bytes,
+                                       const float unit)
 {
     __m512 sums[4];
     INGOT_UNROLL
@@ -42,40 +100,41 @@ INGOT_TEMPLATE AVX512 float masked_dot(const uint8_t *mask, uint64_t n_cols, con
     uint64_t c = 0;
     for (; n_cols - c >= 64; c += 64) {
         const uint64_t bits = load_u64(mask + c / 8);
+        __m512 v[4];
         INGOT_UNROLL
         for (uint64_t i = 0; i < value_bytes; i++) { /* as many lines as all kept values take */
             _mm_prefetch((const char *)(at + 2048 + 64 * i), _MM_HINT_T0);
         }
+        spread(at, bits, v);
         INGOT_UNROLL
         for (int k = 0; k < 4; k++) {
-            const __mmask16 held = (__mmask16)(bits >> 16 * k);
-            const __m512 v = _mm512_maskz_expand_ps(held, load16(at));
-            sums[k] = _mm512_fmadd_ps(v, _mm512_loadu_ps(x + c + 16 * k), sums[k]);
-            at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
+            sums[k] = _mm512_fmadd_ps(v[k], _mm512_loadu_ps(x + c + 16 * k), sums[k]);
         }
+        at += value_bytes * (uint64_t)_mm_popcnt_u64(bits);
     }
+    __m512 rest = _mm512_setzero_ps();
     for (; c < n_cols; c += 16) { /* rows of masks are whole words of 32 bits */
         const uint64_t n = min_u64(16, n_cols - c);
         const __mmask16 held = load_u16(mask + c / 8);
         const __m512 of_x = _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), x + c);
         const __m512 v = _mm512_maskz_expand_ps(held, load16(at));
-        sums[0] = _mm512_fmadd_ps(v, of_x, sums[0]);
+        rest = _mm512_fmadd_ps(v, of_x, rest);
         at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
     }
     const __m512 sum =
         _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
-    return _mm512_reduce_add_ps(sum);
+    return _mm512_reduce_add_ps(_mm512_fmadd_ps(sum, _mm512_set1_ps(unit), rest));
 }
 
-/* NAME, bytes of a value. */
-#define KINDS(ROW) ROW(f32, 4) ROW(f16, 2) ROW(bf16, 2) ROW(s8, 1)
+/* NAME, bytes of a value, unit of those spread out. */
+#define KINDS(ROW) ROW(f32, 4, 1.0f) ROW(f16, 2, 1.0f) ROW(bf16, 2, 1.0f) ROW(s8, 1, 0x1p-24f)
 
-#define DEFINE(name, value_bytes)                                                               \
+#define DEFINE(name, value_bytes, unit)                                                         \
     AVX512 static float dot_##name(const uint8_t *mask, uint64_t n_cols, const uint8_t *values, \
                                    uint64_t first, const float *x)                              \
     {                                                                                           \
         return masked_dot(mask, n_cols, values + (value_bytes)*first, x, load16_##name,         \
-                          value_bytes);                                                         \
+                          spread64_##name, value_bytes, unit);                                  \
     }
 KINDS(DEFINE)
 
@@ -112,7 +171,7 @@ static bool fits_s8(const struct ingot_coding *coding)
 }
 
 const struct cpu_sparse_kernel cpu_avx512_sparse[] = {
-#define ENTRY(name, value_bytes) {#name, fits_##name, dot_##name},
+#define ENTRY(name, value_bytes, unit) {#name, fits_##name, dot_##name},
     KINDS(ENTRY)
 #undef ENTRY
 };

@@ -108,7 +108,8 @@ AVX512 static void integer_entries(const struct panel_table *t, uint64_t panel, 
 
 AVX512 __m512 avx512_super(const struct panel_table *t, uint64_t panel, uint64_t i)
 {
-    const __m512 factor = _mm512_set1_ps(t->factor);
+    const float unit = t->codes_are == CODES_ANY ? 1.0f : t->lut_unit;
+    const __m512 factor = _mm512_set1_ps(t->factor * unit);
     if (t->kind == ENTRIES_F16) return factor;
     return _mm512_mul_ps(super_of(t, panel, i), factor);
 }
