@@ -133,13 +133,15 @@ static bool any_from_127(const uint8_t *bytes, uint64_t n)
 /* Whether the codes of entries, of which there are n, a multiple of 8, tell their values. */
 static void find_codes(struct panel_table *out, const uint8_t *codes, uint64_t n)
 {
-    bool are_exponents = out->lut[127] > 0, are_e4m3 = true;
+    enum { E4M3_ONE = 0x38 };
+    const float one = out->lut[E4M3_ONE];
+    bool are_exponents = out->lut[127] > 0, are_e4m3 = one > 0;
     for (uint32_t i = 1; i < 255; i++) {
         are_exponents =
             are_exponents && out->lut[i] == ldexpf(out->lut[127], (int)i - 127) && out->lut[i] > 0;
     }
     for (uint32_t i = 0; i < 127; i++) {
-        are_e4m3 = are_e4m3 && out->lut[i] == ingot_float_decode(INGOT_F8_E4M3, i);
+        are_e4m3 = are_e4m3 && out->lut[i] == ingot_float_decode(INGOT_F8_E4M3, i) * one;
     }
     if (are_exponents && memchr(codes, 0, (size_t)n) == NULL &&
         memchr(codes, 255, (size_t)n) == NULL) {
@@ -148,7 +150,7 @@ static void find_codes(struct panel_table *out, const uint8_t *codes, uint64_t n
     }
     if (are_e4m3 && !any_from_127(codes, n)) {
         out->codes_are = CODES_E4M3;
-        out->lut_unit = 256.0f;
+        out->lut_unit = 256.0f * one;
     }
 }
 
