@@ -466,8 +466,9 @@ static const struct option options[] = {
              "takes; may be given again"},
     ASSUME_OPTION(offsetof(struct convert_values, assume)),
     {"dry-run", 0, OPTION_FLAG, AT(dry_run),
-     .help = "print what would be written, tensor by tensor, and write nothing: sizes are exact "
-             "with --compress none and upper bounds without"},
+     .help = "print what would be written, tensor by tensor, and write nothing. Sizes of tensors "
+             "are those before lossless compression; that of the file is exact, or within a "
+             "percent by a sample of each large tensor's rows"},
     {"threads", 0, OPTION_COUNT, AT(n_threads), .value_name = "N",
      .help = "threads; the default is one per core. What is written does not depend on it"},
     {"force", 'f', OPTION_FLAG, AT(force), .help = "replace DST when it exists"},

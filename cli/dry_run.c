@@ -75,6 +75,8 @@ static int print_json(const struct dry_run *run, const struct convert_plan *plan
              plan->target_bytes ? json_count(plan->target_bytes) : json_null(), failed);
     json_put(root, "most_bytes", plan->most_bytes ? json_count(plan->most_bytes) : json_null(),
              failed);
+    json_put(root, "expected_bytes",
+             plan->expected_bytes ? json_count(plan->expected_bytes) : json_null(), failed);
     json_put(root, "at_most", json_boolean(plan->at_most), failed);
     json_put(root, "n_attachments_lost", json_count(plan->n_attachments_lost), failed);
     json_put(root, "n_metadata_lost", json_count(plan->n_metadata_lost), failed);
@@ -104,6 +106,9 @@ static int print_text(const struct dry_run *run, const struct convert_plan *plan
            bits_per_weight(plan->tensor_bytes, l->n_weights));
     if (plan->target_bytes) {
         printf("the file: %s bytes", text_count(plan->target_bytes).at);
+    } else if (plan->expected_bytes) {
+        printf("the file: about %s bytes", text_count(plan->expected_bytes).at);
+        if (plan->most_bytes) printf(", at most %s", text_count(plan->most_bytes).at);
     } else if (plan->most_bytes) {
         printf("the file: at most %s bytes, attached files included",
                text_count(plan->most_bytes).at);

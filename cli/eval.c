@@ -182,14 +182,16 @@ static int check(const struct eval_values *v)
 static int run(const void *values, struct operands operands)
 {
     const struct eval_values *v = values;
-    const struct lm_defaults defaults = {INGOT_F32, INGOT_ACTIVATIONS_F32};
+    const struct lm_defaults defaults = {INGOT_F32, INGOT_ACTIVATIONS_F32, !v->quiet && !v->json};
+    struct lm_values baseline = v->model; /* as it is: adapters are those of FILE */
+    baseline.adapters.n = 0;
     struct evaluation e = {.values = v, .bar = progress_bar_begin(v->quiet || v->json)};
     int status = check(v);
     if (status == EXITS_DONE) {
         status = language_model_open("eval", operands.at[0], &v->model, defaults, &e.model);
     }
     if (status == EXITS_DONE && v->baseline) {
-        status = language_model_open("eval", v->baseline, &v->model, defaults, &e.baseline);
+        status = language_model_open("eval", v->baseline, &baseline, defaults, &e.baseline);
     }
     if (status == EXITS_DONE) status = evaluate(&e);
     progress_bar_erase(&e.bar);

@@ -8,6 +8,7 @@
 
 #include "cli/inspect.h"
 #include "cli/page.h"
+#include "cli/page_quality.h"
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
@@ -146,8 +147,9 @@ static const char style[] =
     "svg{width:100%;height:auto;font:12px system-ui,sans-serif;fill:var(--fg)}"
     ".end{text-anchor:end}.mid{text-anchor:middle}.bar{fill:var(--bar)}"
     ".grid{stroke:var(--line)}circle{fill-opacity:.75}"
-    ".k0{fill:#4477aa}.k1{fill:#ee6677}.k2{fill:#66ccee}.k3{fill:#ccbb44}.k4{fill:#228833}"
-    ".k5{fill:#aa3377}.k6{fill:#ee8833}.k7{fill:#999}"
+    ".k0{color:#4477aa}.k1{color:#ee6677}.k2{color:#66ccee}.k3{color:#ccbb44}.k4{color:#228833}"
+    ".k5{color:#aa3377}.k6{color:#ee8833}.k7{color:#999}circle{fill:currentColor}"
+    "polyline{stroke:currentColor}"
     ".legend span{margin-right:1.2em;white-space:nowrap}.legend svg{width:.8em;height:.8em}"
     ".worst{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:1.5rem}"
     ".worst p{margin:0 0 .3rem;overflow-wrap:anywhere}.scroll{overflow-x:auto}"
@@ -156,6 +158,9 @@ static const char style[] =
     "td,th{white-space:nowrap;text-align:right;padding:.25rem .6rem;border-bottom:1px solid "
     "var(--line)}"
     "td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}"
+    ".numbers td:nth-child(2),.numbers th:nth-child(2){text-align:right}"
+    "polyline{fill:none;stroke-width:1.5;stroke-opacity:.5}"
+    ".bound{stroke:var(--dim);stroke-dasharray:5 4}"
     "pre{white-space:pre-wrap;overflow-wrap:anywhere}</style>\n";
 
 static void put_raw(struct html_report *r, const char *text)
@@ -238,15 +243,24 @@ static ingot_status put_errors(struct html_report *r)
     if (points == NULL) return ingot_fail_memory(&r->error, r->n_measured, "points");
     uint32_t n = list_points(r, points, true);
     if (n > 0) {
+        const struct chart chart = {.x = {"layer", true},
+                                    .y = {"relative error (lower is better)", false},
+                                    .kinds = names,
+                                    .joined = true};
         put_raw(r, "<h2>Error by layer</h2>\n");
-        page_scatter(&r->page, points, n, (struct chart_axis){"layer", true},
-                     (struct chart_axis){"relative error (lower is better)", false}, names);
+        page_scatter(&r->page, points, n, &chart);
     }
     n = list_points(r, points, false);
     if (n > 0) {
+        const struct chart chart = {
+            .x = {"stored bits per weight", false},
+            .y = {"SQNR in dB (higher is better)", false},
+            .kinds = names,
+            .slope = 20 * log10(2),
+            .slope_name = "the most that normal weights allow, 6.02 dB a bit",
+        };
         put_raw(r, "<h2>Error against bits</h2>\n");
-        page_scatter(&r->page, points, n, (struct chart_axis){"stored bits per weight", false},
-                     (struct chart_axis){"SQNR in dB (higher is better)", false}, names);
+        page_scatter(&r->page, points, n, &chart);
     }
     free(points);
     return INGOT_OK;
@@ -294,8 +308,9 @@ static ingot_status put_worst(struct html_report *r)
         if (status != INGOT_OK || !(low <= high)) continue;
         put_raw(r, "<div><p>");
         page_text(&r->page, f->tensor.name, f->tensor.name_bytes);
-        page_put(&r->page, "<br><span class=\"dim\">%s dB</span></p>\n",
-                 text_decibels(f->sqnr_db, 1).at);
+        put_raw(r, "<br><span class=\"dim\">");
+        put_text(r, f->tensor.encoding);
+        page_put(&r->page, ", %s dB</span></p>\n", text_decibels(f->sqnr_db, 1).at);
         page_histogram(&r->page, counts, N_BINS, (double)low, (double)high);
         put_raw(r, "</div>\n");
     }
@@ -333,59 +348,6 @@ static void put_table(struct html_report *r)
     }
 }
 
-static void put_lines(struct html_report *r, const char *text)
-{
-    while (*text) {
-        const size_t n = strcspn(text, "\n");
-        page_text(&r->page, text, n);
-        put_raw(r, "\n");
-        text += n + (text[n] == '\n');
-    }
-}
-
-static void put_mean(struct html_report *r, const json_t *quality, const char *key,
-                     const char *what)
-{
-    const json_t *mean = json_object_get(quality, key);
-    if (!json_is_object(mean)) return;
-    page_put(&r->page, "<div><b>%.4g &plusmn; %.2g</b>%s</div>\n", number_of(mean, "mean", 0),
-             number_of(mean, "error", 0), what);
-}
-
-/* What was measured of the model as a whole, if it was of these tensors. */
-static void put_quality(struct html_report *r)
-{
-    const ingot_file *file = model_container(r->model);
-    json_t *quality = file ? read_quality(file) : NULL;
-    const json_t *sample = json_object_get(quality, "sample");
-    const char *text = json_string_value(json_object_get(quality, "text"));
-    const char *baseline = json_string_value(json_object_get(quality, "baseline"));
-    if (text != NULL) {
-        put_raw(r, "<h2>Quality</h2>\n<p class=\"dim\">On ");
-        put_text(r, text);
-        page_put(&r->page, ", %.0f tokens predicted", number_of(quality, "n_predicted", 0));
-        put_raw(r, baseline ? "; the baseline is " : "");
-        put_text(r, baseline ? baseline : "");
-        put_raw(r, "</p>\n<div class=\"facts\">\n");
-        page_put(&r->page, "<div><b>%.4f &plusmn; %.4f</b>perplexity</div>\n",
-                 number_of(quality, "perplexity", 0), number_of(quality, "perplexity_error", 0));
-        put_mean(r, quality, "nats_over_baseline", "nats a token over the baseline");
-        put_mean(r, quality, "kld", "divergence from the baseline, nats");
-        put_mean(r, quality, "same_top", "of tokens with the same most likely");
-        put_raw(r, "</div>\n");
-    }
-    if (json_is_object(sample)) {
-        const char *prompt = json_string_value(json_object_get(sample, "prompt"));
-        const char *more = json_string_value(json_object_get(sample, "text"));
-        put_raw(r, "<h2>Sample</h2>\n<pre><b>");
-        put_text(r, prompt ? prompt : "");
-        put_raw(r, "</b>");
-        put_lines(r, more ? more : "");
-        put_raw(r, "</pre>\n");
-    }
-    json_decref(quality);
-}
-
 static void put_receipt(struct html_report *r)
 {
     static const char *const keys[] = {"recipe", "earlier_recipe"};
@@ -398,7 +360,7 @@ static void put_receipt(struct html_report *r)
         char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
         if (text == NULL) continue;
         page_put(&r->page, "<h2>%s</h2>\n<pre>", i ? "Earlier recipe" : "Recipe");
-        put_lines(r, text);
+        page_lines(&r->page, text);
         put_raw(r, "</pre>\n");
         free(text);
     }
@@ -434,7 +396,9 @@ static ingot_status make_page(struct html_report *r)
     if (status == INGOT_OK) status = collect(r);
     if (status != INGOT_OK) return status;
     put_head(r);
-    put_quality(r);
+    json_t *quality = model_container(r->model) ? read_quality(model_container(r->model)) : NULL;
+    page_quality(&r->page, quality);
+    json_decref(quality);
     put_bytes(r);
     status = put_errors(r);
     if (status == INGOT_OK) status = put_worst(r);

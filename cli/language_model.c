@@ -7,6 +7,7 @@
 #include "cli/choose_device.h"
 #include "cli/json.h"
 #include "cli/report.h"
+#include "cli/text.h"
 #include "format/rules.h"
 
 const struct choice cache_choices[] = {{"f16", INGOT_F16}, {"f32", INGOT_F32}, {0}};
@@ -38,41 +39,50 @@ static int check_adapters(const struct language_model *m, const struct texts *ad
     return EXITS_DONE;
 }
 
-static int open_lm(struct language_model *m, const struct lm_values *v, struct lm_defaults defaults)
+static void tell_memory(const struct language_model *m)
+{
+    const struct lm_memory *f = &m->forecast;
+    fprintf(stderr, "%s takes %s of memory: matrices %s, keys and values of %lu tokens %s\n",
+            m->path, text_bytes(f->total).at, text_bytes(f->matrices).at,
+            (unsigned long)m->n_context, text_bytes(f->cache).at);
+}
+
+static int open_lm(struct language_model *m, const struct lm_config *config,
+                   const struct lm_values *v, struct lm_defaults defaults)
 {
     ingot_error error = {0};
-    struct lm_config config;
     struct lm_options options = {
         .n_context = v->n_context,
         .n_batch = v->n_batch,
-        .n_threads = v->n_threads,
         .cache = v->cache ? (ingot_dtype)v->cache->value : defaults.cache,
         .activations =
             v->activations ? (ingot_activations)v->activations->value : defaults.activations,
         .adapters = v->adapters.at,
         .n_adapters = v->adapters.n,
     };
-    ingot_status status = lm_config_read(m->file, NULL, &config, &error);
-    if (status == INGOT_OK && options.n_context == 0) {
-        const bool longer = config.n_context == 0 || config.n_context > LM_DEFAULT_CONTEXT;
-        options.n_context = longer ? LM_DEFAULT_CONTEXT : config.n_context;
+    if (options.n_context == 0) {
+        const bool longer = config->n_context == 0 || config->n_context > LM_DEFAULT_CONTEXT;
+        options.n_context = longer ? LM_DEFAULT_CONTEXT : config->n_context;
     }
-    if (status == INGOT_OK) {
-        status = lm_forecast(m->file, m->device, &options, &m->forecast, &error);
-    }
+    m->n_context = options.n_context;
+    ingot_status status = lm_forecast(m->file, m->device, &options, &m->forecast, &error);
+    if (status == INGOT_OK && defaults.tells_memory) tell_memory(m);
     if (status == INGOT_OK) status = lm_open(m->file, m->device, &options, NULL, &m->lm, &error);
     return status == INGOT_OK ? EXITS_DONE : report_error(m->path, &error);
 }
 
-/* A vocabulary may be filled up to a round number of rows that no token has. */
 static int open_tokenizer(struct language_model *m)
 {
     ingot_error error = {0};
     const ingot_status status = tokenizer_open(m->file, NULL, &m->tokenizer, &error);
-    if (status == INGOT_NOT_FOUND) return report_refusal(m->path, "%s", error.what);
-    if (status != INGOT_OK) return report_error(m->path, &error);
+    if (status == INGOT_NOT_FOUND) return report_refusal(m->path, "tokenizer: %s", error.what);
+    return status == INGOT_OK ? EXITS_DONE : report_error(m->path, &error);
+}
+
+/* A vocabulary may be filled up to a round number of rows that no token has. */
+static int check_fit(const struct language_model *m, uint32_t n_vocab)
+{
     const uint32_t n_tokens = tokenizer_n_tokens(m->tokenizer);
-    const uint32_t n_vocab = lm_config(m->lm)->n_vocab;
     if (n_tokens <= n_vocab) return EXITS_DONE;
     return report_refusal(m->path,
                           "the tokenizer does not fit: it has %lu tokens, and the model "
@@ -84,6 +94,7 @@ int language_model_open(const char *verb, const char *path, const struct lm_valu
                         struct lm_defaults defaults, struct language_model *model)
 {
     ingot_error error = {0};
+    struct lm_config config;
     uint32_t device;
     *model = (struct language_model){.path = path};
     int status = choose_device(verb, values->device, &device);
@@ -93,8 +104,13 @@ int language_model_open(const char *verb, const char *path, const struct lm_valu
                                                   &model->device, &error) != INGOT_OK) {
         status = report_error(NULL, &error);
     }
-    if (status == EXITS_DONE) status = open_lm(model, values, defaults);
+    if (status == EXITS_DONE && lm_config_read(model->file, NULL, &config, &error) != INGOT_OK) {
+        status = report_error(path, &error);
+    }
     if (status == EXITS_DONE) status = open_tokenizer(model);
+    if (status == EXITS_DONE && config.n_vocab > 0) status = check_fit(model, config.n_vocab);
+    if (status == EXITS_DONE) status = open_lm(model, &config, values, defaults);
+    if (status == EXITS_DONE) status = check_fit(model, lm_config(model->lm)->n_vocab);
     return status;
 }
 

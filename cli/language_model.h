@@ -74,12 +74,14 @@ struct language_model {
     ingot_tokenizer *tokenizer;
     struct lm *lm;
     struct lm_memory forecast;
+    uint32_t n_context;
 };
 
-/* What the options leave open. */
+/* What the options leave open, and whether the memory that it will take is told before. */
 struct lm_defaults {
     ingot_dtype cache;
     ingot_activations activations;
+    bool tells_memory;
 };
 
 /* The exit status; what failed was said. model is closed in any case. */

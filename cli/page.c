@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/text.h"
@@ -41,6 +42,16 @@ void page_text(struct byte_buffer *page, const char *text, uint64_t n_bytes)
     }
 }
 
+void page_lines(struct byte_buffer *page, const char *text)
+{
+    while (text && *text) {
+        const size_t n = strcspn(text, "\n");
+        page_text(page, text, n);
+        if (text[n] == '\n') page_put(page, "\n");
+        text += n + (text[n] == '\n');
+    }
+}
+
 static void put_words(struct byte_buffer *page, const char *text)
 {
     page_text(page, text, strlen(text));
@@ -48,7 +59,7 @@ static void put_words(struct byte_buffer *page, const char *text)
 
 /* ------------------------------------------------------------------ bars */
 
-enum { BAR_LEFT = 190, BAR_WIDTH = 430, BAR_HEIGHT = 22, BAR_GAP = 6, BAR_RIGHT = 180 };
+enum { BAR_LEFT = 190, BAR_WIDTH = 400, BAR_HEIGHT = 22, BAR_GAP = 6, BAR_RIGHT = 210 };
 
 void page_bars(struct byte_buffer *page, const struct chart_bar *bars, uint32_t n)
 {
@@ -145,7 +156,7 @@ static void put_axes(struct byte_buffer *page, struct scale sx, struct scale sy,
 /* ------------------------------------------------------------------ dots */
 
 static void put_legend(struct byte_buffer *page, const struct chart_point *points, uint32_t n,
-                       const char *const *kinds)
+                       const struct chart *chart)
 {
     bool used[CHART_KINDS] = {false};
     for (uint32_t i = 0; i < n; i++) used[points[i].kind] = true;
@@ -156,14 +167,35 @@ static void put_legend(struct byte_buffer *page, const struct chart_point *point
                  "<span><svg viewBox=\"0 0 12 12\"><circle class=\"k%u\" cx=\"6\" cy=\"6\" "
                  "r=\"5\"/></svg> ",
                  k);
-        put_words(page, kinds[k]);
+        put_words(page, chart->kinds[k]);
         page_put(page, "</span> ");
+    }
+    if (chart->slope_name) {
+        page_put(page, "<span><svg viewBox=\"0 0 12 12\"><line class=\"bound\" x1=\"0\" x2=\"12\" "
+                       "y1=\"6\" y2=\"6\"/></svg> ");
+        put_words(page, chart->slope_name);
+        page_put(page, "</span>");
     }
     page_put(page, "</p>\n");
 }
 
-void page_scatter(struct byte_buffer *page, const struct chart_point *points, uint32_t n,
-                  struct chart_axis x, struct chart_axis y, const char *const *kinds)
+/* The scales, and where a point of them is. */
+struct plot {
+    struct scale x, y;
+};
+
+static double plot_x(const struct plot *plot, double x)
+{
+    return across(plot->x, x);
+}
+
+static double plot_y(const struct plot *plot, double y)
+{
+    return PLOT_TOP + PLOT_HEIGHT - place(plot->y, y, PLOT_HEIGHT);
+}
+
+static struct plot plot_over(const struct chart_point *points, uint32_t n,
+                             const struct chart *chart)
 {
     double low_x = INFINITY, high_x = -INFINITY, low_y = INFINITY, high_y = -INFINITY;
     for (uint32_t i = 0; i < n; i++) {
@@ -172,19 +204,80 @@ void page_scatter(struct byte_buffer *page, const struct chart_point *points, ui
         low_y = fmin(low_y, points[i].y);
         high_y = fmax(high_y, points[i].y);
     }
+    if (chart->slope != 0) {
+        low_y = fmin(low_y, chart->slope * low_x);
+        high_y = fmax(high_y, chart->slope * high_x);
+    }
+    return (struct plot){scale_over(low_x, high_x, chart->x.whole),
+                         scale_over(low_y, high_y, chart->y.whole)};
+}
+
+/* As far as it is in sight. */
+static void put_slope(struct byte_buffer *page, const struct plot *plot, double slope)
+{
+    const double begin = fmax(plot->x.low, plot->y.low / slope);
+    const double end = fmin(plot->x.high, plot->y.high / slope);
+    if (!(begin < end)) return;
+    page_put(page, "<line class=\"bound\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
+             plot_x(plot, begin), plot_y(plot, slope * begin), plot_x(plot, end),
+             plot_y(plot, slope * end));
+}
+
+static int compare_points(const void *left, const void *right)
+{
+    const struct chart_point *a = left, *b = right;
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+    return (a->x > b->x) - (a->x < b->x);
+}
+
+/* Beside each other where many would lie on one whole number. */
+static double aside_of(const struct chart *chart, uint32_t kind)
+{
+    return chart->x.whole ? ((double)kind - (CHART_KINDS - 1) / 2.0) * 6 : 0;
+}
+
+static void put_joins(struct byte_buffer *page, const struct chart_point *points, uint32_t n,
+                      const struct plot *plot, const struct chart *chart)
+{
+    struct chart_point *sorted = calloc((size_t)n + 1, sizeof *sorted);
+    if (sorted == NULL) {
+        page->failed = true;
+        return;
+    }
+    memcpy(sorted, points, n * sizeof *points);
+    qsort(sorted, n, sizeof *sorted, compare_points);
+    for (uint32_t i = 0; i < n;) {
+        const uint32_t kind = sorted[i].kind;
+        page_put(page, "<polyline class=\"k%u\" points=\"", kind);
+        while (i < n && sorted[i].kind == kind) {
+            const uint32_t first = i;
+            double sum = 0;
+            for (; i < n && compare_points(&sorted[first], &sorted[i]) == 0; i++) {
+                sum += sorted[i].y;
+            }
+            page_put(page, "%.1f,%.1f ", plot_x(plot, sorted[first].x) + aside_of(chart, kind),
+                     plot_y(plot, sum / (i - first)));
+        }
+        page_put(page, "\"/>\n");
+    }
+    free(sorted);
+}
+
+void page_scatter(struct byte_buffer *page, const struct chart_point *points, uint32_t n,
+                  const struct chart *chart)
+{
     if (n == 0) return;
-    const struct scale sx = scale_over(low_x, high_x, x.whole);
-    const struct scale sy = scale_over(low_y, high_y, y.whole);
-    put_legend(page, points, n, kinds);
+    const struct plot plot = plot_over(points, n, chart);
+    put_legend(page, points, n, chart);
     page_put(page, "<svg viewBox=\"0 0 %d %d\" role=\"img\">\n", PLOT_LEFT + PLOT_WIDTH + 36,
              PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM);
-    put_axes(page, sx, sy, x, y);
+    put_axes(page, plot.x, plot.y, chart->x, chart->y);
+    if (chart->slope != 0) put_slope(page, &plot, chart->slope);
+    if (chart->joined) put_joins(page, points, n, &plot, chart);
     for (uint32_t i = 0; i < n; i++) {
         const struct chart_point *p = &points[i];
-        /* Beside each other where many would lie on one whole number. */
-        const double aside = x.whole ? ((double)p->kind - (CHART_KINDS - 1) / 2.0) * 6 : 0;
         page_put(page, "<circle class=\"k%u\" cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"><title>", p->kind,
-                 across(sx, p->x) + aside, PLOT_TOP + PLOT_HEIGHT - place(sy, p->y, PLOT_HEIGHT));
+                 plot_x(&plot, p->x) + aside_of(chart, p->kind), plot_y(&plot, p->y));
         page_text(page, p->name, p->name_bytes);
         page_put(page, " (");
         put_words(page, p->encoding);

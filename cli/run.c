@@ -159,7 +159,7 @@ static int read_sampling(const struct run_values *v, struct lm_sampling *samplin
 static int run(const void *values, struct operands operands)
 {
     const struct run_values *v = values;
-    const struct lm_defaults defaults = {INGOT_F16, INGOT_ACTIVATIONS_F32};
+    const struct lm_defaults defaults = {INGOT_F16, INGOT_ACTIVATIONS_F32, !v->quiet};
     struct generation g = {.values = v, .to_terminal = isatty(STDOUT_FILENO)};
     int status = read_sampling(v, &g.sampling);
     if (status == EXITS_DONE && v->prompt && v->prompt_file) {

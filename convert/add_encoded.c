@@ -7,6 +7,7 @@
 #include "convert/raw_values.h"
 #include "format/fail.h"
 #include "format/rules.h"
+#include "format/writer.h"
 
 struct one_tensor {
     struct model model;
@@ -33,8 +34,9 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
 static const struct model_kind one_tensor_kind = {
     .format = "memory", .tensor = describe, .read_raw = read_raw};
 
-static ingot_status fill_in(struct one_tensor *one, const char *name, ingot_dtype dtype,
-                            uint32_t rank, const uint64_t *dims, ingot_error *error)
+static ingot_status fill_in(struct one_tensor *one, const ingot_writer *writer, const char *name,
+                            ingot_dtype dtype, uint32_t rank, const uint64_t *dims,
+                            ingot_error *error)
 {
     struct model_tensor *t = &one->tensor;
     struct stack_shape stack;
@@ -49,9 +51,11 @@ static ingot_status fill_in(struct one_tensor *one, const char *name, ingot_dtyp
                                .name_bytes = (uint32_t)strlen(name),
                                .dtype = dtype,
                                .rank = rank,
-                               .split = rank >= 2,
                                .encoding = ingot_dtype_name(dtype),
                                .raw = true};
+    const ingot_status status =
+        ingot_writer_layout(writer, name, rank, &t->stack, &t->split, error);
+    if (status != INGOT_OK) return status;
     for (uint32_t i = 0; i < rank; i++) t->dims[i] = dims[i];
     if (!stack_of(rank, t->dims, t->stack, t->split, &stack)) {
         return ingot_fail_rule(error, R_603, INGOT_NO_OFFSET, name, "too large a shape");
@@ -71,7 +75,7 @@ ingot_status ingot_writer_add_encoded(ingot_writer *writer, const char *name, in
     struct encoded_tensor result;
     struct ingot_pool *pool;
     ingot_status status = encoding_parse(encoding, &parsed, error);
-    if (status == INGOT_OK) status = fill_in(&one, name, dtype, rank, dims, error);
+    if (status == INGOT_OK) status = fill_in(&one, writer, name, dtype, rank, dims, error);
     if (status == INGOT_OK) status = ingot_writer_pool(writer, &pool, error);
     if (status != INGOT_OK) return status;
     return encode_tensor(&one.model, 0, &parsed, writer, pool, NULL, NULL, &result, error);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "convert/dialect_export.h"
+#include "convert/estimate.h"
 #include "convert/gguf_presets.h"
 #include "convert/names.h"
 #include "convert/sink.h"
@@ -225,6 +226,7 @@ ingot_status convert_plan(const struct model *model, const char *target,
     plan->n_tensors = model_n_tensors(model);
     plan->source_bytes = model_source_bytes(model);
     if (status == INGOT_OK) status = sink->plan(&c, plan, error);
+    if (status == INGOT_OK && sink->write == sink_ingot) status = estimate_ingot(&c, plan, error);
     end(&c);
     return status;
 }

@@ -64,8 +64,9 @@ ingot_status convert_model(const struct model *model, const char *target,
                            const struct convert_options *options, struct convert_result *result,
                            ingot_error *error);
 
-/* What convert_model would write: found without reading a tensor or writing anything. What only the
- * values decide (that one is too large for its new type) shows when they are read. */
+/* What convert_model would write: found without writing anything, and of tensors some rows are
+ * read, for how far they will be compressed. What only the values decide (that one is too large for
+ * its new type) shows when all are read. */
 struct convert_plan {
     uint32_t n_tensors;
     uint32_t n_encoded;
@@ -74,7 +75,8 @@ struct convert_plan {
     uint64_t attachment_bytes; /* of those that are carried */
     uint64_t most_bytes;       /* the whole file takes at most; 0 when that is not known */
     uint64_t target_bytes;     /* the whole file; 0 when that shows only when it is written */
-    bool at_most;              /* lossless compression will make it less */
+    uint64_t expected_bytes; /* then: about what it takes, by a sample; 0 when that is not known */
+    bool at_most;            /* lossless compression will make it less */
     bool restorable;
     uint32_t n_attachments_lost;
     uint32_t n_metadata_lost;

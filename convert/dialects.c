@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "convert/hash.h"
-#include "convert/model_kind.h"
+#include "convert/model_over.h"
 #include "convert/names.h"
 #include "convert/rewrite_source.h"
 #include "format/alloc.h"
@@ -18,11 +18,8 @@ enum { N_DIALECTS = sizeof dialects / sizeof *dialects };
 enum { MAX_HELD_BYTES = 1 << 16 };
 
 struct dialect_model {
-    struct model model;
-    struct model_kind kind; /* with the name of the source's format */
-    struct model *source;
+    struct model_over base;
     uint32_t n_source;
-    uint32_t n_tensors;
     uint32_t n_composites;
     uint32_t *places; /* of the source's tensors: the number of the tensor here */
     uint32_t *parts;  /* likewise: 1 + the number of the part it is; 0: it is a tensor itself */
@@ -115,16 +112,6 @@ struct ingot_coding dialect_book(uint8_t bits, uint32_t number)
 
 /* ------------------------------------------------------------------ calls */
 
-static const ingot_file *container(const struct model *model)
-{
-    return model_container(self(model)->source);
-}
-
-static uint32_t n_tensors(const struct model *model)
-{
-    return self(model)->n_tensors;
-}
-
 static const struct composite *composite_of(const struct model *model, uint32_t index)
 {
     return self(model)->tensors[index].composite;
@@ -135,7 +122,7 @@ static void tensor_of(const struct model *model, uint32_t index, struct model_te
     const struct tensor_entry *entry = &self(model)->tensors[index];
     const struct composite *c = entry->composite;
     if (c == NULL) {
-        model_tensor(self(model)->source, entry->source, tensor);
+        model_tensor(model_under(model), entry->source, tensor);
         tensor->number = index;
         return;
     }
@@ -158,8 +145,8 @@ static ingot_status find(const struct model *model, const char *name, size_t nam
                          uint32_t *index)
 {
     const struct dialect_model *m = self(model);
-    return names_find(m->by_name, m->n_tensors, name, name_bytes, index) ? INGOT_OK
-                                                                         : INGOT_NOT_FOUND;
+    return names_find(m->by_name, m->base.n_tensors, name, name_bytes, index) ? INGOT_OK
+                                                                              : INGOT_NOT_FOUND;
 }
 
 static ingot_status decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
@@ -169,7 +156,7 @@ static ingot_status decode_f32(const struct model *model, uint32_t index, uint64
     if (entry->composite) {
         return composite_decode(entry->composite, first_row, n_rows, dst, error);
     }
-    return model_decode_f32(self(model)->source, entry->source, first_row, n_rows, dst, error);
+    return model_decode_f32(model_under(model), entry->source, first_row, n_rows, dst, error);
 }
 
 static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t offset,
@@ -181,51 +168,36 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
                           name_shown(entry->composite->name, entry->composite->name_bytes).text,
                           "it is held as %s, not raw", entry->composite->coding.name);
     }
-    return model_read_raw(self(model)->source, entry->source, offset, n_bytes, dst, error);
-}
-
-static struct span metadata(const struct model *model)
-{
-    return model_metadata(self(model)->source);
+    return model_read_raw(model_under(model), entry->source, offset, n_bytes, dst, error);
 }
 
 static uint32_t n_attachments(const struct model *model)
 {
-    return model_n_attachments(self(model)->source);
+    return model_n_attachments(model_under(model));
 }
 
 static void attachment_of(const struct model *model, uint32_t index,
                           struct model_attachment *attachment)
 {
-    model_attachment(self(model)->source, index, attachment);
+    model_attachment(model_under(model), index, attachment);
 }
 
 static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
                                     uint64_t n_bytes, void *dst, ingot_error *error)
 {
-    return model_read_attachment(self(model)->source, index, offset, n_bytes, dst, error);
-}
-
-static ingot_status unchanged(const struct model *model, ingot_error *error)
-{
-    return model_unchanged(self(model)->source, error);
-}
-
-static uint64_t source_bytes(const struct model *model)
-{
-    return model_source_bytes(self(model)->source);
+    return model_read_attachment(model_under(model), index, offset, n_bytes, dst, error);
 }
 
 static void close_model(struct model *model)
 {
     struct dialect_model *m = (struct dialect_model *)model;
     const ingot_allocator *allocator = model->allocator;
-    for (uint32_t i = 0; i < m->n_tensors && m->tensors; i++) {
+    for (uint32_t i = 0; i < m->base.n_tensors && m->tensors; i++) {
         if (m->tensors[i].composite == NULL) continue;
         composite_release(m->tensors[i].composite);
         ingot_release(allocator, m->tensors[i].composite);
     }
-    model_close(m->source);
+    model_close(m->base.under);
     ingot_release(allocator, m->by_name);
     ingot_release(allocator, m->tensors);
     ingot_release(allocator, m->parts);
@@ -263,7 +235,7 @@ static ingot_status put_segment(void *context, uint32_t tensor, struct byte_buff
 static void gather_hashes(const struct dialect_model *m, const struct model_hashes *source,
                           struct model_hashes *hashes)
 {
-    for (uint32_t i = 0; i < m->n_tensors; i++) {
+    for (uint32_t i = 0; i < m->base.n_tensors; i++) {
         const struct tensor_entry *entry = &m->tensors[i];
         uint8_t all[COMPOSITE_MAX_PARTS][16];
         if (entry->composite == NULL) {
@@ -289,7 +261,7 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
     (void)passing; /* there is none, since tensors here have no place of their own */
     if (all.tensors == NULL) return ingot_fail_memory(error, m->n_source * 16ull, "hashes");
     ingot_status status =
-        model_source_blob(m->source, attachment_blobs, progress, NULL, out, &all, error);
+        model_source_blob(m->base.under, attachment_blobs, progress, NULL, out, &all, error);
     if (status == INGOT_OK) status = rewrite_source(&rewriter, out, error);
     if (status == INGOT_OK) gather_hashes(m, &all, hashes);
     ingot_release(model->allocator, all.tensors);
@@ -298,20 +270,16 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
 
 static const struct model_kind dialect_kind = {
     .close = close_model,
-    .container = container,
-    .n_tensors = n_tensors,
     .tensor = tensor_of,
     .composite = composite_of,
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
-    .metadata = metadata,
     .n_attachments = n_attachments,
     .attachment = attachment_of,
     .read_attachment = read_attachment,
     .source_blob = source_blob,
-    .unchanged = unchanged,
-    .source_bytes = source_bytes,
+    MODEL_OVER_CALLS,
 };
 
 /* ------------------------------------------------------------------ recognising */
@@ -324,7 +292,7 @@ static bool is_free(const struct dialect_model *m, const struct recognition *r)
     for (uint32_t k = 0; k < c->n_parts; k++) {
         if (m->parts[c->parts[k].source] != 0) return false;
     }
-    if (model_find(m->source, c->name, c->name_bytes, &other) != INGOT_OK) return true;
+    if (model_find(m->base.under, c->name, c->name_bytes, &other) != INGOT_OK) return true;
     for (uint32_t k = 0; k < c->n_parts; k++) {
         if (c->parts[k].source == other) return true;
     }
@@ -335,10 +303,10 @@ static ingot_status take(struct dialect_model *m, const struct recognition *r,
                          struct composite **composites, ingot_error *error)
 {
     const struct composite *c = &r->composite;
-    struct composite *kept = ingot_allocate(m->model.allocator, sizeof *kept);
+    struct composite *kept = ingot_allocate(m->base.model.allocator, sizeof *kept);
     if (kept == NULL) return ingot_fail_memory(error, sizeof *kept, "tensor");
     *kept = *c;
-    kept->source = m->source;
+    kept->source = m->base.under;
     kept->coding.slots[SLOT_SCALE].table = &kept->tables[0];
     if (kept->tables[0].slots[SLOT_SCALE].has_table) {
         kept->tables[0].slots[SLOT_SCALE].table = &kept->tables[1];
@@ -352,7 +320,7 @@ static ingot_status take(struct dialect_model *m, const struct recognition *r,
 static ingot_status look_at(struct dialect_model *m, const struct dialect *dialect, uint32_t index,
                             struct composite **composites, ingot_error *error)
 {
-    struct recognition r = {.source = m->source, .index = index};
+    struct recognition r = {.source = m->base.under, .index = index};
     struct model_tensor t;
     bool found = false;
     ingot_status status = dialect->recognise(&r, &found, error);
@@ -363,8 +331,9 @@ static ingot_status look_at(struct dialect_model *m, const struct dialect *diale
         snprintf(r.why_not, sizeof r.why_not, "another tensor has its name, or shares a part");
     }
     if (status == INGOT_OK && r.why_not[0]) {
-        model_tensor(m->source, index, &t);
-        model_add_note(m->source, "'%.200s' looks like a tensor of %s, and is left as it is: %s",
+        model_tensor(m->base.under, index, &t);
+        model_add_note(m->base.under,
+                       "'%.200s' looks like a tensor of %s, and is left as it is: %s",
                        name_shown(t.name, t.name_bytes).text, dialect->name, r.why_not);
     }
     composite_release(&r.composite);
@@ -375,31 +344,31 @@ static ingot_status look_at(struct dialect_model *m, const struct dialect *diale
 static ingot_status number_tensors(struct dialect_model *m, struct composite **composites,
                                    ingot_error *error)
 {
-    m->tensors = ingot_allocate_zeroed(m->model.allocator, m->n_source, sizeof *m->tensors);
-    m->by_name = ingot_allocate_zeroed(m->model.allocator, m->n_source, sizeof *m->by_name);
+    m->tensors = ingot_allocate_zeroed(m->base.model.allocator, m->n_source, sizeof *m->tensors);
+    m->by_name = ingot_allocate_zeroed(m->base.model.allocator, m->n_source, sizeof *m->by_name);
     if (m->tensors == NULL || m->by_name == NULL) {
         return ingot_fail_memory(error, m->n_source * sizeof *m->tensors, "tensors");
     }
     for (uint32_t i = 0; i < m->n_source; i++) {
         struct model_tensor t;
         if (m->parts[i] != 0 && composites[i] == NULL) continue;
-        const uint32_t n = m->n_tensors++;
+        const uint32_t n = m->base.n_tensors++;
         m->tensors[n] = (struct tensor_entry){i, composites[i]};
         m->places[i] = n;
         for (uint32_t k = 0; composites[i] && k < composites[i]->n_parts; k++) {
             m->places[composites[i]->parts[k].source] = n;
         }
         composites[i] = NULL;
-        tensor_of(&m->model, n, &t);
+        tensor_of(&m->base.model, n, &t);
         m->by_name[n] = (struct name_ref){t.name, t.name_bytes, n};
     }
-    names_sort(m->by_name, m->n_tensors);
+    names_sort(m->by_name, m->base.n_tensors);
     return INGOT_OK;
 }
 
 static ingot_status recognise_all(struct dialect_model *m, ingot_error *error)
 {
-    const ingot_allocator *allocator = m->model.allocator;
+    const ingot_allocator *allocator = m->base.model.allocator;
     struct composite **composites =
         ingot_allocate_zeroed(allocator, m->n_source, sizeof(struct composite *));
     m->places = ingot_allocate_zeroed(allocator, m->n_source, sizeof *m->places);
@@ -431,28 +400,23 @@ ingot_status dialects_recognise(struct model *source, const ingot_allocator *all
         model_close(source);
         return ingot_fail_memory(error, sizeof *m, "model");
     }
-    m->kind = dialect_kind;
-    m->kind.format = model_format(source);
-    m->model = (struct model){&m->kind, allocator, 0, {.allocator = allocator}};
-    m->source = source;
+    model_over_begin(&m->base, &dialect_kind, source, allocator);
     m->n_source = model_n_tensors(source);
     ingot_status status = recognise_all(m, error);
-    for (uint32_t i = 0; i < model_n_notes(source); i++) {
-        model_add_note(&m->model, "%s", model_note(source, i));
-    }
-    if (status == INGOT_OK && (m->model.notes.failed || source->notes.failed)) {
-        status = ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
+    model_over_take_notes(&m->base);
+    if (status == INGOT_OK && (m->base.model.notes.failed || source->notes.failed)) {
+        status = ingot_fail_memory(error, m->base.model.notes.n_bytes, "notes");
     }
     if (status == INGOT_OK && m->n_composites == 0) {
-        m->source = NULL;
-        model_close(&m->model);
+        m->base.under = NULL;
+        model_close(&m->base.model);
         *model = source;
         return INGOT_OK;
     }
     if (status != INGOT_OK) {
-        model_close(&m->model);
+        model_close(&m->base.model);
         return status;
     }
-    *model = &m->model;
+    *model = &m->base.model;
     return INGOT_OK;
 }

@@ -23,10 +23,12 @@ static void count_batch(const struct grid_work *w, const struct grid_batch *b,
     for (uint32_t i = 0; i < b->lanes.n; i++) {
         for (uint32_t k = 0; k < LANES; k++) {
             const size_t at = (size_t)i * LANES + k;
+            if (i >= b->sizes[k]) continue;
+            const uint8_t code = w->codes[b->begins[k] + i];
             const double h = b->lanes.importance ? (double)b->lanes.importance[at] : 1.0;
             const double s = (double)scale[k];
-            cross[w->lane_codes[at]] += h * s * (double)b->lanes.weights[at];
-            square[w->lane_codes[at]] += h * s * s;
+            cross[code] += h * s * (double)b->lanes.weights[at];
+            square[code] += h * s * s;
         }
     }
 }

@@ -101,7 +101,7 @@ static bool fit_factors(const struct nested_work *w, const struct nested_table *
     float weights[MAX_SUPER_GROUPS * LANES] = {0};
     float importance[MAX_SUPER_GROUPS * LANES] = {0};
     float factors[LANES];
-    const struct lanes lanes = {(uint32_t)w->super_groups, weights, importance};
+    const struct lanes lanes = {(uint32_t)w->super_groups, weights, importance, 0};
     const struct fit fit = {
         .kernels = grid->fit.kernels,
         .levels = levels_uniform(table->form->low, table->form->high, 0),
@@ -240,7 +240,8 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
     const bool affine = grid->grid->affine;
-    const struct grid_batch b = grid_load(grid, first);
+    const bool improves = grid->fit.effort >= least_effort(grid->grid);
+    const struct grid_batch b = improves ? grid_load(grid, first) : grid_place(grid, first);
     struct choice choice = {0};
     float scale[LANES];
     float bias[LANES];
@@ -254,7 +255,7 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
         choice.bias_factor[k] = w->bias.factors[super];
         choice.bias_rung[k] = nearest_rung(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
     }
-    if (grid->fit.effort >= least_effort(grid->grid)) improve_scale(w, &b, &choice);
+    if (improves) improve_scale(w, &b, &choice);
     if (grid->fit.effort == EFFORT_SEARCH && affine) improve_bias(w, &b, &choice);
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];

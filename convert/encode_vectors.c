@@ -26,7 +26,12 @@ enum {
  * often factor and codes take turns. */
 static const struct {
     uint32_t n_scales, n_better, n_near, n_turns;
-} efforts[N_EFFORTS] = {{1, 0, 0, 0}, {2, 1, 0, 0}, {4, 1, 1, 1}};
+} efforts[N_EFFORTS] = {
+    [EFFORT_ABSMAX] = {1, 0, 0, 0},
+    [EFFORT_FAST] = {2, 1, 0, 0},
+    [EFFORT_BRIEF] = {4, 1, 1, 1},
+    [EFFORT_SEARCH] = {4, 1, 1, 1},
+};
 /* The scales tried put the highest level between the largest weight and the lesser of this share of
  * it and this many times the mean size. */
 static const float TIGHTEST = 1.0f, LEAST_SHARE = 0.7f, LEAST_LOAD = 1.6f;

@@ -48,6 +48,30 @@ struct lanes {
     uint32_t n;
     const float *weights;
     const float *importance; /* NULL: 1 for all */
+    uint32_t whole;          /* bit k: lane k has n weights that all count alike */
+};
+enum { ALL_LANES = (1 << LANES) - 1 };
+
+/* LANES groups as they lie in their rows, which may be of different length. */
+struct group_rows {
+    uint32_t n[LANES];
+    const float *weights[LANES];
+    uint8_t *codes[LANES];
+    float *values[LANES];
+};
+
+/* The most weights of a group that is packed, and the largest of them. */
+enum { MAX_PACKED = 256, PACKED_HIGH = 32767 };
+
+/* Lanes in 16-bit integers, for searches over uniform levels whose sums are exact and do not depend
+ * on their order. A weight is middle + size * its integer, and all count alike. */
+struct packed {
+    uint32_t n;        /* even, at most MAX_PACKED */
+    float size[LANES]; /* 0 for a lane of which nothing can be found */
+    float middle[LANES];
+    float mean[LANES]; /* of the integers */
+    /* Number i of lane k at [(i / 2 * LANES + k) * 2 + i % 2]. */
+    int16_t weights[MAX_PACKED * LANES];
 };
 
 /* What there is to know of groups before a search. */
@@ -73,11 +97,8 @@ struct fit_kernels {
     /* Weights of importance 0 count for peak, low and high only when importance is NULL. A group
      * without weights has zeros. */
     void (*survey)(const struct lanes *lanes, struct survey *survey);
-    /* From rows to lanes and back: sources[k] has n weights of lane k, codes and values are moved
-     * to where targets[k] and value_targets[k] say. */
+    /* From rows to lanes: sources[k] has n weights of lane k. */
     void (*load)(const float *const sources[LANES], uint32_t n, float *weights);
-    void (*store)(const uint8_t *codes, const float *values, uint32_t n,
-                  uint8_t *const targets[LANES], float *const value_targets[LANES]);
     /* Tries n inverse scales, first + step * j for j < n, a multiple of CANDIDATES. With
      * l = snap(weight * inverse), the best scale for these levels is cross / square, of
      * cross = sum of importance * l * weight and square = sum of importance * l^2, and what it
@@ -92,15 +113,24 @@ struct fit_kernels {
     void (*search_affine)(const struct lanes *lanes, const struct levels *levels, uint32_t n,
                           const struct affine_line *line, float gain[LANES], float scale[LANES],
                           float bias[LANES]);
+    /* Packs lanes of an even number of weights; size and middle are given. */
+    void (*pack)(const struct lanes *lanes, struct packed *packed);
+    /* The searches over packed lanes, without and with a bias. Levels are found from fixed-point
+     * products: those next to a threshold may differ from what search finds. */
+    void (*search_packed)(const struct packed *packed, const struct levels *levels, uint32_t n,
+                          const float first[LANES], const float step[LANES], float gain[LANES],
+                          float scale[LANES]);
+    void (*search_packed_affine)(const struct packed *packed, const struct levels *levels,
+                                 uint32_t n, const struct affine_line *line, float gain[LANES],
+                                 float scale[LANES], float bias[LANES]);
     /* The sums of importance * (weight - value)^2 for scales and biases. */
     void (*error)(const struct lanes *lanes, const struct levels *levels,
                   const float scale[CANDIDATES][LANES], const float bias[CANDIDATES][LANES],
                   float error[CANDIDATES][LANES]);
-    /* The codes, and the values that decoding gives, in the order of the weights. A scale of 0 has
-     * the level nearest to 0. An integer level 0 is +0; a bias of -0 changes nothing, as if it were
-     * not there. */
-    void (*encode)(const struct lanes *lanes, const struct levels *levels, const float scale[LANES],
-                   const float bias[LANES], uint8_t *codes, float *values);
+    /* The codes, and the values that decoding gives. A scale of 0 has the level nearest to 0. An
+     * integer level 0 is +0; a bias of -0 changes nothing, as if it were not there. */
+    void (*encode)(const struct levels *levels, const struct group_rows *rows,
+                   const float scale[LANES], const float bias[LANES]);
 };
 
 /* The best kernels of this CPU, or those of that name, or NULL. */

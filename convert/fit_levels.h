@@ -2,20 +2,42 @@
 #ifndef INGOT_CONVERT_FIT_LEVELS_H
 #define INGOT_CONVERT_FIT_LEVELS_H
 
+#include <math.h>
+
 #include "convert/fit.h"
 #include "format/bytes.h"
 #include "format/compiler.h"
+
+/* weight / scale is (weight * lift) * inverse: the lift keeps the inverse of a small scale finite.
+ */
+struct divisor {
+    float lift, inverse;
+};
+
+static inline struct divisor divisor_of(float scale)
+{
+    const float lift = fabsf(scale) < 0x1p-64f ? 0x1p64f : 1.0f;
+    return (struct divisor){lift, scale == 0.0f ? 0.0f : 1.0f / (scale * lift)};
+}
 
 extern const struct fit_kernels fit_plain;
 #ifdef INGOT_X86_64
 extern const struct fit_kernels fit_avx2;
 extern const struct fit_kernels fit_avx512;
-void fit_search_avx512(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                       const float first[LANES], const float step[LANES], float gain[LANES],
-                       float scale[LANES]);
-void fit_search_affine_avx512(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                              const struct affine_line *line, float gain[LANES], float scale[LANES],
-                              float bias[LANES]);
+typedef void fit_search_function(const struct lanes *lanes, const struct levels *levels, uint32_t n,
+                                 const float first[LANES], const float step[LANES],
+                                 float gain[LANES], float scale[LANES]);
+typedef void fit_search_affine_function(const struct lanes *lanes, const struct levels *levels,
+                                        uint32_t n, const struct affine_line *line,
+                                        float gain[LANES], float scale[LANES], float bias[LANES]);
+fit_search_function fit_search_avx2, fit_search_avx512;
+fit_search_affine_function fit_search_affine_avx2, fit_search_affine_avx512;
+void fit_error_avx2(const struct lanes *lanes, const struct levels *levels,
+                    const float scale[CANDIDATES][LANES], const float bias[CANDIDATES][LANES],
+                    float error[CANDIDATES][LANES]);
+typedef void fit_encode_function(const struct levels *levels, const struct group_rows *rows,
+                                 const float scale[LANES], const float bias[LANES]);
+fit_encode_function fit_encode_avx2, fit_encode_avx512;
 #endif
 
 #endif

@@ -1,6 +1,7 @@
 /* The kernels in C alone: what all others must equal bit for bit. Groups lie side by side, so that
  * no sum is ever taken across lanes. */
 #include "convert/fit_levels.h"
+#include "convert/fit_packed.h"
 
 #include <float.h>
 #include <math.h>
@@ -123,17 +124,6 @@ static void load(const float *const sources[LANES], uint32_t n, float *weights)
     }
 }
 
-static void store(const uint8_t *codes, const float *values, uint32_t n,
-                  uint8_t *const targets[LANES], float *const value_targets[LANES])
-{
-    for (uint32_t k = 0; k < LANES; k++) {
-        for (uint32_t i = 0; i < n; i++) {
-            targets[k][i] = codes[(size_t)i * LANES + k];
-            value_targets[k][i] = values[(size_t)i * LANES + k];
-        }
-    }
-}
-
 /* Keeps what explains more than the best so far. */
 static void search(const struct lanes *lanes, const struct levels *levels, uint32_t n,
                    const float first[LANES], const float step[LANES], float gain[LANES],
@@ -221,18 +211,17 @@ static void error(const struct lanes *lanes, const struct levels *levels,
     }
 }
 
-static void encode(const struct lanes *lanes, const struct levels *levels, const float scale[LANES],
-                   const float bias[LANES], uint8_t *codes, float *values)
+static void encode(const struct levels *levels, const struct group_rows *rows,
+                   const float scale[LANES], const float bias[LANES])
 {
     for (uint32_t k = 0; k < LANES; k++) {
-        for (uint32_t i = 0; i < lanes->n; i++) {
-            const size_t at = (size_t)i * LANES + k;
-            const float from_bias = lanes->weights[at] - bias[k];
-            const float v = scale[k] == 0.0f ? 0.0f : from_bias / scale[k];
-            const float snapped = snap[levels->kind](levels, v);
+        const struct divisor d = divisor_of(scale[k]);
+        for (uint32_t i = 0; i < rows->n[k]; i++) {
+            const float from_bias = rows->weights[k][i] - bias[k];
+            const float snapped = snap[levels->kind](levels, from_bias * d.lift * d.inverse);
             const float level = levels->kind == LEVELS_UNIFORM ? snapped + 0.0f : snapped;
-            codes[at] = code_of[levels->kind](levels, level);
-            values[at] = level * scale[k] + bias[k];
+            rows->codes[k][i] = code_of[levels->kind](levels, level);
+            rows->values[k][i] = level * scale[k] + bias[k];
         }
     }
 }
@@ -242,5 +231,16 @@ static bool available(void)
     return true;
 }
 
-const struct fit_kernels fit_plain = {"plain", available,     survey, load,  store,
-                                      search,  search_affine, error,  encode};
+const struct fit_kernels fit_plain = {
+    .name = "plain",
+    .available = available,
+    .survey = survey,
+    .load = load,
+    .search = search,
+    .search_affine = search_affine,
+    .pack = fit_pack_plain,
+    .search_packed = fit_search_packed_plain,
+    .search_packed_affine = fit_search_packed_affine_plain,
+    .error = error,
+    .encode = encode,
+};

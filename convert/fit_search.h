@@ -7,6 +7,7 @@
 enum effort {
     EFFORT_ABSMAX, /* from the extremes alone: nothing is clipped */
     EFFORT_FAST,   /* a few candidates */
+    EFFORT_BRIEF,  /* with a bias: some more; weights that do not count alike: as EFFORT_SEARCH */
     EFFORT_SEARCH, /* near the least error */
     N_EFFORTS
 };
@@ -16,6 +17,7 @@ struct fit {
     struct levels levels;
     enum effort effort;
     bool positive; /* scales without a bias must not be negative */
+    bool rough;    /* scales will be rounded: 1e-5 of one more or less is nothing */
 };
 
 /* Scales for groups without a bias; 0 for a group of zeros. The scale may be negative where the

@@ -52,20 +52,14 @@ static ingot_status open_lanes(struct grid_work *w)
     const uint64_t n = w->group_cols * LANES;
     w->weights = ingot_allocate(NULL, n * sizeof(float));
     w->importance = ingot_allocate(NULL, n * sizeof(float));
-    w->lane_codes = ingot_allocate(NULL, n);
-    w->lane_values = ingot_allocate(NULL, n * sizeof(float));
     w->spare = ingot_allocate(NULL, w->group_cols * sizeof(float));
-    if (w->weights && w->importance && w->lane_codes && w->lane_values && w->spare) {
-        return INGOT_OK;
-    }
-    return ingot_fail_memory(w->error, n * 13, "groups");
+    if (w->weights && w->importance && w->spare) return INGOT_OK;
+    return ingot_fail_memory(w->error, n * 8, "groups");
 }
 
 static void close_lanes(struct grid_work *w)
 {
     ingot_release(NULL, w->spare);
-    ingot_release(NULL, w->lane_values);
-    ingot_release(NULL, w->lane_codes);
     ingot_release(NULL, w->importance);
     ingot_release(NULL, w->weights);
 }
@@ -80,7 +74,7 @@ ingot_status grid_open(struct grid_work *w, const struct encode_input *input, in
         .input = input,
         .grid = grid,
         .fit = {fit_kernels_find(NULL), grid_levels(grid, input->plan->codebook), grid->effort,
-                grid->positive},
+                grid->positive, grid->scale == INGOT_F16 || grid->scale == INGOT_BF16},
         .n_rows = n_rows,
         .n_cols = n_cols,
         .group_cols = grid->group_cols ? min_u64(grid->group_cols, n_cols) : n_cols,
@@ -190,6 +184,9 @@ void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
     for (uint32_t k = 0; k < LANES; k++) {
         sources[k] = w->input->values + b->begins[k];
         uneven = uneven || b->sizes[k] < b->lanes.n;
+        if (b->sizes[k] == w->group_cols && w->input->importance == NULL) {
+            b->lanes.whole |= 1u << k;
+        }
     }
     if (uneven || w->input->importance) load_importance(w, b, uneven);
     if (!uneven) {
@@ -203,9 +200,9 @@ void grid_load_batch(const struct grid_work *w, struct grid_batch *b)
     }
 }
 
-struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+struct grid_batch grid_place(const struct grid_work *w, uint64_t first)
 {
-    struct grid_batch b;
+    struct grid_batch b = {.lanes = {0}};
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = min_u64(first + k, w->n_groups - 1);
         const uint64_t col = group % w->row_groups * w->group_cols;
@@ -213,6 +210,12 @@ struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
         b.sizes[k] = (uint32_t)min_u64(w->group_cols, w->n_cols - col);
         b.begins[k] = group / w->row_groups * w->n_cols + col;
     }
+    return b;
+}
+
+struct grid_batch grid_load(const struct grid_work *w, uint64_t first)
+{
+    struct grid_batch b = grid_place(w, first);
     grid_load_batch(w, &b);
     return b;
 }
@@ -225,27 +228,17 @@ static float outermost(const struct grid_work *w)
 ingot_status grid_encode(const struct grid_work *w, const struct grid_batch *b,
                          const float scale[LANES], const float bias[LANES])
 {
-    uint8_t *targets[LANES];
-    float *values[LANES];
+    struct group_rows rows;
     float *decoded = w->input->decoded;
-    uint32_t n = b->lanes.n;
     for (uint32_t k = 0; k < LANES; k++) {
         const float reach = fabsf(scale[k]) * outermost(w) + fabsf(bias[k]);
         if (!isfinite(reach)) return grid_refuse(w, b, k);
+        rows.n[k] = b->sizes[k];
+        rows.weights[k] = w->input->values + b->begins[k];
+        rows.codes[k] = w->codes + b->begins[k];
+        rows.values[k] = decoded ? decoded + b->begins[k] : w->spare;
     }
-    w->fit.kernels->encode(&b->lanes, &w->fit.levels, scale, bias, w->lane_codes, w->lane_values);
-    for (uint32_t k = 0; k < LANES; k++) {
-        targets[k] = w->codes + b->begins[k];
-        values[k] = decoded ? decoded + b->begins[k] : w->spare;
-        if (b->sizes[k] < n) n = b->sizes[k];
-    }
-    w->fit.kernels->store(w->lane_codes, w->lane_values, n, targets, values);
-    for (uint32_t k = 0; k < LANES; k++) {
-        for (uint32_t i = n; i < b->sizes[k]; i++) {
-            targets[k][i] = w->lane_codes[(size_t)i * LANES + k];
-            values[k][i] = w->lane_values[(size_t)i * LANES + k];
-        }
-    }
+    w->fit.kernels->encode(&w->fit.levels, &rows, scale, bias);
     return INGOT_OK;
 }
 

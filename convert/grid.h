@@ -66,8 +66,6 @@ struct grid_work {
     uint8_t *codes; /* of all rows, a byte each */
     float *weights; /* of a batch, and so on */
     float *importance;
-    uint8_t *lane_codes; /* of the batch at hand, after grid_encode */
-    float *lane_values;
     float *spare; /* for values that nobody asked for */
     ingot_error *error;
 };
@@ -91,7 +89,8 @@ ingot_status grid_run(const struct grid_work *work, uint64_t n_items, uint64_t n
 ingot_status grid_open(struct grid_work *work, const struct encode_input *input,
                        ingot_error *error);
 void grid_close(struct grid_work *work);
-/* Groups [first, first + LANES) in lanes. */
+/* Where groups [first, first + LANES) lie, and the same with their weights in lanes. */
+struct grid_batch grid_place(const struct grid_work *work, uint64_t first);
 struct grid_batch grid_load(const struct grid_work *work, uint64_t first);
 /* The same of groups that the caller has laid out. */
 void grid_load_batch(const struct grid_work *work, struct grid_batch *batch);

@@ -18,14 +18,13 @@ struct planned {
     uint32_t n_streams;
 };
 
-/* A tensor's streams in an encoding, as the writer would have them. */
-static ingot_status plan_encoding(const struct encoding *encoding, const struct model_tensor *t,
-                                  struct planned *planned, ingot_error *error)
+ingot_status plan_streams(const struct encoding *encoding, const struct model_tensor *t,
+                          struct term_stream streams[TENSOR_MAX_STREAMS], uint32_t *n_streams,
+                          ingot_error *error)
 {
     struct term_plan plans[ENCODING_MAX_TERMS];
     struct writer_term terms[ENCODING_MAX_TERMS];
     struct stack_shape stack;
-    uint32_t n_streams;
     struct writer_tensor tensor = {.name = "tensor",
                                    .name_bytes = 6,
                                    .dtype = encoding->cast ? encoding->cast : t->dtype,
@@ -35,26 +34,35 @@ static ingot_status plan_encoding(const struct encoding *encoding, const struct 
                                    .n_terms = encoding->n_terms,
                                    .terms = terms};
     memcpy(tensor.dims, t->dims, sizeof t->dims);
-    *planned = (struct planned){.coded_bytes = 0};
     if (!stack_of(t->rank, t->dims, t->stack, t->split, &stack)) {
         return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET,
                           name_shown(t->name, t->name_bytes).text, "too large a shape");
     }
     for (uint32_t k = 0; k < encoding->n_terms; k++) {
         const struct preset *preset = &encoding->presets[k];
-        const size_t n = strlen(planned->label);
         preset->plan(preset, t->dtype, stack, &plans[k]);
         plans[k].term.combine = k == 0 ? COMBINE_FIRST : COMBINE_ADD;
         terms[k] = plans[k].term;
-        snprintf(planned->label + n, sizeof planned->label - n, "%s%s", k ? " + " : "",
-                 preset->name);
     }
+    return writer_streams(&tensor, streams, n_streams, error);
+}
+
+static ingot_status plan_encoding(const struct encoding *encoding, const struct model_tensor *t,
+                                  struct planned *planned, ingot_error *error)
+{
+    uint32_t n_streams = 0;
+    *planned = (struct planned){.coded_bytes = 0};
     struct term_stream *streams = ingot_allocate(NULL, TENSOR_MAX_STREAMS * sizeof *streams);
     if (streams == NULL) return ingot_fail_memory(error, sizeof *streams, "streams");
-    const ingot_status status = writer_streams(&tensor, streams, &n_streams, error);
+    const ingot_status status = plan_streams(encoding, t, streams, &n_streams, error);
     for (uint32_t i = 0; status == INGOT_OK && i < n_streams; i++) {
         planned->n_streams = n_streams;
         planned->coded_bytes += streams[i].shape.n_bytes;
+    }
+    for (uint32_t k = 0; k < encoding->n_terms; k++) {
+        const size_t n = strlen(planned->label);
+        snprintf(planned->label + n, sizeof planned->label - n, "%s%s", k ? " + " : "",
+                 encoding->presets[k].name);
     }
     ingot_release(NULL, streams);
     return status;
@@ -91,9 +99,17 @@ static uint32_t kept_streams(const struct model *model, const struct model_tenso
 {
     const ingot_file *file = model_container(model);
     ingot_tensor described;
-    if (file == NULL) return t->raw ? 1 : CODING_MAX_STREAMS;
+    uint32_t first, n = 0;
+    if (t->raw) return 1;
+    if (file == NULL) return CODING_MAX_STREAMS;
     ingot_file_tensor(file, t->number, &described);
-    return 2u * CODING_MAX_STREAMS * (described.n_terms ? described.n_terms : 1);
+    for (uint32_t k = 0; k < described.n_terms; k++) {
+        struct file_term term;
+        ingot_file_term(file, t->number, k, &term);
+        n += term.n_streams;
+    }
+    n += described.n_terms; /* those of refs have none */
+    return ingot_file_rescale(file, t->number, &first) ? n + CODING_MAX_STREAMS : n;
 }
 
 ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error)

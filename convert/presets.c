@@ -18,10 +18,10 @@
     }
 #define GRID(NAME, HELP, ...) LABELLED(NAME, "", HELP, __VA_ARGS__)
 /* GGUF's first types: ggml takes the extremes of a group for them. */
-#define FIRST(NAME, HELP, ...)                                                                   \
-    {                                                                                            \
-        .name = NAME, .help = HELP, .by_rows = true, .decodes = true, .searchless = true,        \
-        .grid = {.effort = EFFORT_SEARCH, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
+#define FIRST(NAME, HELP, ...)                                                                  \
+    {                                                                                           \
+        .name = NAME, .help = HELP, .by_rows = true, .decodes = true, .searchless = true,       \
+        .grid = {.effort = EFFORT_BRIEF, __VA_ARGS__}, .plan = plan_grid, .encode = encode_grid \
     }
 #define LABELLED(NAME, LABEL, HELP, ...)                                                         \
     {                                                                                            \

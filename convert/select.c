@@ -4,20 +4,17 @@
 #include <string.h>
 
 #include "convert/glob.h"
-#include "convert/model_kind.h"
+#include "convert/model_over.h"
 #include "convert/names.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
 struct selected_model {
-    struct model model;
-    struct model_kind kind; /* with the name of the format of all */
-    struct model *all;
-    uint32_t n_tensors;
+    struct model_over base;
     uint32_t n_attachments;
-    uint32_t *tensors;     /* their numbers in all, ascending */
+    uint32_t *tensors;     /* their numbers in the whole model, ascending */
     uint32_t *attachments; /* likewise */
-    bool owns;             /* all is closed with this */
+    bool owns;             /* the whole model is closed with this */
 };
 
 static const struct selected_model *self(const struct model *model)
@@ -27,24 +24,14 @@ static const struct selected_model *self(const struct model *model)
 
 /* ------------------------------------------------------------------ calls */
 
-static const ingot_file *container(const struct model *model)
-{
-    return model_container(self(model)->all);
-}
-
-static uint32_t n_tensors(const struct model *model)
-{
-    return self(model)->n_tensors;
-}
-
 static void tensor_of(const struct model *model, uint32_t index, struct model_tensor *tensor)
 {
-    model_tensor(self(model)->all, self(model)->tensors[index], tensor);
+    model_tensor(model_under(model), self(model)->tensors[index], tensor);
 }
 
 static const struct composite *composite_of(const struct model *model, uint32_t index)
 {
-    return model_composite(self(model)->all, self(model)->tensors[index]);
+    return model_composite(model_under(model), self(model)->tensors[index]);
 }
 
 static bool find_number(const uint32_t *numbers, uint32_t n, uint32_t number, uint32_t *index)
@@ -69,40 +56,35 @@ static ingot_status find(const struct model *model, const char *name, size_t nam
 {
     const struct selected_model *m = self(model);
     uint32_t number;
-    const ingot_status status = model_find(m->all, name, name_bytes, &number);
+    const ingot_status status = model_find(m->base.under, name, name_bytes, &number);
     if (status != INGOT_OK) return status;
-    return find_number(m->tensors, m->n_tensors, number, index) ? INGOT_OK : INGOT_NOT_FOUND;
+    return find_number(m->tensors, m->base.n_tensors, number, index) ? INGOT_OK : INGOT_NOT_FOUND;
 }
 
 static ingot_status decode_f32(const struct model *model, uint32_t index, uint64_t first_row,
                                uint64_t n_rows, float *dst, ingot_error *error)
 {
     const struct selected_model *m = self(model);
-    return model_decode_f32(m->all, m->tensors[index], first_row, n_rows, dst, error);
+    return model_decode_f32(m->base.under, m->tensors[index], first_row, n_rows, dst, error);
 }
 
 static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t offset,
                              uint64_t n_bytes, void *dst, ingot_error *error)
 {
     const struct selected_model *m = self(model);
-    return model_read_raw(m->all, m->tensors[index], offset, n_bytes, dst, error);
+    return model_read_raw(m->base.under, m->tensors[index], offset, n_bytes, dst, error);
 }
 
 static ingot_status read_foreign(const struct model *model, uint32_t index, uint64_t offset,
                                  uint64_t n_bytes, void *dst, ingot_error *error)
 {
     const struct selected_model *m = self(model);
-    return model_read_foreign(m->all, m->tensors[index], offset, n_bytes, dst, error);
+    return model_read_foreign(m->base.under, m->tensors[index], offset, n_bytes, dst, error);
 }
 
 static bool place_of(const struct model *model, uint32_t index, struct model_place *place)
 {
-    return model_place(self(model)->all, self(model)->tensors[index], place);
-}
-
-static struct span metadata(const struct model *model)
-{
-    return model_metadata(self(model)->all);
+    return model_place(model_under(model), self(model)->tensors[index], place);
 }
 
 static uint32_t n_attachments(const struct model *model)
@@ -113,14 +95,14 @@ static uint32_t n_attachments(const struct model *model)
 static void attachment_of(const struct model *model, uint32_t index,
                           struct model_attachment *attachment)
 {
-    model_attachment(self(model)->all, self(model)->attachments[index], attachment);
+    model_attachment(model_under(model), self(model)->attachments[index], attachment);
 }
 
 static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
                                     uint64_t n_bytes, void *dst, ingot_error *error)
 {
     const struct selected_model *m = self(model);
-    return model_read_attachment(m->all, m->attachments[index], offset, n_bytes, dst, error);
+    return model_read_attachment(m->base.under, m->attachments[index], offset, n_bytes, dst, error);
 }
 
 static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
@@ -133,25 +115,15 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
         return ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "source",
                           "parts of the source files are left out");
     }
-    return model_source_blob(self(model)->all, attachment_blobs, progress, passing, out, hashes,
+    return model_source_blob(model_under(model), attachment_blobs, progress, passing, out, hashes,
                              error);
-}
-
-static ingot_status unchanged(const struct model *model, ingot_error *error)
-{
-    return model_unchanged(self(model)->all, error);
-}
-
-static uint64_t source_bytes(const struct model *model)
-{
-    return model_source_bytes(self(model)->all);
 }
 
 static void close_model(struct model *model)
 {
     struct selected_model *m = (struct selected_model *)model;
     const ingot_allocator *allocator = model->allocator;
-    if (m->owns) model_close(m->all);
+    if (m->owns) model_close(m->base.under);
     ingot_release(allocator, m->attachments);
     ingot_release(allocator, m->tensors);
     ingot_release(allocator, m);
@@ -159,8 +131,6 @@ static void close_model(struct model *model)
 
 static const struct model_kind selected_kind = {
     .close = close_model,
-    .container = container,
-    .n_tensors = n_tensors,
     .tensor = tensor_of,
     .composite = composite_of,
     .find = find,
@@ -168,21 +138,19 @@ static const struct model_kind selected_kind = {
     .read_raw = read_raw,
     .read_foreign = read_foreign,
     .place = place_of,
-    .metadata = metadata,
     .n_attachments = n_attachments,
     .attachment = attachment_of,
     .read_attachment = read_attachment,
     .source_blob = source_blob,
-    .unchanged = unchanged,
-    .source_bytes = source_bytes,
+    MODEL_OVER_CALLS,
 };
 
 struct left_out model_left_out(const struct model *model)
 {
     if (model->kind->close != close_model) return (struct left_out){0, 0};
     const struct selected_model *m = self(model);
-    return (struct left_out){model_n_tensors(m->all) - m->n_tensors,
-                             model_n_attachments(m->all) - m->n_attachments};
+    return (struct left_out){model_n_tensors(m->base.under) - m->base.n_tensors,
+                             model_n_attachments(m->base.under) - m->n_attachments};
 }
 
 /* ------------------------------------------------------------------ selecting */
@@ -222,14 +190,14 @@ static bool keeps_tensor(const struct selecting *s, const struct model_tensor *t
 
 static void choose(struct selected_model *m, const struct selecting *s)
 {
-    for (uint32_t i = 0; i < model_n_tensors(m->all); i++) {
+    for (uint32_t i = 0; i < model_n_tensors(m->base.under); i++) {
         struct model_tensor t;
-        model_tensor(m->all, i, &t);
-        if (keeps_tensor(s, &t)) m->tensors[m->n_tensors++] = i;
+        model_tensor(m->base.under, i, &t);
+        if (keeps_tensor(s, &t)) m->tensors[m->base.n_tensors++] = i;
     }
-    for (uint32_t i = 0; i < model_n_attachments(m->all); i++) {
+    for (uint32_t i = 0; i < model_n_attachments(m->base.under); i++) {
         struct model_attachment a;
-        model_attachment(m->all, i, &a);
+        model_attachment(m->base.under, i, &a);
         if (!is_excluded(s, a.name, strlen(a.name))) m->attachments[m->n_attachments++] = i;
     }
 }
@@ -250,19 +218,17 @@ static ingot_status check_used(const struct selecting *s, ingot_error *error)
 
 static ingot_status add_notes(struct selected_model *m, ingot_error *error)
 {
-    const struct left_out left = model_left_out(&m->model);
-    for (uint32_t i = 0; i < model_n_notes(m->all); i++) {
-        model_add_note(&m->model, "%s", model_note(m->all, i));
-    }
+    const struct left_out left = model_left_out(&m->base.model);
+    model_over_take_notes(&m->base);
     if (left.n_tensors + left.n_attachments > 0) {
-        model_add_note(&m->model,
+        model_add_note(&m->base.model,
                        "%u tensor%s and %u attached file%s were left out, as was asked: the source "
                        "files cannot be restored from what is kept",
                        (unsigned)left.n_tensors, left.n_tensors == 1 ? "" : "s",
                        (unsigned)left.n_attachments, left.n_attachments == 1 ? "" : "s");
     }
-    if (!m->model.notes.failed) return INGOT_OK;
-    return ingot_fail_memory(error, m->model.notes.n_bytes, "notes");
+    if (!m->base.model.notes.failed) return INGOT_OK;
+    return ingot_fail_memory(error, m->base.model.notes.n_bytes, "notes");
 }
 
 ingot_status model_select(struct model *all, const struct selection *selection,
@@ -279,10 +245,7 @@ ingot_status model_select(struct model *all, const struct selection *selection,
         status = ingot_fail_memory(error, sizeof *m, "selection");
         goto done;
     }
-    m->kind = selected_kind;
-    m->kind.format = model_format(all);
-    m->model = (struct model){&m->kind, allocator, 0, {.allocator = allocator}};
-    m->all = all;
+    model_over_begin(&m->base, &selected_kind, all, allocator);
     m->tensors = ingot_allocate_zeroed(allocator, model_n_tensors(all), sizeof *m->tensors);
     m->attachments =
         ingot_allocate_zeroed(allocator, model_n_attachments(all), sizeof *m->attachments);
@@ -296,10 +259,10 @@ ingot_status model_select(struct model *all, const struct selection *selection,
 done:
     ingot_release(allocator, s.used);
     if (status != INGOT_OK) {
-        if (m) model_close(&m->model);
+        if (m) model_close(&m->base.model);
         return status;
     }
     m->owns = true;
-    *model = &m->model;
+    *model = &m->base.model;
     return INGOT_OK;
 }

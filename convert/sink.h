@@ -24,8 +24,9 @@ struct conversion {
     struct convert_result *result;
     uint64_t done_bytes; /* of the source, as far as whole tensors and attachments go */
     uint64_t total_bytes;
-    uint64_t part_bytes; /* of the tensor that is being written */
-    uint32_t n_refused;  /* tensors that the target cannot hold */
+    uint64_t part_bytes;      /* of the tensor that is being written */
+    uint32_t n_refused;       /* tensors that the target cannot hold */
+    struct byte_buffer *into; /* NULL, or memory for the container in place of the target */
 };
 
 /* NULL: the tensor is kept. */
@@ -75,6 +76,10 @@ ingot_status sink_gguf(struct conversion *c, ingot_error *error);
 ingot_status plan_ingot(struct conversion *c, struct convert_plan *plan, ingot_error *error);
 ingot_status plan_safetensors(struct conversion *c, struct convert_plan *plan, ingot_error *error);
 ingot_status plan_gguf(struct conversion *c, struct convert_plan *plan, ingot_error *error);
+/* A tensor's streams in an encoding, as the writer would have them. */
+ingot_status plan_streams(const struct encoding *encoding, const struct model_tensor *t,
+                          struct term_stream streams[TENSOR_MAX_STREAMS], uint32_t *n_streams,
+                          ingot_error *error);
 /* Adds a tensor to a plan. */
 void plan_tensor(struct convert_plan *plan, const struct model_tensor *tensor, const char *encoding,
                  uint64_t coded_bytes, bool encoded);

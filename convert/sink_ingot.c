@@ -12,6 +12,7 @@
 #include "convert/sink.h"
 #include "format/alloc.h"
 #include "format/fail.h"
+#include "format/output.h"
 
 #define MAX_RECEIPT_BYTES (UINT64_C(1) << 30)
 
@@ -322,12 +323,24 @@ static ingot_status begin(struct ingot_sink *s)
     return ingot_pool_create(s->c->options->n_threads, NULL, &s->pool, s->error);
 }
 
+static ingot_status create_writer(struct ingot_sink *s)
+{
+    const struct convert_options *options = s->c->options;
+    struct output *output;
+    if (s->c->into == NULL) {
+        return ingot_writer_create(s->c->target, options->replace, options->compression, NULL,
+                                   &s->writer, s->error);
+    }
+    const ingot_status status = output_to_memory(s->c->into, NULL, &output, s->error);
+    if (status != INGOT_OK) return status;
+    return ingot_writer_over(output, options->compression, NULL, &s->writer, s->error);
+}
+
 static ingot_status write_all(struct ingot_sink *s)
 {
     const struct convert_options *options = s->c->options;
     uint64_t raw_bytes;
-    ingot_status status = ingot_writer_create(s->c->target, options->replace, options->compression,
-                                              NULL, &s->writer, s->error);
+    ingot_status status = create_writer(s);
     if (status != INGOT_OK) return status;
     ingot_writer_limit(s->writer, options->target_bytes);
     ingot_writer_keep_tables(s->writer, options->allocator);

@@ -95,7 +95,7 @@ void bound_begin(struct size_bound *bound, const struct conversion *c)
 void bound_add(struct size_bound *bound, const struct model_tensor *tensor,
                const struct encoding *encoding, uint64_t coded_bytes, uint32_t n_streams)
 {
-    const uint32_t n_terms = encoding ? encoding->n_terms : n_streams / 8 + 1;
+    const uint32_t n_terms = encoding ? encoding->n_terms : n_streams + 1;
     bound->n_bytes += TENSOR_BYTES + n_terms * (uint64_t)TERM_BYTES + 8 + ENTRY_BYTES;
     const uint64_t in_json = json_bytes(tensor->name, tensor->name_bytes);
     bound->n_bytes += tensor->name_bytes + in_json;

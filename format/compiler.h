@@ -18,6 +18,15 @@
 #define INGOT_UNROLL
 #endif
 
+/* Tells the core that a loop waits for what another one writes. */
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+#define INGOT_PAUSE() __builtin_ia32_pause()
+#elif defined(__GNUC__) && defined(__aarch64__)
+#define INGOT_PAUSE() __asm__ __volatile__("isb")
+#else
+#define INGOT_PAUSE() ((void)0)
+#endif
+
 /* INGOT_X86_64: x86-64 and a compiler that can be asked for the features of the CPU it runs on. */
 #if defined(__GNUC__) && defined(__x86_64__)
 #include <cpuid.h>

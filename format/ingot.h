@@ -315,6 +315,11 @@ ingot_status ingot_writer_add_encoded(ingot_writer *writer, const char *name, in
 /* How many threads encode, the calling one included; 0, the default, takes one per available core.
  * The file does not depend on it. To be set before the first tensor is encoded. */
 void ingot_writer_set_threads(ingot_writer *writer, uint32_t n_threads);
+/* How tensors added from now on are read as matrices: the first `stack` dimensions number them,
+ * those up to `split` count their rows, and the rest their columns. For experts of [n, out, in]
+ * that is 1, 2. Tensors of fewer than `split` dimensions, and all where split is 0, which is the
+ * default, have rows in their first dimension; a vector is one row. */
+void ingot_writer_set_stack(ingot_writer *writer, uint32_t stack, uint32_t split);
 /* Adds a metadata entry; entries stand in the file in the order of these calls. INGOT_INVALID for a
  * key that is there already, and for elements of an array that do not fill its bytes. */
 ingot_status ingot_writer_metadata(ingot_writer *writer, const char *key, const ingot_value *value,
@@ -375,6 +380,9 @@ typedef enum ingot_activations {
      * its neighbours: on normal data the relative L2 error is below 1 %. Weights stay exact. Where
      * they are no 8-bit integers times scales, as BF16; parts that are not dense, as F32. */
     INGOT_ACTIVATIONS_I8 = 2
+    /* On a Vulkan device BF16 stands for f16 with a power of two for each row of x or each 32 of
+     * its columns, which rounds less, and I8 is as BF16 where x has many rows and there are matrix
+     * units. */
 } ingot_activations;
 
 /* What a matrix is opened with; all zero is what ingot_matrix_open takes. */

@@ -348,16 +348,21 @@ uint32_t rescale_n_streams(const struct ingot_file *file, const struct tensor_re
     return n;
 }
 
-/* Raw and stored bytes of one stream. */
-static void add_stream_bytes(const struct ingot_file *file, uint32_t stream, ingot_tensor *t)
+uint64_t ingot_file_stream_stored_bytes(const ingot_file *file, uint32_t stream)
 {
     const struct stream_record s = stream_at(file, stream);
     const uint64_t n = stream_n_chunks(&s);
-    t->coded_bytes += s.n_bytes;
+    uint64_t n_bytes = 0;
     for (uint64_t k = 0; k < n; k++) {
-        t->stored_bytes +=
-            chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step)).stored_bytes;
+        n_bytes += chunk_at(file, (uint32_t)(s.first_chunk + k * s.chunk_step)).stored_bytes;
     }
+    return n_bytes;
+}
+
+static void add_stream_bytes(const struct ingot_file *file, uint32_t stream, ingot_tensor *t)
+{
+    t->coded_bytes += ingot_file_stream_bytes(file, stream);
+    t->stored_bytes += ingot_file_stream_stored_bytes(file, stream);
 }
 
 void ingot_file_tensor(const ingot_file *file, uint32_t index, ingot_tensor *tensor)

@@ -79,6 +79,10 @@ ingot_status ingot_file_follow(const ingot_file *file, uint32_t tensor,
                                uint32_t *target, ingot_error *error);
 
 uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream);
+/* Of its chunks as they are stored. */
+uint64_t ingot_file_stream_stored_bytes(const ingot_file *file, uint32_t stream);
+/* Raw bytes of each chunk of the stream but its last. */
+uint64_t ingot_file_chunk_bytes(const ingot_file *file, uint32_t stream);
 /* Checks every chunk that the range touches. */
 ingot_status ingot_file_read_stream(const ingot_file *file, uint32_t stream, uint64_t offset,
                                     uint64_t n_bytes, void *dst, ingot_error *error);

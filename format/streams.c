@@ -13,6 +13,11 @@ uint64_t ingot_file_stream_bytes(const ingot_file *file, uint32_t stream)
     return stream_at(file, stream).n_bytes;
 }
 
+uint64_t ingot_file_chunk_bytes(const ingot_file *file, uint32_t stream)
+{
+    return stream_at(file, stream).chunk_bytes;
+}
+
 /* ---- one chunk ---- */
 
 /* Bytes [begin, begin + n_bytes) of the raw bytes of one chunk. */

@@ -90,8 +90,10 @@ ingot_status ingot_writer_add(ingot_writer *writer, const char *name, ingot_dtyp
         .name_bytes = (uint32_t)strlen(name),
         .dtype = dtype,
         .rank = rank,
-        .split = rank >= 2,
     };
+    const ingot_status status =
+        ingot_writer_layout(writer, name, rank, &tensor.stack, &tensor.split, error);
+    if (status != INGOT_OK) return status;
     if (rank) memcpy(tensor.dims, dims, rank * sizeof *dims);
     const struct span span = {data, UINT64_MAX};
     const struct byte_source source = memory_bytes(&span);
@@ -321,6 +323,26 @@ void ingot_writer_close(ingot_writer *writer)
 void ingot_writer_set_threads(ingot_writer *writer, uint32_t n_threads)
 {
     writer->n_threads = n_threads;
+}
+
+void ingot_writer_set_stack(ingot_writer *writer, uint32_t stack, uint32_t split)
+{
+    writer->stack = stack;
+    writer->split = split;
+}
+
+ingot_status ingot_writer_layout(const ingot_writer *writer, const char *name, uint32_t rank,
+                                 uint8_t *stack, uint8_t *split, ingot_error *error)
+{
+    const bool told = writer->split > 0 && writer->split <= rank;
+    if (writer->stack > writer->split) {
+        return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name,
+                          "a stack of %u dimensions is past the split at %u", writer->stack,
+                          writer->split);
+    }
+    *stack = told ? (uint8_t)writer->stack : 0;
+    *split = told ? (uint8_t)writer->split : rank >= 2;
+    return INGOT_OK;
 }
 
 ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error)

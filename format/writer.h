@@ -124,6 +124,10 @@ ingot_status ingot_writer_use_pool(ingot_writer *writer, struct ingot_pool *pool
 /* Of a new writer: from now on what grows with the number of tensors (records, names, hashes) takes
  * its memory there; the allocator must outlive the writer. */
 void ingot_writer_keep_tables(ingot_writer *writer, const ingot_allocator *allocator);
+/* The stack and split of a tensor of that rank, as ingot_writer_set_stack says. INGOT_INVALID for a
+ * stack past the split. */
+ingot_status ingot_writer_layout(const ingot_writer *writer, const char *name, uint32_t rank,
+                                 uint8_t *stack, uint8_t *split, ingot_error *error);
 /* The threads that encode, as ingot_writer_set_threads says. */
 ingot_status ingot_writer_pool(ingot_writer *writer, struct ingot_pool **pool, ingot_error *error);
 

@@ -16,6 +16,8 @@ struct ingot_writer {
     struct byte_buffer metadata; /* entries that were added */
     uint64_t n_metadata;
     struct intern metadata_keys;
+    uint32_t stack; /* of tensors to come, where split is above 0 */
+    uint32_t split;
     uint32_t n_threads;
     struct ingot_pool *pool; /* once something was encoded */
     uint64_t header_checksum;

@@ -139,6 +139,7 @@ def _declare(library):
             ("writer_add_encoded", status, [c_void_p, c_char_p, c_int, c_uint32, POINTER(c_uint64),
                                             c_void_p, c_char_p, error]),
             ("writer_set_threads", None, [c_void_p, c_uint32]),
+            ("writer_set_stack", None, [c_void_p, c_uint32, c_uint32]),
             ("writer_metadata", status, [c_void_p, c_char_p, POINTER(_Value), error]),
             ("writer_attach", status, [c_void_p, c_char_p, c_void_p, c_uint64, error]),
             ("writer_finish", status, [c_void_p, error]),
@@ -659,8 +660,9 @@ def _encoding_of(encode, name, kind, array):
     return encode.get(name)
 
 
-def _write(writer, tensors, encode, metadata, attachments):
+def _write(writer, tensors, encode, metadata, attachments, stacks):
     for name, array in tensors.items():
+        _library.ingot_writer_set_stack(writer, *((1, 2) if name in stacks else (0, 0)))
         kind, array = _type_of(array[...] if isinstance(array, Tensor) else array)
         dims = (c_uint64 * max(1, array.ndim))(*array.shape)
         encoding = _encoding_of(encode, name, kind, array)
@@ -680,7 +682,7 @@ def _write(writer, tensors, encode, metadata, attachments):
 
 
 def save_file(tensors, path, encode=None, metadata=None, attachments=None, compress="fast",
-              replace=True, threads=0):
+              replace=True, threads=0, stacks=()):
     """Writes a file, which gets its name when it is whole.
 
     tensors      a mapping of names to arrays, or to tensors of a file
@@ -692,13 +694,14 @@ def save_file(tensors, path, encode=None, metadata=None, attachments=None, compr
     attachments  bytes by name
     compress     "none" (arrays are then read without a copy), "fast" or "max"
     threads      how many encode; 0 takes all cores
+    stacks       names of tensors whose first dimension numbers matrices, as [experts, out, in]
     """
     writer = c_void_p()
     _call("writer_create", os.fsencode(path), replace, _COMPRESSIONS[compress], None,
           byref(writer))
     try:
         _library.ingot_writer_set_threads(writer, threads)
-        _write(writer, tensors, encode, metadata, attachments)
+        _write(writer, tensors, encode, metadata, attachments, stacks)
     finally:
         _library.ingot_writer_close(writer)
 

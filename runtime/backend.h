@@ -38,6 +38,15 @@ struct resident_table {
     const struct resident_dense *nested;
 };
 
+/* Codes that are in their file still. `read` writes rows [first_row, first_row + n_rows) of each
+ * plane of codes, or with `signs` of sign codes, to memory of the caller, n_rows * row_bytes a
+ * plane, and checks what it reads; any number of threads may call it at once. */
+struct resident_unread {
+    ingot_status (*read)(const struct resident_unread *unread, uint64_t first_row, uint64_t n_rows,
+                         bool signs, uint8_t *const planes[], ingot_error *error);
+    uint64_t grain; /* rows that are checked and decompressed together; 0: each row by itself */
+};
+
 /* Codes of one coding. The slots' constants are read from `coding`, whose table pointers are NULL.
  */
 struct resident_dense {
@@ -46,6 +55,7 @@ struct resident_dense {
     uint64_t n_cols;
     uint32_t n_planes;
     struct resident_plane planes[CODING_MAX_PLANES];
+    const struct resident_unread *unread; /* the planes have no data: it reads them; else NULL */
     bool in_place; /* the planes lie in the file: they take no memory, and no other form is made */
     struct resident_table tables[N_SLOTS];
     /* Codebooks: n_entries * max(vector_length, 1) values. Every code is below n_entries. */
@@ -133,6 +143,13 @@ struct ingot_backend {
     struct ingot_pool *(*pool)(void *device);
     /* Multiplies by planes where they lie in the file, and takes no memory for them. */
     bool reads_in_place;
+    /* Takes parts whose codes are unread. */
+    bool takes_unread;
+    /* At least what a row of n_cols weights of a dense coding takes, without tables and codebooks,
+     * where that is not what its planes take; `codebook` has the values, if there are any. NULL: it
+     * is. */
+    uint64_t (*row_bytes)(const struct ingot_coding *coding, const float *codebook, uint64_t n_rows,
+                          uint64_t n_cols);
     /* Sets *n_bytes to at least what a dense coding of n_rows x n_cols codes takes in a form of the
      * device's own, 0 where it has none. `codebook` has the values of a codebook of vectors, else
      * it is NULL. Returns whether it is certain to take that form. NULL: there are no such forms.

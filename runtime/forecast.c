@@ -82,16 +82,21 @@ static uint64_t codes_bytes(const struct ingot_coding *coding, uint64_t n_rows, 
 
 static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own);
 
+/* What comes with the codes. */
+static uint64_t extras_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own)
+{
+    const uint64_t entries = product(coding->n_entries, max_u64(coding->vector_length, 1));
+    uint64_t n_bytes = product(entries, sizeof(float));
+    if (coding->index_bits) n_bytes = sum(n_bytes, product(stack.n_cols, sizeof(uint32_t)));
+    return sum(n_bytes, tables_bytes(coding, stack, own));
+}
+
 /* A coding of n_rows x n_cols codes of one matrix of the stack. `own`: the device has a layout of
  * its own, with rows filled up and tables in tables as they are or worked out. */
 static uint64_t coding_resident_bytes(const struct ingot_coding *coding, uint64_t n_rows,
                                       uint64_t n_cols, struct stack_shape stack, bool own)
 {
-    const uint64_t entries = product(coding->n_entries, max_u64(coding->vector_length, 1));
-    uint64_t n_bytes = codes_bytes(coding, n_rows, n_cols, own);
-    n_bytes = sum(n_bytes, product(entries, sizeof(float)));
-    if (coding->index_bits) n_bytes = sum(n_bytes, product(stack.n_cols, sizeof(uint32_t)));
-    return sum(n_bytes, tables_bytes(coding, stack, own));
+    return sum(codes_bytes(coding, n_rows, n_cols, own), extras_bytes(coding, stack, own));
 }
 
 static uint64_t tables_bytes(const struct ingot_coding *coding, struct stack_shape stack, bool own)
@@ -138,18 +143,24 @@ static ingot_status add_codes(struct forecast *f, const struct codes *codes)
     if (are_in_place(f, codes)) return INGOT_OK;
     uint64_t n_bytes = coding_resident_bytes(coding, codes->n_rows, codes->n_cols, codes->stack,
                                              !backend->reads_in_place);
+    if (coding->codebook_stream != INGOT_NONE) {
+        const ingot_status status =
+            resident_codebook(codes->file, coding, &store, &codebook, f->error);
+        if (status != INGOT_OK) return status;
+    }
+    if (backend->row_bytes != NULL) {
+        const uint64_t row_bytes =
+            backend->row_bytes(coding, codebook, codes->n_rows, codes->n_cols);
+        n_bytes = sum(product(codes->n_rows, row_bytes), extras_bytes(coding, codes->stack, true));
+    }
     if (backend->own_form != NULL) {
         uint64_t n_own;
-        if (coding->map == MAP_VECTOR) {
-            const ingot_status status =
-                resident_codebook(codes->file, coding, &store, &codebook, f->error);
-            if (status != INGOT_OK) return status;
-        }
+        const bool is_vector = coding->map == MAP_VECTOR;
         const bool certain = backend->own_form(f->device->opened, coding, codes->n_rows,
-                                               codes->n_cols, codebook, &n_own);
+                                               codes->n_cols, is_vector ? codebook : NULL, &n_own);
         n_bytes = certain ? n_own : max_u64(n_bytes, n_own);
-        store_release(&store);
     }
+    store_release(&store);
     add(f, n_bytes);
     return INGOT_OK;
 }

@@ -372,9 +372,6 @@ ingot_status lm_open(const ingot_file *file, ingot_device *device, const struct 
     made->kernels = lm_kernels_find();
     status = count_all(made, error);
     if (status == INGOT_OK) status = take_memory(made, error);
-    if (status == INGOT_OK) {
-        status = ingot_pool_create(options->n_threads, allocator, &made->pool, error);
-    }
     if (status == INGOT_OK) status = load_all(made, error);
     if (status != INGOT_OK) {
         lm_close(made);
@@ -436,6 +433,5 @@ void lm_close(struct lm *lm)
     ingot_release(lm->allocator, lm->embedding.token_of);
     ingot_release(lm->allocator, lm->embedding.slot_of);
     ingot_release(lm->allocator, lm->layers);
-    ingot_pool_close(lm->pool);
     ingot_release(lm->allocator, lm);
 }

@@ -102,14 +102,16 @@ void lm_rope_turns(const struct lm_rope *rope, uint64_t n_context, const float *
     }
 }
 
+/* Angles are rounded as transformers rounds them, whose models learned with these: at position 255
+ * exact ones move logits by 1e-4. */
 void lm_rope_table(const struct lm_turns *turns, uint64_t first_position, uint32_t n, float *table)
 {
     for (uint32_t t = 0; t < n; t++) {
         float *row = table + (uint64_t)t * 2 * turns->n_pairs;
         for (uint32_t i = 0; i < turns->n_pairs; i++) {
-            const double angle = (double)(first_position + t) * turns->frequencies[i];
-            row[2 * i] = (float)(cos(angle) * turns->magnitude);
-            row[2 * i + 1] = (float)(sin(angle) * turns->magnitude);
+            const float angle = (float)(first_position + t) * (float)turns->frequencies[i];
+            row[2 * i] = (float)(cos((double)angle) * turns->magnitude);
+            row[2 * i + 1] = (float)(sin((double)angle) * turns->magnitude);
         }
     }
 }

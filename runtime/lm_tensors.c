@@ -287,6 +287,12 @@ static ingot_status check_shape(const struct lm_config *config, enum lm_role rol
         expert < (stacked ? t->n_matrices : UINT32_MAX)) {
         return INGOT_OK;
     }
+    if (!stacked && t->n_matrices == 1) {
+        return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name,
+                          "is %llu x %llu, and by the configuration %llu x %llu",
+                          (unsigned long long)t->n_rows, (unsigned long long)t->n_cols,
+                          (unsigned long long)rows, (unsigned long long)cols);
+    }
     return ingot_fail(error, INGOT_INVALID, INGOT_NO_OFFSET, name,
                       "is %llu x %llu x %llu, and by the configuration %llu x %llu x %llu",
                       (unsigned long long)t->n_matrices, (unsigned long long)t->n_rows,

@@ -225,7 +225,8 @@ static struct source source_of(const ingot_device *device, const ingot_file *fil
         .matrix_index = matrix_index,
         .load = {.pool = device->pool,
                  .in_place = options->in_place,
-                 .unchecked = options->unchecked},
+                 .unchecked = options->unchecked,
+                 .leaves_unread = device->backend->takes_unread},
         .activations = options->activations,
     };
 }

@@ -8,6 +8,7 @@
 #include "format/bytes.h"
 #include "format/fail.h"
 #include "format/term.h"
+#include "runtime/resident_codes.h"
 #include "runtime/resident_load.h"
 #include "runtime/resident_rows.h"
 
@@ -144,9 +145,13 @@ static ingot_status load_dense_term(const struct load *load, const struct file_t
 {
     const ingot_status status = new_part(load, parts);
     if (status != INGOT_OK) return status;
+    struct resident_dense *dense = &last_part(parts)->dense;
     last_part(parts)->kind = RESIDENT_DENSE;
-    return load_dense(load, term->coding, load->stack, term->first_stream,
-                      &last_part(parts)->dense);
+    const bool is_wide = term->coding->bits > RESIDENT_MAX_CODE_BITS;
+    if (load->leaves_unread && !is_wide && term->coding->map != MAP_OPAQUE) {
+        return load_unread(load, term->coding, load->stack, term->first_stream, dense);
+    }
+    return load_dense(load, term->coding, load->stack, term->first_stream, dense);
 }
 
 static ingot_status load_sparse_term(const struct load *load, const struct file_term *term,
@@ -358,6 +363,18 @@ static bool is_on(const struct load *load, const struct file_term *term)
     return term_is_on(term, load->options->adapters, load->options->n_adapters);
 }
 
+/* Terms that only add to those before them, and read none of them. */
+static bool only_adds(const struct load *load)
+{
+    for (uint32_t i = 0; i < load->tensor.n_terms; i++) {
+        struct file_term term;
+        ingot_file_term(load->file, load->tensor_index, i, &term);
+        if (!is_on(load, &term)) continue;
+        if (term.combine > COMBINE_ADD || term.magnitude != NULL) return false;
+    }
+    return true;
+}
+
 /* Adds the parts of the load's tensor to the matrix. */
 static ingot_status load_tensor(struct load *load, struct resident_matrix *matrix)
 {
@@ -366,6 +383,7 @@ static ingot_status load_tensor(struct load *load, struct resident_matrix *matri
     load->stack = ingot_file_layout(load->file, load->tensor_index).shape;
     ingot_file_tensor(load->file, load->tensor_index, &load->tensor);
     if (load->tensor.dtype == INGOT_C64) return load_refuse(load, "complex values");
+    load->leaves_unread = load->leaves_unread && only_adds(load);
     for (uint32_t i = 0; i < load->tensor.n_terms; i++) {
         struct file_term term;
         ingot_file_term(load->file, load->tensor_index, i, &term);
@@ -396,6 +414,7 @@ ingot_status resident_load(const ingot_file *file, uint32_t tensor, uint64_t mat
         .error = error,
         .options = options,
         .matrix_index = matrix_index,
+        .leaves_unread = options->leaves_unread,
     };
     const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
     matrix->n_rows = stack.n_rows;

@@ -16,6 +16,8 @@ struct resident_options {
      * with `unchecked`, not compared with their checksums. */
     bool in_place;
     bool unchecked;
+    /* Codes of dense terms are left unread where nothing that is loaded needs them. */
+    bool leaves_unread;
 };
 
 /* Reads matrix `matrix_index` of a tensor's stack, checking every byte. What *matrix points to

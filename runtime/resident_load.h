@@ -17,6 +17,7 @@ struct load {
     ingot_tensor tensor;
     struct stack_shape stack;
     uint64_t matrix_index;
+    bool leaves_unread; /* the codes of dense terms */
 };
 
 /* INGOT_UNSUPPORTED: the tensor has this. */
@@ -48,6 +49,10 @@ ingot_status load_values(const struct load *load, const struct ingot_coding *cod
 /* The matrix's part of a coding over a stack, whose streams begin with `stream`. */
 ingot_status load_dense(const struct load *load, const struct ingot_coding *coding,
                         struct stack_shape stack, uint32_t stream, struct resident_dense *dense);
+
+/* The same, but that the codes are unread: they are read when the backend asks for them. */
+ingot_status load_unread(const struct load *load, const struct ingot_coding *coding,
+                         struct stack_shape stack, uint32_t stream, struct resident_dense *dense);
 
 /* The same in steps, where codes and tables have shapes of their own: the coding's parameters,
  * codebook and column index, after which *stream is that of the codes; the codes of rows

@@ -79,18 +79,22 @@ static bool lies_right(const struct piece *piece, uint64_t row_bytes)
     return piece->first_bit % 8 == 0 && piece->row_bits == row_bytes * 8;
 }
 
+static ingot_status read_rows_to(const struct piece *piece, uint64_t row_bytes,
+                                 const ingot_allocator *allocator, uint8_t *dst, ingot_error *error)
+{
+    const uint64_t total = piece->n_rows * row_bytes;
+    if (total == 0) return INGOT_OK;
+    if (lies_right(piece, row_bytes)) return read_bytes(piece, total, dst, error);
+    return move_rows(piece, row_bytes, dst, allocator, error);
+}
+
 static ingot_status read_rows(const struct piece *piece, uint64_t row_bytes, struct store *store,
                               const uint8_t **rows, ingot_error *error)
 {
-    const uint64_t total = piece->n_rows * row_bytes;
     void *dst;
-    ingot_status status = store_take(store, total, "matrix", &dst, error);
+    ingot_status status = store_take(store, piece->n_rows * row_bytes, "matrix", &dst, error);
     if (status != INGOT_OK) return status;
-    if (total > 0) {
-        status = lies_right(piece, row_bytes)
-                     ? read_bytes(piece, total, dst, error)
-                     : move_rows(piece, row_bytes, dst, store->allocator, error);
-    }
+    status = read_rows_to(piece, row_bytes, store->allocator, dst, error);
     if (status == INGOT_OK) *rows = dst;
     return status;
 }
@@ -113,6 +117,16 @@ ingot_status stream_rows_read(struct row_source source, const struct stream_shap
 {
     const struct piece piece = piece_of(source, shape, first_row, n_rows);
     return read_rows(&piece, stream_row_bytes(shape->bits, shape->n_cols), store, rows, error);
+}
+
+ingot_status stream_rows_read_to(struct row_source source, const struct stream_shape *shape,
+                                 uint64_t first_row, uint64_t n_rows,
+                                 const ingot_allocator *allocator, uint8_t *rows,
+                                 ingot_error *error)
+{
+    const struct piece piece = piece_of(source, shape, first_row, n_rows);
+    const uint64_t row_bytes = stream_row_bytes(shape->bits, shape->n_cols);
+    return read_rows_to(&piece, row_bytes, allocator, rows, error);
 }
 
 const uint8_t *stream_rows_place(struct row_source source, const struct stream_shape *shape,

@@ -24,6 +24,12 @@ ingot_status stream_rows_read(struct row_source source, const struct stream_shap
                               uint64_t first_row, uint64_t n_rows, struct store *store,
                               const uint8_t **rows, ingot_error *error);
 
+/* The same into memory of n_rows * stream_row_bytes; `allocator` for what it takes on the way. */
+ingot_status stream_rows_read_to(struct row_source source, const struct stream_shape *shape,
+                                 uint64_t first_row, uint64_t n_rows,
+                                 const ingot_allocator *allocator, uint8_t *rows,
+                                 ingot_error *error);
+
 /* Where the same rows lie in the file; NULL where they do not lie so: compressed, in pieces, or of
  * another alignment than their elements'. Nothing is read. */
 const uint8_t *stream_rows_place(struct row_source source, const struct stream_shape *shape,

@@ -12,6 +12,8 @@
     X(GetPhysicalDeviceProperties2)           \
     X(GetPhysicalDeviceFeatures2)             \
     X(GetPhysicalDeviceMemoryProperties)      \
+    X(GetPhysicalDeviceMemoryProperties2)     \
+    X(EnumerateDeviceExtensionProperties)     \
     X(GetPhysicalDeviceQueueFamilyProperties) \
     X(CreateDevice)                           \
     X(GetDeviceProcAddr)

@@ -5,6 +5,7 @@
 #include "format/fail.h"
 #include "format/pool.h"
 #include "vulkan/choose.h"
+#include "vulkan/layout.h"
 #include "vulkan/matrix.h"
 
 static const struct vk_options default_options;
@@ -118,6 +119,8 @@ const struct ingot_backend ingot_backend_vulkan = {
     .open = backend_open,
     .close = backend_close,
     .pool = backend_pool,
+    .takes_unread = true,
+    .row_bytes = ingot_vk_layout_row_bytes,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,
     .matmul = backend_matmul,

@@ -54,6 +54,20 @@ struct vk_scatter ingot_vk_build_scatter(struct vk_builder *build, const uint32_
                                          uint64_t n_rows, struct vk_target *target);
 ingot_status ingot_vk_build_scatter_end(struct vk_builder *build, struct vk_scatter *scatter);
 
+/* Rows of a layout that fit one region. */
+ingot_status ingot_vk_build_piece(struct vk_builder *build, const struct vk_layout *layout,
+                                  const struct vk_target *target, uint64_t first_row,
+                                  uint64_t n_rows);
+/* *read is `dense` with the codes of its first n_rows rows, which are read where they are unread,
+ * into *memory, which is the caller's, also after a failure. */
+ingot_status ingot_vk_build_read(const struct vk_builder *build, const struct resident_dense *dense,
+                                 uint64_t n_rows, struct resident_dense *read, uint8_t **memory);
+/* Sees to it that the kernels of a layout have a trial. *is_right: that of one vector, at least,
+ * gives right products. What is not finite, or has factors of x that the codes lack, tells nothing.
+ */
+ingot_status ingot_vk_build_try(struct vk_builder *build, const struct vk_layout *layout,
+                                bool has_factors, bool *is_right);
+
 /* A coding over the target, or kept values of it; the target is changed on the way. */
 ingot_status ingot_vk_build_dense(struct vk_builder *build, const struct resident_dense *dense,
                                   struct vk_target *target);

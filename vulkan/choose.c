@@ -2,11 +2,12 @@
 #include "vulkan/choose.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "vulkan/features.h"
-#include "vulkan/shaders/constants.glsl"
+#include "vulkan/ladder.h"
 
 static const struct {
     VkPhysicalDeviceType type;
@@ -51,7 +52,6 @@ static uint64_t largest_heap(const struct vk_instance *instance, VkPhysicalDevic
     return n_bytes;
 }
 
-/* The first family that computes and does not draw, else the first that computes. */
 static ingot_status find_queue(const struct vk_instance *instance, const ingot_allocator *allocator,
                                struct vk_candidate *candidate, ingot_error *error)
 {
@@ -60,20 +60,30 @@ static ingot_status find_queue(const struct vk_instance *instance, const ingot_a
     VkQueueFamilyProperties *families = ingot_allocate_zeroed(allocator, n, sizeof *families);
     if (!families) return ingot_fail_memory(error, n * sizeof *families, "Vulkan queue families");
     instance->api.GetPhysicalDeviceQueueFamilyProperties(candidate->handle, &n, families);
-    bool found = false;
-    bool draws = true;
-    for (uint32_t i = 0; i < n; i++) {
-        const VkQueueFlags flags = families[i].queueFlags;
-        const bool this_draws = (flags & VK_QUEUE_GRAPHICS_BIT) != 0;
-        if (families[i].queueCount == 0 || !(flags & VK_QUEUE_COMPUTE_BIT)) continue;
-        if (found && (this_draws || !draws)) continue;
-        candidate->queue_family = i;
-        found = true;
-        draws = this_draws;
-    }
+    const bool found = ingot_vk_queues_choose(families, n, &candidate->queues);
     if (!found) refuse(candidate, "no queue that computes");
     ingot_release(allocator, families);
     return INGOT_OK;
+}
+
+static ingot_status find_extensions(const struct vk_instance *instance,
+                                    const ingot_allocator *allocator,
+                                    struct vk_candidate *candidate, ingot_error *error)
+{
+    uint32_t n = 0;
+    const struct vk_instance_api *const api = &instance->api;
+    VkResult result = api->EnumerateDeviceExtensionProperties(candidate->handle, NULL, &n, NULL);
+    if (result != VK_SUCCESS) return ingot_vk_fail(result, "Vulkan extensions", error);
+    VkExtensionProperties *list = ingot_allocate_zeroed(allocator, n, sizeof *list);
+    if (!list) return ingot_fail_memory(error, n * sizeof *list, "Vulkan extensions");
+    result = api->EnumerateDeviceExtensionProperties(candidate->handle, NULL, &n, list);
+    for (uint32_t i = 0; i < n && result >= VK_SUCCESS; i++) {
+        if (strcmp(list[i].extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0) {
+            candidate->has_budget = true;
+        }
+    }
+    ingot_release(allocator, list);
+    return result < VK_SUCCESS ? ingot_vk_fail(result, "Vulkan extensions", error) : INGOT_OK;
 }
 
 static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
@@ -83,13 +93,6 @@ static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
         const bool dash = i == 4 || i == 6 || i == 8 || i == 10;
         at += snprintf(at, 4, "%s%02x", dash ? "-" : "", uuid[i]);
     }
-}
-
-static void set_kernels(ingot_device_info *info, const VkPhysicalDeviceLimits *limits)
-{
-    const bool has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
-    snprintf(info->kernels, sizeof info->kernels, "%smatrix-vector in f32",
-             has_gemm ? "matrix-matrix in f32, " : "");
 }
 
 static void check_features(const struct vk_instance *instance, struct vk_candidate *candidate)
@@ -136,9 +139,13 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
     set_uuid(info, id.deviceUUID);
-    set_kernels(info, &properties.properties.limits);
+    struct vk_ladder ladder;
+    ingot_vk_ladder_read(instance, candidate->handle, allocator, &ladder);
+    ingot_vk_ladder_describe(&ladder, info->kernels, sizeof info->kernels);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);
+    const ingot_status status = find_extensions(instance, allocator, candidate, error);
+    if (status != INGOT_OK) return status;
     return find_queue(instance, allocator, candidate, error);
 }
 

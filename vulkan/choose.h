@@ -3,12 +3,14 @@
 #define INGOT_VULKAN_CHOOSE_H
 
 #include "vulkan/instance.h"
+#include "vulkan/queues.h"
 
 struct vk_candidate {
     VkPhysicalDevice handle;
-    uint32_t queue_family;  /* one that computes; valid when info.usable */
-    uint32_t rank;          /* of the kind of device: more is better */
-    ingot_device_info info; /* every field but `index` */
+    struct vk_queue_choice queues; /* valid when info.usable */
+    bool has_budget;               /* VK_EXT_memory_budget */
+    uint32_t rank;                 /* of the kind of device: more is better */
+    ingot_device_info info;        /* every field but `index` */
 };
 
 /* Lists the devices of an instance, best first: usable ones, then by kind, then by memory, else in

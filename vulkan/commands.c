@@ -1,14 +1,11 @@
 /* Recording, submitting and waiting on a device's queue. Knows no kernel. */
 #include "vulkan/commands.h"
 
-static const VkPipelineStageFlags2 device_stages =
-    VK_PIPELINE_STAGE_2_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_2_ALL_TRANSFER_BIT;
-
 static void barrier(struct vk_device *device, const struct vk_commands *commands,
                     VkPipelineStageFlags2 stages, VkAccessFlags2 accesses)
 {
     const VkMemoryBarrier2 memory = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER_2,
-                                     .srcStageMask = device_stages,
+                                     .srcStageMask = commands->queue->stages,
                                      .srcAccessMask = VK_ACCESS_2_MEMORY_WRITE_BIT,
                                      .dstStageMask = stages,
                                      .dstAccessMask = accesses};
@@ -20,7 +17,7 @@ static void barrier(struct vk_device *device, const struct vk_commands *commands
 
 void ingot_vk_commands_barrier(struct vk_device *device, const struct vk_commands *commands)
 {
-    barrier(device, commands, device_stages,
+    barrier(device, commands, commands->queue->stages,
             VK_ACCESS_2_MEMORY_READ_BIT | VK_ACCESS_2_MEMORY_WRITE_BIT);
 }
 
@@ -46,21 +43,28 @@ ingot_status ingot_vk_commands_submit(struct vk_device *device, struct vk_comman
     VkResult result = device->api.EndCommandBuffer(commands->buffer);
     if (result != VK_SUCCESS) return ingot_vk_device_fail(device, result, "recording", error);
 
+    struct vk_queue *const queue = commands->queue;
+    const VkSemaphoreSubmitInfo wait = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
+                                        .semaphore = device->moving.timeline,
+                                        .value = device->moving.n_submitted,
+                                        .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT};
     const VkSemaphoreSubmitInfo signal = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_SUBMIT_INFO,
-                                          .semaphore = device->timeline,
-                                          .value = device->n_submitted + 1,
+                                          .semaphore = queue->timeline,
+                                          .value = queue->n_submitted + 1,
                                           .stageMask = VK_PIPELINE_STAGE_2_ALL_COMMANDS_BIT};
     const VkCommandBufferSubmitInfo buffer = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_SUBMIT_INFO,
                                               .commandBuffer = commands->buffer};
     const VkSubmitInfo2 info = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO_2,
+                                .waitSemaphoreInfoCount = queue == &device->computing,
+                                .pWaitSemaphoreInfos = &wait,
                                 .commandBufferInfoCount = 1,
                                 .pCommandBufferInfos = &buffer,
                                 .signalSemaphoreInfoCount = 1,
                                 .pSignalSemaphoreInfos = &signal};
-    result = device->api.QueueSubmit2(device->queue, 1, &info, VK_NULL_HANDLE);
+    result = device->api.QueueSubmit2(queue->handle, 1, &info, VK_NULL_HANDLE);
     if (result != VK_SUCCESS) return ingot_vk_device_fail(device, result, "submission", error);
-    device->n_submitted++;
-    commands->value = device->n_submitted;
+    queue->n_submitted++;
+    commands->value = queue->n_submitted;
     return INGOT_OK;
 }
 
@@ -73,7 +77,7 @@ ingot_status ingot_vk_commands_wait(struct vk_device *device, const struct vk_co
     if (status != INGOT_OK || commands->value == 0) return status;
     const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO,
                                       .semaphoreCount = 1,
-                                      .pSemaphores = &device->timeline,
+                                      .pSemaphores = &commands->queue->timeline,
                                       .pValues = &commands->value};
     const VkResult result = device->api.WaitSemaphores(device->handle, &info, UINT64_MAX);
     if (result == VK_SUCCESS) return INGOT_OK;

@@ -4,8 +4,8 @@
 
 #include "vulkan/device.h"
 
-/* Waits for the last submission of these commands and starts recording anew. What is recorded
- * sees everything that was submitted to the device before. */
+/* Waits for the last submission of these commands and starts recording anew. What is recorded sees
+ * everything that was submitted to their queue before, and what computes every upload. */
 ingot_status ingot_vk_commands_begin(struct vk_device *device, struct vk_commands *commands,
                                      ingot_error *error);
 /* Copies and dispatches recorded after it see what those before it wrote. */

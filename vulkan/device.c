@@ -49,14 +49,19 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &allocations};
     api->GetPhysicalDeviceProperties2(candidate->handle, &properties);
     api->GetPhysicalDeviceMemoryProperties(candidate->handle, &device->memory);
+    ingot_vk_ladder_read(&device->instance, candidate->handle, device->allocator, &device->ladder);
 
     const VkPhysicalDeviceType type = properties.properties.deviceType;
     device->shares_memory =
         type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    device->maps_uploads = device->shares_memory && !options->stage_uploads;
+    device->maps_uploads =
+        ingot_vk_heaps_map(&device->memory, device->shares_memory) && !options->stage_uploads;
 
     device->allocation_bytes = min_u64(
         min_u64(allocations.maxMemoryAllocationSize, sizes.maxBufferSize), max_allocation_bytes);
+    if (options->allocation_bytes) {
+        device->allocation_bytes = min_u64(device->allocation_bytes, options->allocation_bytes);
+    }
     device->slab_bytes = options->slab_bytes
                              ? min_u64(options->slab_bytes, device->allocation_bytes)
                              : device->allocation_bytes;
@@ -64,7 +69,7 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         options->submit_weights ? options->submit_weights : first_submit_weights;
     device->submit_adapts = options->submit_weights == 0;
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
-    device->has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
+    device->max_allocations = limits->maxMemoryAllocationCount;
     device->tick_nanoseconds = limits->timestampComputeAndGraphics ? limits->timestampPeriod : 0.0f;
     const uint32_t *groups = limits->maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
@@ -81,15 +86,19 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     struct vk_features features;
     ingot_vk_features_link(&features);
     ingot_vk_features_require(&features);
-    const float priority = 1.0f;
-    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
-                                           .queueFamilyIndex = candidate->queue_family,
-                                           .queueCount = 1,
-                                           .pQueuePriorities = &priority};
+    const float priorities[2] = {1.0f, 1.0f};
+    VkDeviceQueueCreateInfo queues[2];
+    const uint32_t n_families = ingot_vk_queues_describe(&device->queues, priorities, queues);
+    ingot_vk_ladder_require(&device->ladder, &features);
+    const char *extensions[2];
+    uint32_t n_extensions = ingot_vk_ladder_extensions(&device->ladder, extensions);
+    if (device->has_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &features.first,
-                                     .queueCreateInfoCount = 1,
-                                     .pQueueCreateInfos = &queue};
+                                     .queueCreateInfoCount = n_families,
+                                     .pQueueCreateInfos = queues,
+                                     .enabledExtensionCount = n_extensions,
+                                     .ppEnabledExtensionNames = extensions};
     const VkResult result = api->CreateDevice(candidate->handle, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;
@@ -103,38 +112,7 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     }
     INGOT_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
-    device->api.GetDeviceQueue(device->handle, candidate->queue_family, 0, &device->queue);
     return INGOT_OK;
-}
-
-static VkResult create_commands(struct vk_device *device, uint32_t queue_family)
-{
-    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
-                                          .queueFamilyIndex = queue_family};
-    VkResult result = device->api.CreateCommandPool(device->handle, &pool, NULL, &device->pool);
-    if (result != VK_SUCCESS) return result;
-
-    VkCommandBuffer buffers[N_COMMANDS];
-    const VkCommandBufferAllocateInfo info = {.sType =
-                                                  VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
-                                              .commandPool = device->pool,
-                                              .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
-                                              .commandBufferCount = N_COMMANDS};
-    result = device->api.AllocateCommandBuffers(device->handle, &info, buffers);
-    if (result != VK_SUCCESS) return result;
-    for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) device->slots[i].commands.buffer = buffers[i];
-    device->compute.buffer = buffers[N_SLOTS_UPLOAD];
-    return VK_SUCCESS;
-}
-
-static VkResult create_timeline(struct vk_device *device)
-{
-    const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-                                            .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
-    const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
-                                        .pNext = &type};
-    return device->api.CreateSemaphore(device->handle, &info, NULL, &device->timeline);
 }
 
 static VkResult create_layout(struct vk_device *device)
@@ -156,11 +134,13 @@ static ingot_status open_candidate(struct vk_device *device, const struct vk_can
         return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan device",
                           "%.80s is not usable: %s", candidate->info.name, candidate->info.why_not);
     }
+    device->queues = candidate->queues;
+    device->physical = candidate->handle;
+    device->has_budget = candidate->has_budget;
     read_limits(device, candidate);
     const ingot_status status = create_handle(device, candidate, error);
     if (status != INGOT_OK) return status;
-    VkResult result = create_commands(device, candidate->queue_family);
-    if (result == VK_SUCCESS) result = create_timeline(device);
+    VkResult result = ingot_vk_queues_open(device);
     if (result == VK_SUCCESS) result = create_layout(device);
     if (result == VK_SUCCESS) return INGOT_OK;
     return ingot_vk_device_fail(device, result, "opening the Vulkan device", error);
@@ -208,8 +188,7 @@ static void close_objects(struct vk_device *device)
         ingot_vk_block_close(device, device->slots[i].memory);
     }
     api->DestroyPipelineLayout(device->handle, device->layout, NULL);
-    api->DestroySemaphore(device->handle, device->timeline, NULL);
-    api->DestroyCommandPool(device->handle, device->pool, NULL);
+    ingot_vk_queues_close(device);
     api->DestroyDevice(device->handle, NULL);
 }
 

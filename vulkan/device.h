@@ -4,18 +4,14 @@
 #define INGOT_VULKAN_DEVICE_H
 
 #include "vulkan/instance.h"
+#include "vulkan/ladder.h"
+#include "vulkan/queues.h"
 
 struct vk_block;
 struct vk_pipeline;
 struct vk_trial;
 
-/* A command buffer and the timeline value that its last submission reaches; 0: none yet. */
-struct vk_commands {
-    VkCommandBuffer buffer;
-    uint64_t value;
-};
-
-/* Where uploads are put together: while one slot is copied, the next one is filled. */
+/* Where uploads are put together: while slots are copied, the next one is filled. */
 struct vk_slot {
     struct vk_commands commands;
     struct vk_block *memory; /* NULL until the first upload that needs it */
@@ -29,6 +25,7 @@ enum vk_vector {
     VECTOR_T, /* between the factors of a low-rank part */
     VECTOR_U, /* results before they are scattered */
     VECTOR_P, /* results of slices of the columns */
+    VECTOR_N, /* an input, rounded */
     VECTOR_Y,
     N_VECTORS
 };
@@ -38,7 +35,7 @@ struct vk_scratch {
     struct vk_block *host_y;
 };
 
-enum { N_SLOTS_UPLOAD = 2, N_COMMANDS = N_SLOTS_UPLOAD + 1 };
+enum { N_SLOTS_UPLOAD = 4 };
 
 struct vk_device {
     const ingot_allocator *allocator; /* the caller's; outlives the device */
@@ -47,23 +44,30 @@ struct vk_device {
     ingot_device_info info;
     struct vk_device_api api;
     VkDevice handle;
-    VkQueue queue;
+    VkPhysicalDevice physical;
     VkPhysicalDeviceMemoryProperties memory;
+    bool has_budget;                          /* VK_EXT_memory_budget */
+    bool has_spilled;                         /* and that was told */
+    uint64_t held_bytes[N_MEMORY_KINDS];      /* taken by blocks */
+    uint64_t heap_bytes[VK_MAX_MEMORY_HEAPS]; /* the same by heap */
+    uint32_t n_allocations;
+    uint32_t max_allocations;
     uint64_t allocation_bytes; /* no allocation is larger */
     uint64_t slab_bytes;       /* no piece of a matrix is larger */
     uint64_t submit_weights;   /* weights visited before a submission is cut */
     bool submit_adapts;        /* to the time that submissions take */
     uint32_t max_groups;       /* workgroups along x and along y */
-    bool has_gemm;             /* there is enough shared memory for it */
-    float tick_nanoseconds;    /* of timestamps; 0: there are none */
-    bool shares_memory;        /* the device's memory is the host's */
-    bool maps_uploads; /* uploads are written straight to device memory that can be mapped */
-    VkCommandPool pool;
-    VkSemaphore timeline;
-    uint64_t n_submitted; /* the timeline's value when all is done */
+    struct vk_ladder ladder;
+    float tick_nanoseconds; /* of timestamps; 0: there are none */
+    bool shares_memory;     /* the device's memory is the host's */
+    bool maps_uploads;      /* uploads are written straight to device memory that can be mapped */
+    struct vk_queue_choice queues;
+    struct vk_queue computing;
+    struct vk_queue moving; /* uploads: their engine where the device has one */
     VkPipelineLayout layout;
     struct vk_commands compute;
     struct vk_slot slots[N_SLOTS_UPLOAD];
+    uint32_t next_slot;
     struct vk_block *blocks;       /* shared blocks of weights, newest first */
     struct vk_pipeline *pipelines; /* all that were made, newest first */
     struct vk_trial *trials;       /* newest first */

@@ -33,12 +33,16 @@ const char *ingot_vk_result_name(VkResult result)
     return "an unnamed VkResult";
 }
 
+bool ingot_vk_is_out_of_memory(VkResult result)
+{
+    return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ||
+           result == VK_ERROR_TOO_MANY_OBJECTS;
+}
+
 ingot_status ingot_vk_fail(VkResult result, const char *what, ingot_error *error)
 {
-    const bool memory =
-        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return ingot_fail(error, memory ? INGOT_NO_MEMORY : INGOT_DEVICE, INGOT_NO_OFFSET, what,
-                      "%s (%d)", ingot_vk_result_name(result), (int)result);
+    return ingot_fail(error, ingot_vk_is_out_of_memory(result) ? INGOT_NO_MEMORY : INGOT_DEVICE,
+                      INGOT_NO_OFFSET, what, "%s (%d)", ingot_vk_result_name(result), (int)result);
 }
 
 static VKAPI_ATTR VkBool32 VKAPI_CALL forward(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
@@ -106,6 +110,7 @@ static const char *load_functions(PFN_vkGetInstanceProcAddr get, struct vk_insta
 #define LOAD(name)                                                        \
     instance->api.name = (PFN_vk##name)get(instance->handle, "vk" #name); \
     if (!instance->api.name) return "vk" #name;
+    instance->get = get;
     INGOT_VK_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
     return NULL;

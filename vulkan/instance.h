@@ -3,7 +3,7 @@
 #define INGOT_VULKAN_INSTANCE_H
 
 #include "format/ingot.h"
-#include "vulkan/api.h"
+#include "vulkan/heaps.h"
 
 /* How an instance and a device on it are opened. All zeros is what everybody but a test wants. */
 struct vk_options {
@@ -15,7 +15,11 @@ struct vk_options {
     uint64_t submit_weights; /* weights visited by one submission; 0: the default */
     uint32_t max_groups;     /* workgroups along one dimension; 0: the device's limit */
     const char *distrusted;  /* a kernel that is taken for wrong, such as "gemm_integer" */
+    uint32_t rungs;          /* 1 << RUNG_...: taken where the device has them; 0: the fast ones */
     bool stage_uploads;      /* through a staging buffer even where memory can be mapped */
+    uint64_t slot_bytes;     /* of a staging buffer; 0: the default */
+    uint64_t allocation_bytes;             /* no allocation is larger; 0: the device's limit */
+    uint64_t memory_bytes[N_MEMORY_KINDS]; /* that may be taken; 0: what the heaps have */
 };
 
 struct vk_instance {
@@ -24,6 +28,7 @@ struct vk_instance {
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_options options;
+    PFN_vkGetInstanceProcAddr get;
     struct vk_instance_api api;
 };
 
@@ -36,6 +41,7 @@ void ingot_vk_instance_close(struct vk_instance *instance);
 
 /* "VK_ERROR_DEVICE_LOST". Never NULL. */
 const char *ingot_vk_result_name(VkResult result);
+bool ingot_vk_is_out_of_memory(VkResult result);
 /* INGOT_NO_MEMORY or INGOT_DEVICE, saying what was being done and with what result. */
 ingot_status ingot_vk_fail(VkResult result, const char *what, ingot_error *error);
 

@@ -298,3 +298,54 @@ void ingot_vk_layout_close(struct vk_layout *layout, const ingot_allocator *allo
     layout->order = NULL;
     layout->factors = NULL;
 }
+
+/* ------------------------------------------------------------------ forecasting */
+
+enum certainty { IS_CODED, IS_DECODED, MAY_BE_DECODED };
+
+/* What the index of a file tells of whether kernels compute straight from codes. */
+static enum certainty foresee(const struct ingot_coding *coding, const float *codebook,
+                              uint64_t n_cols)
+{
+    const bool is_vector = coding->map == MAP_VECTOR;
+    enum certainty certainty = IS_CODED;
+    if (coding->bits > (is_vector ? MAX_VECTOR_BITS : MAX_LOOKUP_BITS)) return IS_DECODED;
+    if (n_cols < MIN_CODED_COLS) return IS_DECODED;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        const struct coding_slot *const slot = &coding->slots[i];
+        const bool is_grouped = slot->has_table && slot->group != GROUP_TENSOR;
+        const uint64_t cols = slot->group_cols ? slot->group_cols : n_cols;
+        if (!is_grouped) continue;
+        if (slot->group == GROUP_COLUMN_INDEX || i == SLOT_POST) certainty = MAY_BE_DECODED;
+        if (slot->group == GROUP_RUN && cols % n_cols != 0 && n_cols % cols != 0) return IS_DECODED;
+        if (cols < n_cols && cols % QUARTER_COLS != 0) certainty = MAY_BE_DECODED;
+    }
+    for (uint32_t i = 0; codebook && i < max_u64(coding->vector_length, 1); i++) {
+        if (!isfinite(codebook[i])) return IS_DECODED;
+    }
+    return certainty;
+}
+
+uint64_t ingot_vk_layout_row_bytes(const struct ingot_coding *coding, const float *codebook,
+                                   uint64_t n_rows, uint64_t n_cols)
+{
+    enum { ROOM_CODES = 128 };
+    const uint64_t raw_cols = ceil_div(n_cols, RAW_STEP_COLS) * RAW_STEP_COLS;
+    const bool is_raw = coding->map == MAP_FLOAT && (coding->bits == 16 || coding->bits == 32);
+    const uint64_t length = max_u64(coding->vector_length, 1);
+    uint64_t n_most = n_cols;
+    uint64_t gathered = 0;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        const bool indexed = coding->slots[i].group == GROUP_COLUMN_INDEX;
+        if (coding->slots[i].has_table && indexed) n_most = n_cols + n_cols / 8;
+        if (indexed || i == SLOT_POST) gathered = 8 * n_most;
+    }
+    gathered = ceil_div(gathered, max_u64(n_rows, 1));
+    if (is_raw) return raw_cols * coding->bits / 8 + gathered;
+    const uint64_t room = ceil_div(ceil_div(n_most, length), ROOM_CODES) * ROOM_CODES;
+    const uint64_t coded = room * coding->bits / 8 + room * length / 8 * coding->signs / 8;
+    const enum certainty certainty = foresee(coding, codebook, n_cols);
+    const uint64_t decoded = raw_cols * sizeof(float);
+    if (certainty == IS_CODED) return coded + gathered;
+    return (certainty == IS_DECODED ? decoded : max_u64(coded, decoded)) + gathered;
+}

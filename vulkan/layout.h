@@ -44,6 +44,10 @@ ingot_status ingot_vk_layout_make(const struct resident_dense *dense,
                                   const struct vk_layout_from *from, const char *what,
                                   const ingot_allocator *allocator, struct vk_layout *layout,
                                   ingot_error *error);
+/* At least what a row of codes takes in whatever layout is made for a coding over n_rows x n_cols,
+ * with its share of what brings x to another order. */
+uint64_t ingot_vk_layout_row_bytes(const struct ingot_coding *coding, const float *codebook,
+                                   uint64_t n_rows, uint64_t n_cols);
 void ingot_vk_layout_close(struct vk_layout *layout, const ingot_allocator *allocator);
 
 /* The header of rows [first_row, first_row + n_rows), and the words of all of it. */

@@ -123,96 +123,165 @@ uint64_t ingot_vk_layout_rows(const struct vk_layout *layout, uint64_t first_row
     return min_u64(dense_rows(layout, n_bytes), layout->n_rows - first_row);
 }
 
-/* One row of planes, each filled up to the room of a row. */
-static void write_planes(const struct resident_plane *planes, uint32_t n_planes, uint64_t row,
-                         uint64_t n_codes, uint64_t room_codes, struct vk_stream *stream)
+/* Rows of planes of codes or of sign codes, as they are in memory or from the file. */
+struct code_rows {
+    const struct vk_layout *layout;
+    const struct resident_plane *planes;
+    uint32_t n_planes;
+    bool signs;
+    uint64_t n_codes; /* of a row */
+    uint64_t room;    /* codes that a row of the region has room for */
+    uint64_t first_row;
+    const ingot_allocator *allocator;
+};
+
+static uint64_t room_bytes(const struct code_rows *rows)
 {
-    for (uint32_t i = 0; i < n_planes; i++) {
-        const struct resident_plane *const plane = &planes[i];
-        const uint64_t n_bytes = ceil_div(n_codes * plane->bits, 8);
-        const uint64_t n_room = room_codes * plane->bits / 8;
-        ingot_vk_stream_write(stream, plane->data + row * plane->row_bytes, n_bytes);
-        ingot_vk_stream_write_zeros(stream, n_room - n_bytes);
+    uint64_t n_bits = 0;
+    for (uint32_t i = 0; i < rows->n_planes; i++) n_bits += rows->planes[i].bits;
+    return rows->room * n_bits / 8;
+}
+
+/* n rows from `first` on, of which codes that are unread are read to *memory, which the caller
+ * releases. */
+static ingot_status open_planes(const struct code_rows *rows, uint64_t first, uint64_t n,
+                                struct resident_plane *planes, uint8_t **memory, ingot_error *error)
+{
+    const struct resident_unread *const unread = rows->layout->dense->unread;
+    uint8_t *places[CODING_MAX_PLANES];
+    uint64_t n_bytes = 0;
+    for (uint32_t i = 0; i < rows->n_planes; i++) {
+        planes[i] = rows->planes[i];
+        if (!unread) planes[i].data += (rows->first_row + first) * planes[i].row_bytes;
+        n_bytes += n * planes[i].row_bytes;
+    }
+    if (!unread) return INGOT_OK;
+    *memory = ingot_allocate(rows->allocator, n_bytes);
+    if (!*memory) return ingot_fail_memory(error, n_bytes, "rows of codes");
+    uint8_t *at = *memory;
+    for (uint32_t i = 0; i < rows->n_planes; i++) {
+        planes[i].data = places[i] = at;
+        at += n * planes[i].row_bytes;
+    }
+    return unread->read(unread, rows->first_row + first, n, rows->signs, places, error);
+}
+
+/* Each row of planes, filled up to the room of a row. */
+static ingot_status make_rows(const void *context, uint64_t first, uint64_t n, uint8_t *dst,
+                              ingot_error *error)
+{
+    const struct code_rows *const rows = context;
+    struct resident_plane planes[CODING_MAX_PLANES];
+    uint8_t *memory = NULL;
+    const ingot_status status = open_planes(rows, first, n, planes, &memory, error);
+    for (uint64_t r = 0; r < n && status == INGOT_OK; r++) {
+        for (uint32_t i = 0; i < rows->n_planes; i++) {
+            const uint64_t n_bytes = ceil_div(rows->n_codes * planes[i].bits, 8);
+            const uint64_t n_room = rows->room * planes[i].bits / 8;
+            memcpy(dst, planes[i].data + r * planes[i].row_bytes, n_bytes);
+            memset(dst + n_bytes, 0, n_room - n_bytes);
+            dst += n_room;
+        }
+    }
+    ingot_release(rows->allocator, memory);
+    return status;
+}
+
+/* One row whose codes are brought to another order. */
+static void order_row(const struct code_rows *rows, const struct resident_plane *planes,
+                      const uint32_t *codes, uint8_t *dst)
+{
+    const struct vk_layout *const layout = rows->layout;
+    uint32_t shift = 0;
+    memset(dst, 0, room_bytes(rows));
+    for (uint32_t p = 0; p < rows->n_planes; p++) {
+        const uint32_t bits = planes[p].bits;
+        for (uint64_t i = 0; i < layout->n_cols; i++) {
+            const uint32_t col = layout->order[i];
+            if (col == INGOT_NONE) continue;
+            const uint32_t code = codes[col] >> shift & ((1u << bits) - 1);
+            dst[i * bits / 8] |= (uint8_t)(code << (i * bits % 8));
+        }
+        dst += rows->room * bits / 8;
+        shift += bits;
     }
 }
 
-static void write_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
-                       struct vk_stream *stream)
+static ingot_status make_ordered_rows(const void *context, uint64_t first, uint64_t n, uint8_t *dst,
+                                      ingot_error *error)
+{
+    const struct code_rows *const rows = context;
+    struct resident_plane planes[CODING_MAX_PLANES];
+    uint8_t *memory = NULL;
+    ingot_status status = open_planes(rows, first, n, planes, &memory, error);
+    uint32_t *codes = ingot_allocate_zeroed(rows->allocator, rows->n_codes, sizeof *codes);
+    if (status == INGOT_OK && !codes) {
+        status = ingot_fail_memory(error, rows->n_codes * sizeof *codes, "row");
+    }
+    for (uint64_t r = 0; r < n && status == INGOT_OK; r++) {
+        resident_codes(planes, rows->n_planes, r, 0, (uint32_t)rows->n_codes, codes);
+        order_row(rows, planes, codes, dst + r * room_bytes(rows));
+    }
+    ingot_release(rows->allocator, codes);
+    ingot_release(rows->allocator, memory);
+    return status;
+}
+
+static ingot_status make_decoded_rows(const void *context, uint64_t first, uint64_t n, uint8_t *dst,
+                                      ingot_error *error)
+{
+    const struct code_rows *const rows = context;
+    const struct resident_dense *const dense = rows->layout->dense;
+    const uint64_t row_bytes = rows->layout->row_words * 4;
+    (void)error;
+    for (uint64_t r = 0; r < n; r++) {
+        uint8_t *const to = dst + r * row_bytes;
+        resident_decode(dense, rows->first_row + first + r, 0, dense->n_cols, (float *)(void *)to);
+        memset(to + dense->n_cols * sizeof(float), 0, row_bytes - dense->n_cols * sizeof(float));
+    }
+    return INGOT_OK;
+}
+
+static void write_codes(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                        struct vk_stream *stream)
 {
     const struct resident_dense *const dense = layout->dense;
     const uint64_t length = max_u64(dense->coding->vector_length, 1);
-    const uint64_t room = (uint64_t)layout->room * layout->step_cols / length;
-    for (uint64_t r = 0; r < n_rows; r++) {
-        write_planes(dense->planes, dense->n_planes, first_row + r, ceil_div(dense->n_cols, length),
-                     room, stream);
-    }
+    const struct code_rows codes = {.layout = layout,
+                                    .planes = dense->planes,
+                                    .n_planes = dense->n_planes,
+                                    .n_codes = ceil_div(dense->n_cols, length),
+                                    .room = (uint64_t)layout->room * layout->step_cols / length,
+                                    .first_row = first_row,
+                                    .allocator = stream->device->allocator};
+    const struct vk_rows rows = {.make = layout->decoded     ? make_decoded_rows
+                                         : layout->reordered ? make_ordered_rows
+                                                             : make_rows,
+                                 .context = &codes,
+                                 .n_rows = n_rows,
+                                 .row_bytes = layout->row_words * 4,
+                                 .grain = dense->unread ? dense->unread->grain : 0};
+    ingot_vk_stream_write_rows(stream, &rows);
 }
 
-static void write_sign_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
-                            struct vk_stream *stream)
+static void write_signs(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
+                        struct vk_stream *stream)
 {
     const struct resident_dense *const dense = layout->dense;
-    for (uint64_t r = 0; r < n_rows; r++) {
-        write_planes(dense->signs, dense->n_sign_planes, first_row + r, ceil_div(dense->n_cols, 8),
-                     layout->room * UINT64_C(4), stream);
-    }
-}
-
-/* Rows whose codes are brought to another order; `codes` has room for a row of them. */
-static void write_ordered_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
-                               uint32_t *codes, uint8_t *bytes, struct vk_stream *stream)
-{
-    const struct resident_dense *const dense = layout->dense;
-    const uint64_t room = (uint64_t)layout->room * STEP_COLS;
-    for (uint64_t r = 0; r < n_rows; r++) {
-        uint32_t shift = 0;
-        resident_codes(dense->planes, dense->n_planes, first_row + r, 0, (uint32_t)dense->n_cols,
-                       codes);
-        for (uint32_t p = 0; p < dense->n_planes; p++) {
-            const uint32_t bits = dense->planes[p].bits;
-            memset(bytes, 0, room * bits / 8);
-            for (uint64_t i = 0; i < layout->n_cols; i++) {
-                const uint32_t col = layout->order[i];
-                if (col == INGOT_NONE) continue;
-                const uint32_t code = codes[col] >> shift & ((1u << bits) - 1);
-                bytes[i * bits / 8] |= (uint8_t)(code << (i * bits % 8));
-            }
-            ingot_vk_stream_write(stream, bytes, room * bits / 8);
-            shift += bits;
-        }
-    }
-}
-
-static void write_decoded_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
-                               float *row, struct vk_stream *stream)
-{
-    const uint64_t n_cols = layout->dense->n_cols;
-    for (uint64_t r = 0; r < n_rows; r++) {
-        resident_decode(layout->dense, first_row + r, 0, n_cols, row);
-        ingot_vk_stream_write(stream, row, n_cols * sizeof *row);
-        ingot_vk_stream_write_zeros(stream, layout->row_words * 4 - n_cols * sizeof *row);
-    }
-}
-
-/* Rows that are worked out need room for one of them. */
-static void write_made_rows(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
-                            struct vk_stream *stream)
-{
-    const ingot_allocator *const allocator = stream->device->allocator;
-    /* Codes or floats, and a plane of at most 8 bits. */
-    const uint64_t n = max_u64(layout->dense->n_cols, (uint64_t)layout->room * layout->step_cols);
-    uint8_t *const memory = ingot_allocate(allocator, n * 5);
-    if (!memory) {
-        ingot_vk_stream_fail(stream, ingot_fail_memory(stream->error, n * 5, "row"));
-        return;
-    }
-    if (layout->decoded) {
-        write_decoded_rows(layout, first_row, n_rows, (float *)(void *)memory, stream);
-    } else {
-        write_ordered_rows(layout, first_row, n_rows, (uint32_t *)(void *)memory, memory + n * 4,
-                           stream);
-    }
-    ingot_release(allocator, memory);
+    const struct code_rows signs = {.layout = layout,
+                                    .planes = dense->signs,
+                                    .n_planes = dense->n_sign_planes,
+                                    .signs = true,
+                                    .n_codes = ceil_div(dense->n_cols, 8),
+                                    .room = layout->room * UINT64_C(4),
+                                    .first_row = first_row,
+                                    .allocator = stream->device->allocator};
+    const struct vk_rows rows = {.make = make_rows,
+                                 .context = &signs,
+                                 .n_rows = n_rows,
+                                 .row_bytes = layout->sign_words * 4,
+                                 .grain = dense->unread ? dense->unread->grain : 0};
+    ingot_vk_stream_write_rows(stream, &rows);
 }
 
 void ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
@@ -227,12 +296,8 @@ void ingot_vk_layout_write(const struct vk_layout *layout, uint64_t first_row, u
     ingot_vk_stream_write(stream, &header, sizeof header);
     ingot_vk_layout_write_tables(layout, first_row, n_rows, &header, stream);
     ingot_vk_layout_fill(stream, header.codes);
-    if (layout->decoded || layout->reordered) {
-        write_made_rows(layout, first_row, n_rows, stream);
-    } else {
-        write_rows(layout, first_row, n_rows, stream);
-    }
+    write_codes(layout, first_row, n_rows, stream);
     ingot_vk_layout_fill(stream, header.signs);
-    if (layout->sign_words > 0) write_sign_rows(layout, first_row, n_rows, stream);
+    if (layout->sign_words > 0) write_signs(layout, first_row, n_rows, stream);
     ingot_vk_layout_fill(stream, n_words);
 }

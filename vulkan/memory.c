@@ -6,75 +6,90 @@
 #include "format/alloc.h"
 #include "format/bytes.h"
 #include "format/fail.h"
+#include "format/log.h"
 
 static const uint64_t region_align = 256;
-static const uint64_t shared_block_bytes = UINT64_C(64) << 20;
+static const uint64_t least_shared_bytes = UINT64_C(64) << 20;
 
-static const struct {
-    VkBufferUsageFlags usage;
-    VkMemoryPropertyFlags required;
-    VkMemoryPropertyFlags wanted;        /* the more of these the better */
-    VkMemoryPropertyFlags wanted_shared; /* also, where the device's memory is the host's */
-    bool largest_heap_first;             /* else the wanted flags decide first */
-} kinds[N_MEMORY_KINDS] = {
-    [MEMORY_DEVICE] = {.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
-                                VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT |
-                                VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-                       .required = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
-                       .wanted_shared = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT |
-                                        VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                       .largest_heap_first = true},
-    /* Cached, because results are read from it; every device has a coherent type. */
-    [MEMORY_HOST] = {.usage = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
-                     .required =
-                         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
-                     .wanted = VK_MEMORY_PROPERTY_HOST_CACHED_BIT},
+static const VkBufferUsageFlags usages[N_MEMORY_KINDS] = {
+    [MEMORY_DEVICE] = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                      VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                      VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+    [MEMORY_SPILL] = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                     VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                     VK_BUFFER_USAGE_TRANSFER_DST_BIT,
+    [MEMORY_HOST] = VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT,
 };
 
-static uint32_t count_flags(VkMemoryPropertyFlags flags)
+/* ------------------------------------------------------------------ what there is room for */
+
+/* Within what a test allows, and what the heap has left. */
+static bool has_room(const struct vk_device *device, enum vk_memory_kind kind, uint32_t type,
+                     uint64_t n_bytes)
 {
-    uint32_t n = 0;
-    for (; flags; flags &= flags - 1) n++;
-    return n;
+    const uint64_t allowed = device->instance.options.memory_bytes[kind];
+    const uint64_t held = device->held_bytes[kind];
+    if (allowed && (held >= allowed || n_bytes > allowed - held)) return false;
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 now = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2, .pNext = &budget};
+    const uint32_t heap = device->memory.memoryTypes[type].heapIndex;
+    if (device->has_budget) {
+        device->instance.api.GetPhysicalDeviceMemoryProperties2(device->physical, &now);
+    } else {
+        budget.heapUsage[heap] = device->heap_bytes[heap];
+    }
+    return n_bytes <= ingot_vk_heaps_room(device->memory.memoryHeaps[heap].size,
+                                          budget.heapBudget[heap], budget.heapUsage[heap]);
 }
 
-/* The best memory type among type_bits for a kind, or UINT32_MAX; the driver's order decides
- * between equals. */
-static uint32_t choose_type(const struct vk_device *device, enum vk_memory_kind kind,
-                            uint32_t type_bits)
+static VkResult allocate(struct vk_device *device, enum vk_memory_kind kind,
+                         const VkMemoryRequirements *needs, struct vk_block *block)
 {
-    const VkMemoryPropertyFlags wanted =
-        kinds[kind].wanted | (device->shares_memory ? kinds[kind].wanted_shared : 0);
-    uint32_t best = UINT32_MAX;
-    uint32_t best_wanted = 0;
-    uint64_t best_heap = 0;
-    for (uint32_t i = 0; i < device->memory.memoryTypeCount; i++) {
-        const VkMemoryType *type = &device->memory.memoryTypes[i];
-        const bool fits = (type_bits >> i & 1) != 0;
-        if (!fits || (type->propertyFlags & kinds[kind].required) != kinds[kind].required) continue;
-        const uint64_t heap = device->memory.memoryHeaps[type->heapIndex].size;
-        const uint32_t n_wanted = count_flags(type->propertyFlags & wanted);
-        const bool larger = heap > best_heap;
-        const bool same_heap = heap == best_heap;
-        const bool more = n_wanted > best_wanted;
-        const bool same_wanted = n_wanted == best_wanted;
-        const bool better = kinds[kind].largest_heap_first ? larger || (same_heap && more)
-                                                           : more || (same_wanted && larger);
-        if (best != UINT32_MAX && !better) continue;
-        best = i;
-        best_wanted = n_wanted;
-        best_heap = heap;
+    const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
+                                             .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
+    uint32_t types[VK_MAX_MEMORY_TYPES];
+    const uint32_t n = ingot_vk_heaps_rank(&device->memory, kind, device->maps_uploads,
+                                           needs->memoryTypeBits, types);
+    VkResult result = n ? VK_ERROR_OUT_OF_DEVICE_MEMORY : VK_ERROR_FEATURE_NOT_PRESENT;
+    if (device->n_allocations >= device->max_allocations) return VK_ERROR_TOO_MANY_OBJECTS;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!has_room(device, kind, types[i], needs->size)) continue;
+        const VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                           .pNext = kind == MEMORY_HOST ? NULL : &flags,
+                                           .allocationSize = needs->size,
+                                           .memoryTypeIndex = types[i]};
+        result = device->api.AllocateMemory(device->handle, &info, NULL, &block->memory);
+        if (result == VK_SUCCESS) {
+            block->type = types[i];
+            block->allocated_bytes = needs->size;
+            device->n_allocations++;
+            device->held_bytes[kind] += needs->size;
+            device->heap_bytes[device->memory.memoryTypes[types[i]].heapIndex] += needs->size;
+            return VK_SUCCESS;
+        }
+        block->memory = VK_NULL_HANDLE;
+        if (!ingot_vk_is_out_of_memory(result)) break;
     }
-    return best;
+    return result;
 }
+
+/* ------------------------------------------------------------------ blocks */
 
 static VkResult create_buffer(struct vk_device *device, enum vk_memory_kind kind,
                               struct vk_block *block)
 {
+    /* Weights come by one family and are read by the other: no owner changes hands. */
+    const uint32_t families[2] = {device->queues.compute_family, device->queues.moving_family};
+    const bool shared = kind != MEMORY_HOST && families[0] != families[1];
     const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
                                      .size = block->n_bytes,
-                                     .usage = kinds[kind].usage,
-                                     .sharingMode = VK_SHARING_MODE_EXCLUSIVE};
+                                     .usage = usages[kind],
+                                     .sharingMode = shared ? VK_SHARING_MODE_CONCURRENT
+                                                           : VK_SHARING_MODE_EXCLUSIVE,
+                                     .queueFamilyIndexCount = shared ? 2 : 0,
+                                     .pQueueFamilyIndices = families};
     return device->api.CreateBuffer(device->handle, &info, NULL, &block->buffer);
 }
 
@@ -84,32 +99,23 @@ static VkResult create_memory(struct vk_device *device, enum vk_memory_kind kind
 {
     VkMemoryRequirements needs;
     device->api.GetBufferMemoryRequirements(device->handle, block->buffer, &needs);
-    const uint32_t type = choose_type(device, kind, needs.memoryTypeBits);
-    if (type == UINT32_MAX) return VK_ERROR_FEATURE_NOT_PRESENT;
-
-    const bool addressed = (kinds[kind].usage & VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT) != 0;
-    const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
-                                             .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
-    const VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                       .pNext = addressed ? &flags : NULL,
-                                       .allocationSize = needs.size,
-                                       .memoryTypeIndex = type};
-    VkResult result = device->api.AllocateMemory(device->handle, &info, NULL, &block->memory);
+    VkResult result = allocate(device, kind, &needs, block);
     if (result != VK_SUCCESS) return result;
     result = device->api.BindBufferMemory(device->handle, block->buffer, block->memory, 0);
     if (result != VK_SUCCESS) return result;
 
     const VkMemoryPropertyFlags mappable =
         VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
-    const VkMemoryPropertyFlags has = device->memory.memoryTypes[type].propertyFlags;
+    const VkMemoryPropertyFlags has = device->memory.memoryTypes[block->type].propertyFlags;
     const bool maps = kind == MEMORY_HOST || device->maps_uploads;
     if (maps && (has & mappable) == mappable) {
         void *mapped = NULL;
         result = device->api.MapMemory(device->handle, block->memory, 0, VK_WHOLE_SIZE, 0, &mapped);
         if (result != VK_SUCCESS) return result;
         block->mapped = mapped;
+        block->cached = (has & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
     }
-    if (addressed) {
+    if (kind != MEMORY_HOST) {
         const VkBufferDeviceAddressInfo of = {.sType = VK_STRUCTURE_TYPE_BUFFER_DEVICE_ADDRESS_INFO,
                                               .buffer = block->buffer};
         block->address = device->api.GetBufferDeviceAddress(device->handle, &of);
@@ -121,12 +127,14 @@ static ingot_status fail_block(struct vk_device *device, VkResult result, uint64
                                const char *what, ingot_error *error)
 {
     if (result == VK_ERROR_DEVICE_LOST) return ingot_vk_device_fail(device, result, what, error);
-    const bool memory =
-        result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY;
-    return ingot_fail(error, memory ? INGOT_NO_MEMORY : INGOT_DEVICE, INGOT_NO_OFFSET, what,
-                      "%llu bytes wanted, the largest device-local heap has %llu: %s",
-                      (unsigned long long)n_bytes, (unsigned long long)device->info.memory_bytes,
-                      ingot_vk_result_name(result));
+    const bool memory = ingot_vk_is_out_of_memory(result);
+    return ingot_fail(
+        error, memory ? INGOT_NO_MEMORY : INGOT_DEVICE, INGOT_NO_OFFSET, what,
+        "%llu bytes wanted; %llu are taken on the device, whose largest heap has "
+        "%llu, and %llu in host memory: %s",
+        (unsigned long long)n_bytes, (unsigned long long)device->held_bytes[MEMORY_DEVICE],
+        (unsigned long long)device->info.memory_bytes,
+        (unsigned long long)device->held_bytes[MEMORY_SPILL], ingot_vk_result_name(result));
 }
 
 ingot_status ingot_vk_block_open(struct vk_device *device, enum vk_memory_kind kind,
@@ -142,6 +150,7 @@ ingot_status ingot_vk_block_open(struct vk_device *device, enum vk_memory_kind k
     struct vk_block *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
     if (!made) return ingot_fail_memory(error, sizeof *made, what);
     made->n_bytes = n_bytes;
+    made->kind = kind;
     VkResult result = create_buffer(device, kind, made);
     if (result == VK_SUCCESS) result = create_memory(device, kind, made);
     if (result != VK_SUCCESS) {
@@ -156,9 +165,34 @@ void ingot_vk_block_close(struct vk_device *device, struct vk_block *block)
 {
     if (!block) return;
     device->api.DestroyBuffer(device->handle, block->buffer, NULL);
-    device->api.FreeMemory(device->handle, block->memory, NULL); /* unmaps too */
+    if (block->memory) {
+        device->api.FreeMemory(device->handle, block->memory, NULL); /* unmaps too */
+        device->n_allocations--;
+        device->held_bytes[block->kind] -= block->allocated_bytes;
+        device->heap_bytes[device->memory.memoryTypes[block->type].heapIndex] -=
+            block->allocated_bytes;
+    }
     ingot_release(device->allocator, block);
 }
+
+ingot_status ingot_vk_block_open_spilling(struct vk_device *device, uint64_t n_bytes,
+                                          const char *what, struct vk_block **block,
+                                          ingot_error *error)
+{
+    ingot_status status = ingot_vk_block_open(device, MEMORY_DEVICE, n_bytes, what, block, error);
+    if (status != INGOT_NO_MEMORY) return status;
+    status = ingot_vk_block_open(device, MEMORY_SPILL, n_bytes, what, block, error);
+    if (status == INGOT_OK && !device->has_spilled) {
+        device->has_spilled = true;
+        ingot_log(
+            device->allocator, INGOT_LOG_WARNING,
+            "%s: its memory is full with %llu bytes; more goes to host memory, which is slower",
+            device->info.name, (unsigned long long)device->held_bytes[MEMORY_DEVICE]);
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ regions */
 
 /* The bytes of a region that starts behind what the block holds, or false. */
 static bool place(const struct vk_block *block, uint64_t n_bytes, uint64_t *offset)
@@ -170,6 +204,27 @@ static bool place(const struct vk_block *block, uint64_t n_bytes, uint64_t *offs
     return true;
 }
 
+/* Blocks grow with what is held, so that even a device full of small matrices has few. */
+static uint64_t shared_bytes(const struct vk_device *device)
+{
+    const uint64_t held = device->held_bytes[MEMORY_DEVICE] / 8;
+    return min_u64(max_u64(least_shared_bytes, held), device->allocation_bytes);
+}
+
+/* A large region gets a block of its own: sharing would waste what is left over. Where there is no
+ * room for a shared block, there may be for the region. */
+static ingot_status open_for_region(struct vk_device *device, uint64_t n_bytes, const char *what,
+                                    struct vk_block **block, ingot_error *error)
+{
+    const uint64_t shared = shared_bytes(device);
+    if (n_bytes <= shared / 4) {
+        const ingot_status status =
+            ingot_vk_block_open(device, MEMORY_DEVICE, shared, what, block, NULL);
+        if (status == INGOT_OK) return INGOT_OK;
+    }
+    return ingot_vk_block_open_spilling(device, n_bytes, what, block, error);
+}
+
 ingot_status ingot_vk_region_take(struct vk_device *device, uint64_t n_bytes, const char *what,
                                   struct vk_region *region, ingot_error *error)
 {
@@ -177,11 +232,7 @@ ingot_status ingot_vk_region_take(struct vk_device *device, uint64_t n_bytes, co
     struct vk_block *block = device->blocks;
     while (block && !place(block, n_bytes, &offset)) block = block->next;
     if (!block) {
-        /* A large region gets a block of its own: sharing would waste what is left over. */
-        const uint64_t shared_bytes = min_u64(shared_block_bytes, device->allocation_bytes);
-        const uint64_t block_bytes = n_bytes > shared_bytes / 4 ? n_bytes : shared_bytes;
-        const ingot_status status =
-            ingot_vk_block_open(device, MEMORY_DEVICE, block_bytes, what, &block, error);
+        const ingot_status status = open_for_region(device, n_bytes, what, &block, error);
         if (status != INGOT_OK) return status;
         block->next = device->blocks;
         device->blocks = block;

@@ -13,8 +13,11 @@ static ingot_status grow(struct vk_device *device, enum vk_memory_kind kind, uin
 {
     if (*block && (*block)->n_bytes >= n_bytes) return INGOT_OK;
     struct vk_block *larger = NULL;
-    const ingot_status status = ingot_vk_block_open(device, kind, max_u64(n_bytes, min_bytes),
-                                                    "memory for vectors", &larger, error);
+    const uint64_t n = max_u64(n_bytes, min_u64(min_bytes, device->allocation_bytes));
+    const ingot_status status =
+        kind == MEMORY_HOST
+            ? ingot_vk_block_open(device, kind, n, "memory for vectors", &larger, error)
+            : ingot_vk_block_open_spilling(device, n, "memory for vectors", &larger, error);
     if (status != INGOT_OK) return status;
     ingot_vk_block_close(device, *block);
     *block = larger;

@@ -113,6 +113,47 @@ static void compare_with_converter(void **state, const ingot_file *file, ingot_d
     free(theirs);
 }
 
+static void check_shape(const ingot_file *file, uint32_t index, uint64_t n_matrices,
+                        uint64_t n_rows, uint64_t n_cols)
+{
+    ingot_tensor t;
+    ingot_file_tensor(file, index, &t);
+    assert_int_equal(t.n_matrices, n_matrices);
+    assert_int_equal(t.n_rows, n_rows);
+    assert_int_equal(t.n_cols, n_cols);
+}
+
+/* Experts: raw, encoded, and what is not one of them. */
+static void test_stacks(void **state)
+{
+    static const uint64_t experts[] = {3, N_ROWS / 3, N_COLS};
+    struct written w;
+    ingot_error error = {0};
+    void *data = make_data(INGOT_BF16);
+    (void)state;
+    written_begin(&w, INGOT_COMPRESS_NONE);
+    ingot_writer_set_stack(w.writer, 1, 2);
+    assert_ok(ingot_writer_add(w.writer, "a", INGOT_BF16, 3, experts, data, &error), &error);
+    assert_ok(ingot_writer_add_encoded(w.writer, "b", INGOT_BF16, 3, experts, data, "int4", &error),
+              &error);
+    assert_ok(ingot_writer_add(w.writer, "norm", INGOT_BF16, 1, experts + 2, data, &error), &error);
+    ingot_writer_set_stack(w.writer, 0, 0);
+    assert_ok(ingot_writer_add(w.writer, "plain", INGOT_BF16, 3, experts, data, &error), &error);
+    ingot_writer_set_stack(w.writer, 3, 2);
+    assert_int_equal(ingot_writer_add(w.writer, "wrong", INGOT_BF16, 3, experts, data, &error),
+                     INGOT_INVALID);
+    written_end(&w);
+    judge_good(w.bytes.data, w.bytes.n_bytes);
+    ingot_file *file = open_bytes(&w);
+    check_shape(file, 0, 3, N_ROWS / 3, N_COLS);
+    check_shape(file, 1, 3, N_ROWS / 3, N_COLS);
+    check_shape(file, 2, 1, 1, N_COLS);
+    check_shape(file, 3, 1, 3, N_ROWS / 3 * N_COLS);
+    ingot_file_close(file);
+    written_release(&w);
+    free(data);
+}
+
 static void test_encodings(void **state)
 {
     for (uint32_t d = 0; d < sizeof dtypes / sizeof *dtypes; d++) {
@@ -247,6 +288,7 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stacks),
         cmocka_unit_test_setup_teardown(test_encodings, folder_make, folder_remove),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_refusals),

@@ -124,6 +124,18 @@ class Reading(Case):
         gc.collect()
         self.assertTrue(np.array_equal(view, matrix(300, 1000)[1]))
 
+    def test_stacks(self):
+        experts = matrix(12, 256).reshape(3, 4, 256)
+        tensors = {"experts": experts, "norm": experts[0, 0]}
+        for encode in None, "int4":
+            with self.saved(tensors, encode=encode, stacks=["experts"]) as f:
+                self.assertEqual(f["experts"].n_matrices, 3)
+                self.assertEqual(f["norm"].n_matrices, 1)
+                y = f["experts"].matrix(index=2).matmul(np.eye(256, dtype=np.float32))
+                self.assertTrue(np.allclose(y.T, f["experts"][2], atol=1e-6))
+        with self.saved({"experts": experts}) as f:
+            self.assertEqual(f["experts"].n_matrices, 1)
+
     def test_mapping(self):
         f = self.saved({"a": matrix(), "b": matrix()})
         self.assertEqual(len(f), 2)

@@ -56,6 +56,24 @@ j = json.load(open(sys.argv[1]))
 sys.exit(not eval(sys.argv[2]))' "$out" "$1" 2>/dev/null || fail "$ran: $1 does not hold"
 }
 
+well_formed() { # PAGE.html: every tag is closed in its place, and nothing is loaded or run
+    command -v python3 >/dev/null || return 0
+    python3 - "$1" <<'END' || fail "$ran: the page is not well formed"
+import html.parser, sys
+class Page(html.parser.HTMLParser):
+    open = []
+    def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "link", "img"), tag
+        assert not any(k in ("src", "href", "onload") for k, _ in attributes), attributes
+        if tag not in ("meta", "br"): self.open.append(tag)
+    def handle_startendtag(self, tag, attributes): pass
+    def handle_endtag(self, tag): assert self.open.pop() == tag, (tag, self.getpos())
+page = Page()
+page.feed(open(sys.argv[1]).read())
+assert page.open == [], page.open
+END
+}
+
 little_endian_8() { # NUMBER: as 8 bytes
     n=$1
     for _ in 1 2 3 4 5 6 7 8; do

@@ -54,6 +54,7 @@ expect 0 "$INGOT" eval "$scratch/model.ingot" --baseline "$scratch/model.ingot" 
     --activations i8 --text "$scratch/text" --no-speed
 prints 'perplexity:'
 prints 'divergence:'
+says 'model.ingot takes '
 
 # Speed needs no text.
 expect 0 "$INGOT" eval "$scratch/model.ingot" --prefill 9 --decode 3 --repeat 1 --json
@@ -81,6 +82,34 @@ expect 1 "$INGOT" eval "$scratch/part.ingot" --text "$scratch/text"
 says 'model.layers.2.mlp.up_proj.weight'
 expect 1 "$INGOT" eval fixtures/golden/raw.ingot
 says 'config.json'
+
+# What does not fit is told before anything is loaded.
+damaged() { # FILE EDIT TEXT...: the model with this edit of a file is refused by each of the texts
+    rm -rf "$scratch/damaged"
+    cp -r "$fixture" "$scratch/damaged"
+    sed -i "$2" "$scratch/damaged/$1"
+    shift 2
+    expect 0 "$INGOT" convert "$scratch/damaged" -o "$scratch/damaged.ingot" -q --force
+    expect 1 "$INGOT" eval "$scratch/damaged.ingot"
+    for text; do says "$text"; done
+    is_silent "$out"
+}
+damaged tokenizer.json 's/"id": 257/"id": 258/' \
+    'the tokenizer does not fit: it has 259 tokens, and the model rows for 258'
+damaged tokenizer.json 's/"type": "BPE"/"type": "WordPiece"/' 'tokenizer.json' 'WordPiece'
+damaged tokenizer.json '20,$d' 'tokenizer.json at offset'
+damaged config.json 's/"model_type": "llama"/"model_type": "mamba"/' 'architecture: mamba' 'qwen3_moe'
+damaged config.json 's/"intermediate_size": 768/"intermediate_size": 800/' \
+    'model.layers.0.mlp.gate_proj.weight: is 768 x 256, and by the configuration 800 x 256'
+damaged config.json 's/"num_hidden_layers": 4/"num_hidden_layers": 5/' 'model.layers.4.'
+damaged config.json 's/"num_hidden_layers": 4/"num_hidden_layers": 3/' 'model.layers.3.'
+damaged config.json 's/"num_attention_heads": 8/"num_attention_heads": 7/' 'num_key_value_heads'
+rm -rf "$scratch/damaged"
+cp -r "$fixture" "$scratch/damaged"
+rm "$scratch/damaged/tokenizer.json"
+expect 0 "$INGOT" convert "$scratch/damaged" -o "$scratch/damaged.ingot" -q --force
+expect 1 "$INGOT" eval "$scratch/damaged.ingot"
+says 'tokenizer: the file holds none'
 
 # The figures of the training, of an implementation of its own in double precision, and of
 # llama-perplexity.

@@ -52,6 +52,24 @@ for limit in 1180000 1500000 6M; do
     done
 done
 [ "$(size "$g")" -gt 5400000 ] || fail 'a large target is not used'
+
+# Other sources: a GGUF file of plain tensors, one of blocks, a container. What a dry run expects is
+# what is written.
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/plain.gguf" -q
+expect 0 "$INGOT" convert "$fixture" -o "$scratch/blocks.gguf" -q --to-gguf-type Q8_0
+expect 0 "$INGOT" convert "$scratch/blocks.gguf" -o "$scratch/blocks.ingot" -q
+for source in plain.gguf blocks.gguf blocks.ingot; do
+    for target in "$t" "$g"; do
+        expect 0 "$INGOT" convert "$scratch/$source" -o "$target" -q --target-size 1400000 --dry-run --json
+        cp "$out" "$scratch/planned"
+        expect 0 "$INGOT" convert "$scratch/$source" -o "$target" -f -q --target-size 1400000
+        [ "$(size "$target")" -le 1400000 ] || fail "$ran: $(size "$target") bytes"
+        cp "$scratch/planned" "$out"
+        json_holds "(j['expected_bytes'] or j['target_bytes']) == $(size "$target")"
+        expect 0 "$INGOT" convert "$scratch/$source" -o "$target" -f --target-bpw 3.9 --json
+        json_holds '3.5 < j["coded_bits_per_weight"] <= 3.9'
+    done
+done
 expect 0 "$INGOT" convert "$fixture" -o "$t" -f -q --target-bpw 4.25
 expect 0 "$INGOT" convert "$fixture" -o "$scratch/one.ingot" -f -q --target-bpw 4.25
 cmp -s "$t" "$scratch/one.ingot" || fail 'two conversions to 4.25 bits a weight differ'

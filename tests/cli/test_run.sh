@@ -4,6 +4,7 @@
 
 expect 0 "$INGOT" convert "$fixture" -o "$scratch/model.ingot" -q
 expect 0 "$INGOT" run "$scratch/model.ingot" -p 'ROMEO:' -n 60 --temperature 0
+says 'model.ingot takes '
 says '7 tokens of prompt'
 says '60 more'
 [ "$(wc -c <"$out")" -eq 60 ] || fail "$ran: not 60 bytes"

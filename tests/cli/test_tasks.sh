@@ -127,6 +127,11 @@ grep -q '^line' "$out" && fail "$ran: a model flips from itself"
 expect 0 "$INGOT" eval "$small" --baseline "$model" --tasks "$tasks" --no-speed --write-receipt -q
 expect 0 "$INGOT" validate "$small"
 expect 0 "$INGOT" report "$small" -o "$scratch/page.html"
+well_formed "$scratch/page.html"
+for words in '<h2>Tasks</h2>' 'the baseline is model.ingot' '<td>choice</td><td>60</td><td>' \
+    '<td>cloze</td><td>60</td><td>' 'right &rarr; wrong' '(line '; do
+    grep -qF "$words" "$scratch/page.html" || fail "the page lacks $words"
+done
 
 # Standard input, and lines of other systems.
 printf '{"type":"exact","prompt":"To be","answer":"x"}\r\n\r\n' >"$scratch/crlf"

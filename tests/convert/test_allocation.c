@@ -69,6 +69,41 @@ static void test_every_preset(void **state)
     free(source);
 }
 
+static ingot_status attempt_plan(void *context, const ingot_allocator *allocator,
+                                 ingot_error *error)
+{
+    const struct attempt *a = context;
+    const struct convert_options options = {
+        .encode = a->encode, .n_threads = 1, .allocator = allocator};
+    struct convert_plan plan = {0};
+    struct model *model = NULL;
+    ingot_status status = model_open(&a->source, 1, allocator, &model, error);
+    if (status != INGOT_OK) return status;
+    status = convert_plan(model, a->target, &options, &plan, error);
+    model_close(model);
+    assert_true(status != INGOT_OK || plan.expected_bytes > 0);
+    return status;
+}
+
+/* Of a tensor that is its own sample, and of one that is not. */
+static void test_dry_run(void **state)
+{
+    enum { ROWS = 5200, COLS = 64 };
+    char *source = scratch_path(state, "large.safetensors");
+    char *target = scratch_path(state, "w.ingot");
+    float *w = random_values(4, ROWS * COLS);
+    struct attempt kept = {source, target, NULL, NULL, 0, NULL};
+    struct attempt encoded = {source, target, "q4_0", NULL, 0, NULL};
+    for (int large = 0; large < 2; large++) {
+        write_matrix(source, large ? ROWS : 8, COLS, w);
+        assert_true(fail_every_allocation(attempt_plan, &kept) > 20);
+        assert_true(fail_every_allocation(attempt_plan, &encoded) > 20);
+    }
+    free(w);
+    free(target);
+    free(source);
+}
+
 /* Blocks for llama.cpp, choices under a size, and importance. */
 static void test_targets(void **state)
 {
@@ -99,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_preset),
         cmocka_unit_test(test_targets),
+        cmocka_unit_test(test_dry_run),
     };
     return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }

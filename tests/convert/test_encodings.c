@@ -61,8 +61,8 @@ static void test_slabs_equal_whole(void **state)
  * what one slab holds, row for row. */
 static void test_slab_borders(void **state)
 {
-    static const char *const encodings[] = {"int4", "int8", "f16",      "int4+int8",
-                                            "q3_k", "q4_k", "int5-g24", "mxfp6"};
+    static const char *const encodings[] = {"int4", "int8",     "f16",   "int4+int8", "q3_k",
+                                            "q4_k", "int5-g24", "mxfp6", "q4_1"};
     enum { ROWS = 3000 };
     for (uint64_t n_cols = 1001; n_cols <= 1009; n_cols += 4) {
         float *w = random_values(n_cols, ROWS * n_cols);

@@ -1,12 +1,13 @@
-"""Makes tiny random models of every architecture with transformers, and prints of each the mean
-negative log-likelihood of a text in double precision: make_models.py TOKENIZER_FOLDER TEXT OUT."""
+"""Makes tiny random models of every architecture with transformers. Of these and of the model given
+it prints the mean negative log-likelihood of a text, in double precision, and writes the tokens of
+blocks of 256 as 32-bit integers and their logits as f32: make_models.py MODEL TEXT OUT."""
 import shutil
 import sys
 
 import torch
 import transformers as T
 
-tokenizer, text_path, out = sys.argv[1:4]
+given, text_path, out = sys.argv[1:4]
 torch.manual_seed(1)
 text = open(text_path, "rb").read()[:4096]
 common = dict(vocab_size=258, hidden_size=64, intermediate_size=96, num_hidden_layers=3, num_attention_heads=8,
@@ -18,26 +19,34 @@ def rope(**more):
     return dict(rope_parameters=dict(rope_theta=10000.0, **more))
 
 
-def run(name, kind, config):
-    model = getattr(T, kind + "ForCausalLM")(config).float().eval()
-    with torch.no_grad():
-        for key, p in model.named_parameters():  # far from the small weights that models begin with
-            if "bias" in key:
-                p.normal_(0, 0.5)
-            elif "norm" in key:
-                p.add_(torch.randn_like(p) * 0.2)
-            else:
-                p.mul_(3)
-        folder = f"{out}/{name}"
-        model.save_pretrained(folder)
-        for file in ("tokenizer.json", "tokenizer_config.json"):
-            shutil.copy(f"{tokenizer}/{file}", folder)
-        total = 0.0
+@torch.no_grad()
+def predict(name, model):
+    total = 0.0
+    with open(f"{out}/{name}.tokens", "wb") as tokens, open(f"{out}/{name}.logits", "wb") as logits:
         for at in range(0, len(text), 256):
             block = list(text[at:at + 256])
-            logits = model(torch.tensor([[256] + block[:-1]])).logits[0].double()
-            total -= torch.log_softmax(logits, -1)[torch.arange(256), torch.tensor(block)].sum().item()
+            seen = torch.tensor([[256] + block[:-1]])
+            found = model(seen).logits[0]
+            tokens.write(seen.numpy().astype("<u4").tobytes())
+            logits.write(found.numpy().astype("<f4").tobytes())
+            total -= torch.log_softmax(found.double(), -1)[torch.arange(256), torch.tensor(block)].sum().item()
     print(name, "%.8f" % (total / len(text)), flush=True)
+
+
+@torch.no_grad()
+def run(name, kind, config):
+    model = getattr(T, kind + "ForCausalLM")(config).float().eval()
+    for key, p in model.named_parameters():  # far from the small weights that models begin with
+        if "bias" in key:
+            p.normal_(0, 0.5)
+        elif "norm" in key:
+            p.add_(torch.randn_like(p) * 0.2)
+        else:
+            p.mul_(3)
+    model.save_pretrained(f"{out}/{name}")
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(f"{given}/{file}", f"{out}/{name}")
+    predict(name, model)
 
 
 run("llama", "Llama", T.LlamaConfig(**common))
@@ -55,3 +64,5 @@ run("qwen2_moe", "Qwen2Moe", T.Qwen2MoeConfig(**common, **experts, num_experts_p
                                               shared_expert_intermediate_size=80))
 run("qwen3_moe", "Qwen3Moe", T.Qwen3MoeConfig(**common, **experts, head_dim=16, num_experts_per_tok=2,
                                               norm_topk_prob=True))
+shutil.copytree(given, f"{out}/shakespeare-3m")
+predict("shakespeare-3m", T.AutoModelForCausalLM.from_pretrained(given, dtype=torch.float32).eval())

@@ -53,7 +53,7 @@ expect 0 "$peers" python3 gguf_same.py same q4.gguf whole.gguf
 # llama-perplexity now and then ends before its last lines are written: then it is asked again.
 perplexity() { # FILE: as llama.cpp measures it
     for _ in 1 2 3 4 5; do
-        measured=$("$peers" llama-perplexity -m "/here/$1" -f /here/text -c 256 --chunks 8 -t 2 2>&1 |
+        measured=$("$peers" llama-perplexity -m "/here/$1" -f /here/text -c 256 --chunks 8 -t 1 2>&1 |
             sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p')
         [ -z "$measured" ] || break
     done

@@ -40,6 +40,9 @@ struct tally {
 
 /* One matrix of a file with its values and, for the bound, what its terms add up to in size. */
 struct subject {
+    const ingot_file *file;
+    uint32_t tensor;
+    uint64_t index;
     struct resident_matrix matrix;
     struct store store;
     double *values;
@@ -100,6 +103,9 @@ static bool subject_open(struct subject *s, const ingot_file *file, uint32_t ten
     const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
     const uint64_t n = stack.n_rows * stack.n_cols;
     ingot_error error = {.what = ""};
+    s->file = file;
+    s->tensor = tensor;
+    s->index = matrix;
     ingot_status status =
         resident_load(file, tensor, matrix, &options, &s->store, &s->matrix, &error);
     if (status == INGOT_UNSUPPORTED && strstr(error.what, "not finite") != NULL) return false;
@@ -151,25 +157,56 @@ static void check_sum(const struct subject *s, const char *level, uint64_t row, 
     tally->n_sums += sum != 0;
 }
 
-static void check_device(const struct subject *s, const struct forms_device *device, const float *x,
-                         struct tally *tally)
+/* N_X rows of products, which are the caller's. */
+static float *multiply(const struct resident_matrix *matrix, const struct forms_device *device,
+                       const float *x)
 {
     const struct ingot_backend *backend = device->backend;
     void *uploaded = NULL;
     uint64_t n_bytes, kept;
     ingot_error error = {.what = ""};
-    if (backend->matrix_upload(device->opened, &s->matrix, &uploaded, &n_bytes, &kept, &error) !=
-        INGOT_OK) {
-        fail_msg("%s", error.what);
+    float *y = malloc((size_t)(N_X * matrix->n_rows) * sizeof *y + 64);
+    if (backend->matrix_upload(device->opened, matrix, &uploaded, &n_bytes, &kept, &error) !=
+            INGOT_OK ||
+        backend->matmul(device->opened, uploaded, x, N_X, y, &error) != INGOT_OK) {
+        fail_msg("%s: %s", device->name, error.what);
     }
-    float *y = malloc((size_t)(N_X * s->matrix.n_rows) * sizeof *y + 64);
-    assert_int_equal(backend->matmul(device->opened, uploaded, x, N_X, y, NULL), INGOT_OK);
+    backend->matrix_release(device->opened, uploaded);
+    return y;
+}
+
+/* The same bits when the backend reads the codes itself. */
+static void check_unread(const struct subject *s, const struct forms_device *device, const float *x,
+                         const float *expected)
+{
+    const struct resident_options options = {.leaves_unread = true};
+    struct store store = {.allocator = NULL};
+    struct resident_matrix *matrix = calloc(1, sizeof *matrix);
+    assert_non_null(matrix);
+    assert_int_equal(resident_load(s->file, s->tensor, s->index, &options, &store, matrix, NULL),
+                     INGOT_OK);
+    float *y = multiply(matrix, device, x);
+    for (uint64_t i = 0; i < N_X * s->matrix.n_rows; i++) {
+        if (y[i] != expected[i] && !(isnan(y[i]) && isnan(expected[i]))) {
+            fail_msg("%s: y[%u] is %.9g of unread codes, else %.9g", device->name, (unsigned)i,
+                     (double)y[i], (double)expected[i]);
+        }
+    }
+    free(y);
+    free(matrix);
+    store_release(&store);
+}
+
+static void check_device(const struct subject *s, const struct forms_device *device, const float *x,
+                         struct tally *tally)
+{
+    float *y = multiply(&s->matrix, device, x);
     for (uint64_t i = 0; i < N_X * s->matrix.n_rows; i++) {
         const float *of_row = x + i / s->matrix.n_rows * s->matrix.n_cols;
         check_sum(s, device->name, i % s->matrix.n_rows, of_row, y[i], tally);
     }
+    if (device->backend->takes_unread) check_unread(s, device, x, y);
     free(y);
-    backend->matrix_release(device->opened, uploaded);
 }
 
 static void check_matrix(const ingot_file *file, uint32_t tensor, uint64_t matrix,

@@ -4,7 +4,7 @@
 
 #include "tests/runtime/codings.h"
 #include "tests/runtime/levels.h"
-#include "tests/runtime/made.h"
+#include "tests/runtime/products.h"
 #include "tests/runtime/scarce.h"
 
 static const struct ingot_backend *const backend = &ingot_backend_cpu;
@@ -36,53 +36,16 @@ static float *multiply(void *device, const struct resident_matrix *matrix, const
     return y;
 }
 
-static float *random_x(struct made *m, uint64_t n)
-{
-    float *x = malloc((size_t)(n * m->matrix.n_cols) * sizeof *x);
-    assert_non_null(x);
-    for (uint64_t i = 0; i < n * m->matrix.n_cols; i++) x[i] = made_unit(m) * 4.0f;
-    return x;
-}
-
-static void check_bound(const char *name, const char *level, const struct resident_matrix *matrix,
-                        const struct reference *reference, const float *x, uint64_t n,
-                        const float *y)
-{
-    const double k = made_bound_terms(matrix);
-    struct exact *wide = calloc((size_t)matrix->n_cols + 1, sizeof *wide);
-    struct exact *exact = calloc((size_t)matrix->n_rows + 1, sizeof *exact);
-    assert_non_null(wide);
-    assert_non_null(exact);
-    for (uint64_t j = 0; j < n; j++) {
-        for (uint64_t c = 0; c < matrix->n_cols; c++) {
-            const double v = (double)x[j * matrix->n_cols + c];
-            wide[c] = (struct exact){v, fabs(v)};
-        }
-        exact_multiply(reference, matrix, wide, exact);
-        for (uint64_t r = 0; r < matrix->n_rows; r++) {
-            const double found = (double)y[j * matrix->n_rows + r];
-            const double bound = 2 * k * 0x1p-24 * exact[r].magnitude;
-            if (fabs(found - exact[r].sum) <= bound) continue;
-            fail_msg("%s, %s, %llu x %llu, n = %llu: y[%llu][%llu] is %.9g, not %.9g +- %.3g", name,
-                     level, (unsigned long long)matrix->n_rows, (unsigned long long)matrix->n_cols,
-                     (unsigned long long)n, (unsigned long long)j, (unsigned long long)r, found,
-                     exact[r].sum, bound);
-        }
-    }
-    free(exact);
-    free(wide);
-}
-
 /* Multiplies by a matrix at every level, and releases it. */
 static void check_matrix(const char *name, struct made *m, uint64_t n)
 {
-    float *x = random_x(m, n);
+    float *x = made_x(m, n);
     struct reference reference = reference_make(&m->matrix);
     for (uint32_t i = 0; i < N_LEVELS; i++) {
         if (cpu_level_find(level_names[i]) == NULL) continue;
         void *device = open_device(level_names[i], 1);
         float *y = multiply(device, &m->matrix, x, n);
-        check_bound(name, level_names[i], &m->matrix, &reference, x, n, y);
+        check_bound(name, level_names[i], &m->matrix, &reference, x, n, y, 1.0);
         free(y);
         backend->close(device);
     }
@@ -246,7 +209,7 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
     for (uint64_t at = 0; at < 37 * plane->row_bytes; at += 4u * plane->bits) {
         *(uint8_t *)(uintptr_t)(plane->data + at) = plane->bits == 4 ? 0x88 : 0;
     }
-    float *x = random_x(&m, n);
+    float *x = made_x(&m, n);
     for (uint64_t c = 0; c < n * 2080; c++) {
         x[c] *= c % 32 == 0 ? ratio : powf(step, (float)(c % 32));
     }
@@ -255,7 +218,7 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
         if (cpu_level_find(level_names[i]) == NULL) continue;
         void *device = open_device(level_names[i], 2);
         float *y = multiply(device, &m.matrix, x, n);
-        check_bound("wide x", level_names[i], &m.matrix, &reference, x, n, y);
+        check_bound("wide x", level_names[i], &m.matrix, &reference, x, n, y, 1.0);
         free(y);
         backend->close(device);
     }
@@ -290,7 +253,7 @@ static void zeros_stay_zero(void **state)
         add_dense(&m, &int4_groups);
         struct resident_plane *plane = &m.matrix.parts[0].dense.planes[0];
         memset((void *)(uintptr_t)plane->data, 0x88, (size_t)(9 * plane->row_bytes));
-        float *x = random_x(&m, 3);
+        float *x = made_x(&m, 3);
         void *device = open_device(level_names[i], 2);
         float *y = multiply(device, &m.matrix, x, 3);
         for (uint32_t k = 0; k < 27; k++) assert_true(y[k] == 0.0f);
@@ -326,7 +289,7 @@ static void threads_do_not_change_a_bit(void **state)
             struct made m;
             start(&m, k, 203, 1153);
             fill_all_parts(&m);
-            float *x = random_x(&m, n);
+            float *x = made_x(&m, n);
             float *first = NULL;
             for (uint32_t t = 0; t < 4; t++) {
                 void *device = open_device(level_names[i], thread_counts[t]);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vulkan/device.h"
+#include "vulkan/commands.h"
+#include "vulkan/memory.h"
 
 #define VALIDATION_LAYER "VK_LAYER_KHRONOS_validation"
 
@@ -56,6 +57,12 @@ static inline bool turn_validation_on(void)
     return setenv("VK_INSTANCE_LAYERS", VALIDATION_LAYER, 1) == 0;
 }
 
+/* Has the layer watch for accesses that nothing orders, too; before it is turned on. */
+static inline void turn_synchronization_on(void)
+{
+    setenv("VK_LAYER_ENABLES", "VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT", 1);
+}
+
 /* Breaks a rule of Vulkan on purpose. Returns how many messages that gave: none would mean that
  * the layer is not there, and that silence proves nothing. */
 static inline uint32_t provoke_message(struct vk_device *device, struct messages *messages)
@@ -69,6 +76,29 @@ static inline uint32_t provoke_message(struct vk_device *device, struct messages
         device->api.DestroyBuffer(device->handle, buffer, NULL);
     }
     messages->quiet = false;
+    const uint32_t n_provoked = messages->n - n_before;
+    messages->n = n_before;
+    return n_provoked;
+}
+
+/* The same of a rule of synchronization: two copies to one place with nothing between them. */
+static inline uint32_t provoke_hazard(struct vk_device *device, struct messages *messages)
+{
+    const uint32_t n_before = messages->n;
+    const VkBufferCopy region = {.size = 16};
+    struct vk_block *from = NULL, *to = NULL;
+    if (ingot_vk_block_open(device, MEMORY_HOST, 64, "from", &from, NULL) != INGOT_OK) return 0;
+    if (ingot_vk_block_open(device, MEMORY_HOST, 64, "to", &to, NULL) != INGOT_OK) return 0;
+    messages->quiet = true;
+    (void)ingot_vk_commands_begin(device, &device->compute, NULL);
+    for (int i = 0; i < 2; i++) {
+        device->api.CmdCopyBuffer(device->compute.buffer, from->buffer, to->buffer, 1, &region);
+    }
+    (void)ingot_vk_commands_submit(device, &device->compute, NULL);
+    (void)ingot_vk_commands_wait(device, &device->compute, NULL);
+    messages->quiet = false;
+    ingot_vk_block_close(device, to);
+    ingot_vk_block_close(device, from);
     const uint32_t n_provoked = messages->n - n_before;
     messages->n = n_before;
     return n_provoked;

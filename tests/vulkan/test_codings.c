@@ -1,20 +1,8 @@
 /* Every coding that the CPU runtime's tests have, on a Vulkan device, through each of the kernels
  * that a number of vectors chooses: against a reference in double, under the validation layer
  * where it is installed, with no message allowed. Bound: 2 K 2^-24 sum |w x|. */
-#include "tests/support/unit.h"
-
-#include "tests/vulkan/layers.h"
+#include "tests/vulkan/products.h"
 #include "vulkan/decode.h"
-#include "vulkan/matrix.h"
-
-#include "tests/runtime/codings.h"
-#include "tests/runtime/made.h"
-
-struct fixture {
-    struct vk_device *device;
-    struct messages messages;
-    bool validated;
-};
 
 struct shape {
     uint64_t n_rows, n_cols, n;
@@ -24,97 +12,6 @@ struct shape {
  * many that products are split into slices. */
 static const struct shape shapes[] = {{37, 1129, 1}, {9, 203, 5}, {70, 2081, 41}};
 
-static void start(struct made *m, uint64_t seed, uint64_t n_rows, uint64_t n_cols)
-{
-    *m = (struct made){.random = {seed}};
-    m->matrix.n_rows = n_rows;
-    m->matrix.n_cols = n_cols;
-}
-
-static float *random_x(struct made *m, uint64_t n)
-{
-    float *x = malloc((size_t)(n * m->matrix.n_cols) * sizeof *x + 1);
-    assert_non_null(x);
-    for (uint64_t i = 0; i < n * m->matrix.n_cols; i++) x[i] = made_unit(m) * 4.0f;
-    return x;
-}
-
-/* The part of the bound that is allowed. The bound grows with the columns, while the roundings on
- * the way of one weight grow with its lane's share of them; for long rows the whole bound would
- * hide a lost weight. */
-static double allowed_part(const struct resident_matrix *matrix)
-{
-    return matrix->n_cols < 256 ? 1.0 : 0.05;
-}
-
-static void check_bound(const char *name, const struct resident_matrix *matrix,
-                        const struct reference *reference, const float *x, uint64_t n,
-                        const float *y)
-{
-    const double k = made_bound_terms(matrix) * allowed_part(matrix);
-    struct exact *wide = calloc((size_t)matrix->n_cols + 1, sizeof *wide);
-    struct exact *exact = calloc((size_t)matrix->n_rows + 1, sizeof *exact);
-    assert_non_null(wide);
-    assert_non_null(exact);
-    for (uint64_t j = 0; j < n; j++) {
-        for (uint64_t c = 0; c < matrix->n_cols; c++) {
-            const double v = (double)x[j * matrix->n_cols + c];
-            wide[c] = (struct exact){v, fabs(v)};
-        }
-        exact_multiply(reference, matrix, wide, exact);
-        for (uint64_t r = 0; r < matrix->n_rows; r++) {
-            const double found = (double)y[j * matrix->n_rows + r];
-            const double bound = 2 * k * 0x1p-24 * exact[r].magnitude;
-            if (fabs(found - exact[r].sum) <= bound) continue;
-            fail_msg("%s, %llu x %llu, n = %llu: y[%llu][%llu] is %.9g, not %.9g +- %.3g", name,
-                     (unsigned long long)matrix->n_rows, (unsigned long long)matrix->n_cols,
-                     (unsigned long long)n, (unsigned long long)j, (unsigned long long)r, found,
-                     exact[r].sum, bound);
-        }
-    }
-    free(exact);
-    free(wide);
-}
-
-/* Multiplies by a matrix twice; `exact` has the same weights. */
-static void check_against(struct vk_device *device, const char *name, struct made *m,
-                          const struct resident_matrix *exact, uint64_t n)
-{
-    const uint64_t n_y = n * m->matrix.n_rows;
-    float *x = random_x(m, n);
-    float *y = malloc((size_t)n_y * sizeof *y + 1);
-    float *again = malloc((size_t)n_y * sizeof *y + 1);
-    struct reference reference = reference_make(exact);
-    struct vk_matrix *uploaded = NULL;
-    ingot_error error = {.what = ""};
-    if (ingot_vk_matrix_upload(device, &m->matrix, &uploaded, &error) != INGOT_OK ||
-        ingot_vk_matmul(device, uploaded, x, n, y, &error) != INGOT_OK ||
-        ingot_vk_matmul(device, uploaded, x, n, again, &error) != INGOT_OK) {
-        fail_msg("%s: %s: %s", name, error.field, error.what);
-    }
-    ingot_vk_matrix_release(device, uploaded);
-    check_bound(name, exact, &reference, x, n, y);
-    if (memcmp(y, again, (size_t)n_y * sizeof *y) != 0) fail_msg("%s: not repeatable", name);
-    reference_release(&reference);
-    free(again);
-    free(y);
-    free(x);
-}
-
-/* The same for a matrix whose reference is its own, which it releases. */
-static void check_matrix(struct vk_device *device, const char *name, struct made *m, uint64_t n)
-{
-    check_against(device, name, m, &m->matrix, n);
-    made_release(m);
-}
-
-static void add_dense(struct made *m, const struct ingot_coding *coding)
-{
-    struct resident_part *part = &m->matrix.parts[m->matrix.n_parts++];
-    part->kind = RESIDENT_DENSE;
-    made_dense(m, coding, m->matrix.n_rows, m->matrix.n_cols, &part->dense);
-}
-
 static void every_coding_meets_the_bound(void **state)
 {
     struct fixture *const fixture = *state;
@@ -122,8 +19,8 @@ static void every_coding_meets_the_bound(void **state)
         const struct shape both[] = {shapes[0], shapes[1 + i % 2]};
         for (uint32_t k = 0; k < 2; k++) {
             struct made m;
-            start(&m, i * 100 + k, both[k].n_rows, both[k].n_cols);
-            add_dense(&m, &coding_cases[i].coding);
+            made_begin(&m, i * 100 + k, both[k].n_rows, both[k].n_cols);
+            made_add(&m, &(struct made_part){.coding = coding_cases[i].coding});
             check_matrix(fixture->device, coding_cases[i].name, &m, both[k].n);
         }
     }
@@ -186,7 +83,7 @@ static void kept_values_meet_the_bound(void **state)
         while (strcmp(c->name, name) != 0) c++;
         const struct shape *shape = &shapes[i % 3];
         struct made m;
-        start(&m, i, shape->n_rows, shape->n_cols);
+        made_begin(&m, i, shape->n_rows, shape->n_cols);
         make_kept(&m, &c->coding, i % 2 == 1);
         struct resident_matrix exact = {
             .n_rows = shape->n_rows, .n_cols = shape->n_cols, .n_parts = 1};
@@ -226,8 +123,8 @@ static void every_coding_is_decoded(void **state)
     for (uint32_t i = 0; i < N_CODING_CASES; i++) {
         struct made m;
         struct vk_matrix *uploaded = NULL;
-        start(&m, i, 5, 333);
-        add_dense(&m, &coding_cases[i].coding);
+        made_begin(&m, i, 5, 333);
+        made_add(&m, &(struct made_part){.coding = coding_cases[i].coding});
         assert_int_equal(ingot_vk_matrix_upload(fixture->device, &m.matrix, &uploaded, NULL),
                          INGOT_OK);
         const struct vk_pass *pass = uploaded->passes;
@@ -253,31 +150,16 @@ static void every_coding_is_decoded(void **state)
     assert_true(n_checked > N_CODING_CASES - 8);
 }
 
-/* Last, because it judges all that came before. */
-static void no_message_came(void **state)
-{
-    struct fixture *const fixture = *state;
-    if (!fixture->validated) skip();
-    assert_int_equal(fixture->messages.n, 0);
-    assert_true(provoke_message(fixture->device, &fixture->messages) > 0);
-}
-
 int main(void)
 {
-    struct fixture fixture = {.validated = turn_validation_on()};
-    const struct vk_options options = {.message = count_message, .context = &fixture.messages};
-    ingot_error error = {0};
-    if (ingot_vk_device_open(0, &options, NULL, &fixture.device, &error) != INGOT_OK) {
-        printf("skipped: no Vulkan device: %s\n", error.what);
-        return 77;
-    }
+    struct fixture fixture;
+    if (!fixture_open(&fixture)) return 77;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(every_coding_meets_the_bound, &fixture),
         cmocka_unit_test_prestate(kept_values_meet_the_bound, &fixture),
         cmocka_unit_test_prestate(every_coding_is_decoded, &fixture),
         cmocka_unit_test_prestate(no_message_came, &fixture),
     };
-    const int n_failed = cmocka_run_group_tests_name("vulkan codings", tests, NULL, NULL);
-    ingot_vk_device_close(fixture.device);
-    return n_failed != 0 || fixture.messages.n != 0;
+    return fixture_close(&fixture,
+                         cmocka_run_group_tests_name("vulkan codings", tests, NULL, NULL));
 }

@@ -1,14 +1,6 @@
 /* The Vulkan backend's table of functions: listing and describing devices, machines without any,
  * refusals, and every way to fail on the way: memory that runs out, a device that is lost. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include "tests/vulkan/layers.h"
-#include "tests/vulkan/synthetic.h"
-#include "vulkan/matrix.h"
+#include "tests/vulkan/products.h"
 
 static const struct ingot_backend *const backend = &ingot_backend_vulkan;
 
@@ -80,16 +72,16 @@ static void test_table(void **state)
 {
     (void)state;
     const struct made_part part = {.kind = RESIDENT_DENSE,
-                                   .coding = {.map = MAP_INT, .bits = 8, .scale = 0.5f}};
+                                   .coding = {INT(8), .slots[SLOT_SCALE] = {CONSTANT(0.5f)}}};
     const struct backend_options options = {0};
-    struct synthetic made;
+    struct made made;
     void *device = NULL;
     void *uploaded = NULL;
     uint64_t n_bytes = 0, kept = 1;
     float x[256];
     float y[16];
     for (size_t i = 0; i < 256; i++) x[i] = 1.0f;
-    make_matrix(&made, 3, 16, 256, &part, 1);
+    made_matrix(&made, 3, 16, 256, &part, 1);
     assert_int_equal(backend->open(0, &options, NULL, &device, NULL), INGOT_OK);
     assert_int_equal(backend->matrix_upload(device, &made.matrix, &uploaded, &n_bytes, &kept, NULL),
                      INGOT_OK);
@@ -98,14 +90,14 @@ static void test_table(void **state)
     assert_int_equal(backend->matmul(device, uploaded, x, 1, y, NULL), INGOT_OK);
     for (uint64_t r = 0; r < 16; r++) {
         float sum = 0.0f; /* exact: small multiples of a half */
-        for (uint64_t c = 0; c < 256; c++) sum += dense_weight(&made.matrix.parts[0].dense, r, c);
+        for (uint64_t c = 0; c < 256; c++) sum += made_weight(&made.matrix.parts[0].dense, r, c);
         assert_true(y[r] == sum);
     }
     backend->matrix_release(device, uploaded);
     backend->matrix_release(device, NULL);
     backend->close(device);
     backend->close(NULL);
-    synthetic_release(&made);
+    made_release(&made);
 }
 
 /* ------------------------------------------------------------------ refusals */
@@ -137,21 +129,20 @@ static void test_refusals(void **state)
 static void test_broken_mask(void **state)
 {
     struct vk_device *const device = *state;
-    const struct made_part raw = {.kind = RESIDENT_SPARSE,
-                                  .kept = 4,
-                                  .coding = {.map = MAP_FLOAT, .bits = 16, .format = INGOT_BF16}};
-    struct synthetic made;
+    const struct made_part raw = {
+        .kind = RESIDENT_SPARSE, .kept = 4, .coding = {FLOAT(16, INGOT_BF16)}};
+    struct made made;
     struct vk_matrix *uploaded = NULL;
     ingot_error error = {0};
     /* One bit more than the offsets tell. */
-    make_matrix(&made, 3, 8, 64, &raw, 1);
+    made_matrix(&made, 3, 8, 64, &raw, 1);
     uint8_t *const mask = made.buffers[0];
     for (size_t i = 0; i < 8; i++) mask[3 * 8 + i] = 0xff;
     assert_int_equal(ingot_vk_matrix_upload(device, &made.matrix, &uploaded, &error),
                      INGOT_INVALID);
     assert_non_null(strstr(error.what, "row 3"));
     assert_null(uploaded);
-    synthetic_release(&made);
+    made_release(&made);
 }
 
 static void test_too_large(void **state)
@@ -200,13 +191,9 @@ static void failing_release(void *context, void *allocated)
 
 /* All kinds of parts, with few and small pipelines: every round makes them anew. */
 static const struct made_part all_parts[] = {
-    {.kind = RESIDENT_DENSE, .coding = {.map = MAP_FLOAT, .bits = 32, .format = INGOT_F32}},
-    {.kind = RESIDENT_SPARSE,
-     .kept = 2,
-     .coding = {.map = MAP_FLOAT, .bits = 32, .format = INGOT_F32}},
-    {.kind = RESIDENT_LOWRANK,
-     .rank = 4,
-     .coding = {.map = MAP_FLOAT, .bits = 32, .format = INGOT_F32}},
+    {.kind = RESIDENT_DENSE, .coding = {FLOAT(32, INGOT_F32)}},
+    {.kind = RESIDENT_SPARSE, .kept = 2, .coding = {FLOAT(32, INGOT_F32)}},
+    {.kind = RESIDENT_LOWRANK, .rank = 4, .coding = {FLOAT(32, INGOT_F32)}},
 };
 
 static ingot_status open_and_multiply(const ingot_allocator *allocator,
@@ -228,8 +215,8 @@ static ingot_status open_and_multiply(const ingot_allocator *allocator,
 static void test_memory_runs_out(void **state)
 {
     (void)state;
-    struct synthetic made;
-    make_matrix(&made, 5, 16, 64, all_parts, 3);
+    struct made made;
+    made_matrix(&made, 5, 16, 64, all_parts, 3);
     ingot_status status = INGOT_NO_MEMORY;
     uint64_t n = 0;
     for (; status == INGOT_NO_MEMORY && n < 300; n++) {
@@ -243,7 +230,7 @@ static void test_memory_runs_out(void **state)
     }
     assert_int_equal(status, INGOT_OK);
     assert_true(n > 10);
-    synthetic_release(&made);
+    made_release(&made);
 }
 
 /* Vulkan functions that fail at the n_left-th call from now; the device's own are kept. */
@@ -296,12 +283,12 @@ static VKAPI_ATTR VkResult VKAPI_CALL failing_pipelines(VkDevice device, VkPipel
 static ingot_status multiply_failing(uint32_t n_left, VkResult result, ingot_error *error)
 {
     const struct vk_options options = {.stage_uploads = true};
-    struct synthetic made;
+    struct made made;
     struct vk_device *device = NULL;
     struct vk_matrix *uploaded = NULL;
     float x[64] = {0};
     float y[16] = {0};
-    make_matrix(&made, 5, 16, 64, all_parts, 3);
+    made_matrix(&made, 5, 16, 64, all_parts, 3);
     assert_int_equal(ingot_vk_device_open(0, &options, NULL, &device, NULL), INGOT_OK);
     failing.real = device->api;
     failing.n_left = n_left;
@@ -324,7 +311,7 @@ static ingot_status multiply_failing(uint32_t n_left, VkResult result, ingot_err
     }
     ingot_vk_matrix_release(device, uploaded);
     ingot_vk_device_close(device);
-    synthetic_release(&made);
+    made_release(&made);
     return status;
 }
 
