@@ -29,7 +29,8 @@ ldd "$program" | awk '/=> \// { print $3 }' | grep -vE '/(libc|libm|libdl|libpth
     while read -r library; do cp "$library" "$scratch"; done
 cd "$scratch" || exit 3
 run() {
-    "$peers" env LD_LIBRARY_PATH=/here VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.json "$@"
+    "$peers" env LD_LIBRARY_PATH=/here VK_LAYER_VALIDATE_SYNC=1 \
+        VK_DRIVER_FILES=/usr/share/vulkan/icd.d/lvp_icd.json "$@"
 }
 run /here/program "${1:-3}" >out 2>&1
 status=$?

@@ -431,7 +431,12 @@ int main(int argc, char **argv)
     printf("%s, %s, %s, %.1f GB%s\n", info->name, info->kind, info->driver,
            (double)info->memory_bytes * 1e-9, b.small ? "; small sizes, no speed is a goal" : "");
     setvbuf(stdout, NULL, _IOLBF, 0);
-    printf("kernels: %s; subgroups of %u\n", info->kernels, b.device->ladder.subgroup_size);
+    const struct vk_ladder *const ladder = &b.device->ladder;
+    printf("kernels: %s; subgroups of %u, %u bytes of shared memory; %s uploads; allocations of at "
+           "most %.2f GB; a tick of %.2f ns\n",
+           info->kernels, ladder->subgroup_size, ladder->shared_bytes,
+           b.device->maps_uploads ? "mapped" : "staged", (double)b.device->allocation_bytes * 1e-9,
+           (double)b.device->tick_nanoseconds);
     measure_ceilings(&b);
     check_codings(&b);
     time_products(&b);
