@@ -353,7 +353,7 @@ clean: ## removes build/
 	rm -rf build
 
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
-         $(TEST_SOURCES:%.c=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)
+         $(TEST_SOURCES:%.c=$(O)/%.d) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

@@ -218,9 +218,11 @@ static void count_rest(struct lm *lm)
 static ingot_status load_matrix(struct lm *lm, const struct lm_tensor *tensor,
                                 struct lm_linear *linear, ingot_error *error)
 {
-    const ingot_matrix_options options = matrix_options(lm);
-    const ingot_status status = ingot_matrix_open_with(
-        lm->device, lm->file, tensor->tensor, tensor->matrix, &options, &linear->matrix, error);
+    ingot_matrix_options options = matrix_options(lm);
+    options.lazy = true; /* so that what is lost with a device is loaded again */
+    ingot_status status = ingot_matrix_open_with(lm->device, lm->file, tensor->tensor,
+                                                 tensor->matrix, &options, &linear->matrix, error);
+    if (status == INGOT_OK) status = ingot_matrix_load(linear->matrix, error);
     if (status == INGOT_OK) {
         lm->memory.matrices += ingot_matrix_resident_bytes(linear->matrix);
     }

@@ -133,14 +133,20 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
         return INGOT_OK;
     }
     VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
+    VkPhysicalDeviceSubgroupSizeControlProperties lanes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    id.pNext = &lanes;
     driver.pNext = &id;
     properties.pNext = &driver;
     instance->api.GetPhysicalDeviceProperties2(candidate->handle, &properties);
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
     set_uuid(info, id.deviceUUID);
+    const struct vk_identity identity = {properties.properties.vendorID, driver.driverID,
+                                         lanes.minSubgroupSize};
+    candidate->avoids = ingot_vk_quirks_find(&identity, info->avoids, sizeof info->avoids);
     struct vk_ladder ladder;
-    ingot_vk_ladder_read(instance, candidate->handle, allocator, &ladder);
+    ingot_vk_ladder_read(instance, candidate->handle, candidate->avoids, allocator, &ladder);
     ingot_vk_ladder_describe(&ladder, info->kernels, sizeof info->kernels);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);

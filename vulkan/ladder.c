@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "format/alloc.h"
+#include "vulkan/quirks.h"
 #include "vulkan/shaders/constants.glsl"
 
 static const char *const matrix_extension = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
@@ -98,7 +99,8 @@ static bool has_full_subgroups(const struct answers *a)
 }
 
 void ingot_vk_ladder_read(const struct vk_instance *instance, VkPhysicalDevice handle,
-                          const ingot_allocator *allocator, struct vk_ladder *ladder)
+                          uint32_t avoids, const ingot_allocator *allocator,
+                          struct vk_ladder *ladder)
 {
     struct answers a = {.all = {0}};
     ask(instance, handle, &a);
@@ -124,6 +126,8 @@ void ingot_vk_ladder_read(const struct vk_instance *instance, VkPhysicalDevice h
         if (ladder->tile_k > 0) ladder->has |= 1u << RUNG_MATRIX;
         if (ladder->tile_k > 0 && !is_software) fast |= 1u << RUNG_MATRIX;
     }
+    if (avoids & AVOID_INTEGER_DOTS) fast &= ~(1u << RUNG_DOT);
+    if (avoids & AVOID_MATRIX_UNITS) fast &= ~(1u << RUNG_MATRIX);
     const uint32_t asked = instance->options.rungs;
     ladder->takes = ladder->has & (asked ? asked | 1u << RUNG_F32 : fast);
 }

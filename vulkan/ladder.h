@@ -23,9 +23,11 @@ struct vk_ladder {
     uint32_t tile_m, tile_n, tile_k; /* RUNG_MATRIX: a multiplication of the units */
 };
 
-/* What a device that offers Vulkan 1.3 has. A device that cannot be asked has RUNG_F32. */
+/* What a device that offers Vulkan 1.3 has, and, without what is to be avoided (enum vk_avoid),
+ * takes. A device that cannot be asked has RUNG_F32. */
 void ingot_vk_ladder_read(const struct vk_instance *instance, VkPhysicalDevice handle,
-                          const ingot_allocator *allocator, struct vk_ladder *ladder);
+                          uint32_t avoids, const ingot_allocator *allocator,
+                          struct vk_ladder *ladder);
 /* Turns on the features of the rungs that the device takes. */
 void ingot_vk_ladder_require(const struct vk_ladder *ladder, struct vk_features *features);
 /* The device's extensions for them. Returns their number, at most 1. */

@@ -7,8 +7,10 @@
 #include <time.h>
 
 #include "format/bytes.h"
+#include "format/fail.h"
 #include "vulkan/commands.h"
 #include "vulkan/narrow.h"
+#include "vulkan/pace.h"
 #include "vulkan/scratch.h"
 #include "vulkan/trial.h"
 
@@ -20,11 +22,9 @@ enum {
 /* Of vectors of one kind that are on the device at a time. */
 static const uint64_t batch_bytes = UINT64_C(64) << 20;
 
-/* A submission that takes longer than this makes the next ones smaller, one of less than half of it
- * larger; both within these bounds. */
-static const double submit_seconds = 0.05;
-static const uint64_t least_submit_weights = UINT64_C(1) << 20;
-static const uint64_t most_submit_weights = UINT64_C(1) << 40;
+/* Visits to weights by the workgroups of a matrix-matrix product that share rows, which no
+ * submission can be cut below: more vectors make another batch, on every device. */
+static const uint64_t most_group_visits = UINT64_C(1) << 33;
 
 /* ------------------------------------------------------------------ submissions */
 
@@ -35,18 +35,6 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void adapt(struct vk_device *device, uint64_t n_weights, double seconds)
-{
-    uint64_t *const budget = &device->submit_weights;
-    if (!device->submit_adapts) return;
-    if (seconds > submit_seconds) {
-        *budget =
-            max_u64((uint64_t)((double)n_weights * submit_seconds / seconds), least_submit_weights);
-    } else if (seconds < submit_seconds / 2 && n_weights > *budget / 2) {
-        *budget = min_u64(*budget * 2, most_submit_weights);
-    }
-}
-
 /* Submits what is recorded and waits for it. */
 static ingot_status finish(struct vk_run *run)
 {
@@ -54,7 +42,10 @@ static ingot_status finish(struct vk_run *run)
     const double begin = now();
     ingot_status status = ingot_vk_commands_submit(device, &device->compute, run->error);
     if (status == INGOT_OK) status = ingot_vk_commands_wait(device, &device->compute, run->error);
-    if (status == INGOT_OK) adapt(device, run->spent, now() - begin);
+    if (status == INGOT_OK && device->submit_adapts) {
+        device->submit_weights =
+            ingot_vk_pace_next(device->submit_weights, run->spent, now() - begin);
+    }
     run->spent = 0;
     return status;
 }
@@ -439,7 +430,10 @@ static uint64_t batch_vectors(struct vk_device *device, const struct vk_matrix *
 {
     uint64_t largest = 1;
     for (uint32_t v = 0; v < N_VECTORS; v++) largest = max_u64(largest, matrix->floats[v]);
-    const uint64_t wanted = min_u64(n, max_u64(batch_bytes / (largest * sizeof(float)), 1));
+    const uint64_t in_room = max_u64(batch_bytes / (largest * sizeof(float)), 1);
+    const uint64_t in_time =
+        max_u64(most_group_visits / (GEMM_ROWS * matrix->n_cols), GEMM_VECTORS);
+    const uint64_t wanted = min_u64(n, min_u64(in_room, in_time));
     /* Without it there is the room that the upload has seen to. */
     (void)ingot_vk_scratch_reserve(device, matrix->floats, wanted, NULL);
     return min_u64(ingot_vk_scratch_room(device, matrix->floats, wanted), device->max_groups);
@@ -450,6 +444,10 @@ ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *m
 {
     ingot_status status = ingot_vk_device_check(device, error);
     if (status != INGOT_OK || n == 0 || matrix->n_rows == 0) return status;
+    if (matrix->generation != device->generation) {
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "matrix",
+                          "it was lost with %.80s, which was opened anew since", device->info.name);
+    }
     if (!matrix->passes) { /* the sum of no parts */
         memset(y, 0, n * matrix->n_rows * sizeof *y);
         return INGOT_OK;

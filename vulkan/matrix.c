@@ -93,6 +93,7 @@ static const uint32_t rungs_of[] = {
 static ingot_status build_matrix(struct vk_builder *build, const struct resident_matrix *from)
 {
     ingot_status status = check_size(from, build->error);
+    build->matrix->generation = build->device->generation;
     build->matrix->n_rows = from->n_rows;
     build->matrix->n_cols = from->n_cols;
     build->matrix->rungs = rungs_of[from->activations];

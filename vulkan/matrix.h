@@ -53,6 +53,7 @@ struct vk_matrix {
     uint64_t n_cols;
     uint64_t floats[N_VECTORS]; /* that one vector of each kind takes; 0 when unused */
     uint64_t resident_bytes;
+    uint64_t generation;    /* of the device that it is on */
     uint32_t rungs;         /* 1 << RUNG_... of those that its products may take */
     struct vk_pass *passes; /* in the order of execution */
     struct vk_pass *last;

@@ -24,11 +24,14 @@ static bool same_specs(const uint32_t a[N_SPECS], const uint32_t b[N_SPECS])
     return true;
 }
 
-struct vk_trial *ingot_vk_trial_find(const struct vk_device *device, const char *map,
+struct vk_trial *ingot_vk_trial_find(const struct vk_device *device, const char *map, bool is_list,
                                      const uint32_t specs[N_SPECS])
 {
     for (struct vk_trial *trial = device->trials; trial; trial = trial->next) {
-        if (strcmp(trial->map, map) == 0 && same_specs(trial->specs, specs)) return trial;
+        if (strcmp(trial->map, map) == 0 && trial->is_list == is_list &&
+            same_specs(trial->specs, specs)) {
+            return trial;
+        }
     }
     return NULL;
 }
@@ -78,6 +81,9 @@ ingot_status ingot_vk_trial_run(struct vk_device *device, struct vk_trial *trial
     trial->matrix->rungs = 1u << rung;
     ingot_vk_product_choose(device, trial->matrix->passes, trial->matrix->rungs, n, &product);
     assert(product.variant == variant);
+    if (trial->is_list) {
+        snprintf(product.kernel.shader, sizeof product.kernel.shader, "list_%s", trial->map);
+    }
     const ingot_status status = ingot_vk_matmul(device, trial->matrix, x, n, y, error);
     ingot_release(device->allocator, x);
     if (status != INGOT_OK) return status;

@@ -72,6 +72,11 @@ runs() { # SUFFIX: what the examples of one compiler print
     expect 0 "$scratch/multiply$1" "$scratch/written.ingot" layer.weight
     prints 'y[3] ='
     says 'note: device'
+    if "$prefix/bin/ingot" devices | grep -q '^0 '; then
+        cp "$out" "$scratch/on-cpu"
+        expect 0 "$scratch/multiply$1" "$scratch/written.ingot" layer.weight 0
+        cmp -s "$out" "$scratch/on-cpu" || fail 'multiply: other products on device 0'
+    fi
     expect 1 "$scratch/multiply$1" "$scratch/written.ingot" layer.weight 999
     says 'there is no device 999'
 }

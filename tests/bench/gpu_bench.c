@@ -229,7 +229,7 @@ static void check_codings(struct bench *b)
         const double before = now();
         const uint32_t n_before = b->n_checked;
         if (!(b->device->ladder.takes >> rung & 1)) continue;
-        for (uint32_t i = 0; i < N_CODING_CASES; i += b->small ? 8 : 1) {
+        for (uint32_t i = 0; i < N_CODING_CASES; i += b->small ? 16 : 1) {
             for (uint32_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
                 if (!is_late(b)) (void)check_coding(b, &coding_cases[i], shapes[k], rung);
             }
@@ -431,7 +431,12 @@ int main(int argc, char **argv)
     printf("%s, %s, %s, %.1f GB%s\n", info->name, info->kind, info->driver,
            (double)info->memory_bytes * 1e-9, b.small ? "; small sizes, no speed is a goal" : "");
     setvbuf(stdout, NULL, _IOLBF, 0);
-    printf("kernels: %s; subgroups of %u\n", info->kernels, b.device->ladder.subgroup_size);
+    const struct vk_ladder *const ladder = &b.device->ladder;
+    printf("kernels: %s; subgroups of %u, %u bytes of shared memory; %s uploads; allocations of at "
+           "most %.2f GB; a tick of %.2f ns\n",
+           info->kernels, ladder->subgroup_size, ladder->shared_bytes,
+           b.device->maps_uploads ? "mapped" : "staged", (double)b.device->allocation_bytes * 1e-9,
+           (double)b.device->tick_nanoseconds);
     measure_ceilings(&b);
     check_codings(&b);
     time_products(&b);
@@ -442,5 +447,5 @@ int main(int argc, char **argv)
         fclose(b.json);
     }
     ingot_vk_device_close(b.device);
-    return b.n_wrong > 0;
+    return b.n_wrong > 0 || b.n_checked == 0;
 }

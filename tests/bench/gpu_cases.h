@@ -40,13 +40,33 @@ static const struct coding_case timed_cases[] = {
      NULL,
      {VECTORS(8, 256, 8, 7), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
 };
-/* As made_dense does it, but with random bytes for codes and entries, and fast. */
-static void fill_random(struct made *m, const void *data, uint64_t n_bytes)
+/* What of random bits makes numbers that are finite and of like size, in eight bytes. */
+static const struct {
+    ingot_dtype format;
+    uint64_t kept, set;
+} float_bits[] = {
+    {INGOT_F32, UINT64_C(0x807fffff807fffff), UINT64_C(0x3d0000003d000000)},
+    {INGOT_F16, UINT64_C(0x83ff83ff83ff83ff), UINT64_C(0x2c002c002c002c00)},
+    {INGOT_BF16, UINT64_C(0x807f807f807f807f), UINT64_C(0x3d003d003d003d00)},
+    {INGOT_F8_E4M3, UINT64_C(0xbfbfbfbfbfbfbfbf), 0},
+    {INGOT_F8_E8M0, UINT64_C(0x0303030303030303), UINT64_C(0x7878787878787878)},
+};
+
+/* As made_dense does it, but with random bits for codes and entries, and fast. */
+static void fill_random(struct made *m, const struct ingot_coding *coding, const void *data,
+                        uint64_t n_bytes)
 {
     uint8_t *bytes = (uint8_t *)(uintptr_t)data;
-    for (uint64_t i = 0; i + 8 <= n_bytes; i += 8) {
-        const uint64_t bits = made_random(m);
-        memcpy(bytes + i, &bits, 8);
+    uint64_t kept = UINT64_MAX, set = 0;
+    for (size_t i = 0; i < sizeof float_bits / sizeof *float_bits; i++) {
+        if (coding->map != MAP_FLOAT || float_bits[i].format != (ingot_dtype)coding->format)
+            continue;
+        kept = float_bits[i].kept;
+        set = float_bits[i].set;
+    }
+    for (uint64_t i = 0; i < n_bytes; i += 8) {
+        const uint64_t bits = (made_random(m) & kept) | set;
+        memcpy(bytes + i, &bits, n_bytes - i < 8 ? n_bytes - i : 8);
     }
 }
 
@@ -56,6 +76,7 @@ static void make_fast(struct made *m, const struct ingot_coding *coding, uint64_
     struct ingot_coding *copy = &m->codings[m->n_codings++];
     const bool is_vector = coding->map == MAP_VECTOR;
     const uint64_t length = is_vector ? coding->vector_length : 1;
+    static const struct ingot_coding sign_bits = {.map = MAP_UINT, .bits = 8};
     *copy = *coding;
     *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
     if (coding->n_entries > 0) {
@@ -66,10 +87,10 @@ static void make_fast(struct made *m, const struct ingot_coding *coding, uint64_
     dense->n_planes = made_planes(m, coding->bits, n_rows, ceil_div(n_cols, length), dense->planes);
     dense->n_sign_planes = made_planes(m, coding->signs, n_rows, ceil_div(n_cols, 8), dense->signs);
     for (uint32_t i = 0; i < dense->n_planes; i++) {
-        fill_random(m, dense->planes[i].data, n_rows * dense->planes[i].row_bytes);
+        fill_random(m, coding, dense->planes[i].data, n_rows * dense->planes[i].row_bytes);
     }
     for (uint32_t i = 0; i < dense->n_sign_planes; i++) {
-        fill_random(m, dense->signs[i].data, n_rows * dense->signs[i].row_bytes);
+        fill_random(m, &sign_bits, dense->signs[i].data, n_rows * dense->signs[i].row_bytes);
     }
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
@@ -84,7 +105,7 @@ static void make_fast(struct made *m, const struct ingot_coding *coding, uint64_
         if (coding_is_raw(slot->table) && slot->table->bits >= 16) {
             const uint64_t n_bytes = table->n_rows * table->n_cols * slot->table->bits / 8;
             uint8_t *data = made_buffer(m, n_bytes);
-            fill_random(m, data, n_bytes);
+            fill_random(m, slot->table, data, n_bytes);
             table->data = data;
             continue;
         }

@@ -142,6 +142,7 @@ static void no_message_came(void **state)
     if (!fixture->validated) skip();
     assert_int_equal(fixture->messages.n, 0);
     assert_true(provoke_message(fixture->device, &fixture->messages) > 0);
+    assert_true(provoke_hazard(fixture->device, &fixture->messages) > 0);
 }
 
 /* 77 when the device lacks the rung. */
@@ -174,6 +175,8 @@ static int test_rung(enum vk_rung rung, bool validated)
 /* Tests all rungs, or the one that is named: a device without it fails then. */
 int main(int argc, char **argv)
 {
+    /* Newer layers complain of the older variable. */
+    if (!getenv("VK_LAYER_VALIDATE_SYNC")) turn_synchronization_on();
     const bool validated = turn_validation_on();
     int n_tested = 0, n_failed = 0;
     if (argc == 2) return test_rung((enum vk_rung)atoi(argv[1]), validated);
