@@ -66,9 +66,13 @@ COMMAND_SOURCES := $(wildcard cli/*.c)
 # A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
 MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
 MAPPED_KERNELS := gemv gemm dequant
+INTEGER_KERNELS := gemv_dot gemm_dot gemv_half
+HALF_MAPS := f16 bf16 integer lookup vector
 MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
-           $(addprefix list_,f32 f16 bf16) reduce gather scatter read peak idle
-SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv))
+           $(INTEGER_KERNELS:%=%_integer) $(HALF_MAPS:%=gemm_half_%) $(addprefix list_,f32 f16 bf16) \
+           reduce gather scatter narrow pair round read peak idle
+# Those that need a newer compiler are committed; "make shaders" makes them anew.
+SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv) $(wildcard vulkan/prebuilt/*.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
 LIBRARY_OBJECTS := $(LIBRARY_SOURCES:%.c=$(O)/%.o) $(GENERATED_SOURCES:$(G)/%.c=$(O)/gen/%.o)
@@ -170,14 +174,17 @@ define mapped_kernel
 $(G)/modules/$1_%.spv: vulkan/shaders/$1.comp
 	$$(GLSLC) -DMAP_$$$$(echo $$* | tr a-z A-Z)
 endef
-$(foreach kernel,$(MAPPED_KERNELS) list,$(eval $(call mapped_kernel,$(kernel))))
+$(foreach kernel,$(MAPPED_KERNELS) $(INTEGER_KERNELS) gemm_half list,$(eval $(call mapped_kernel,$(kernel))))
 
 $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
 	$(call say,embed,$@) sh $< $(SPIRV) >$@
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: deps test test-all test-arm build-tests run-tests run-all-tests coverage fixtures
+.PHONY: deps test test-all test-arm test-coopmat build-tests run-tests run-all-tests coverage fixtures shaders
+
+shaders: ## compiles anew the shaders that need a newer compiler, with $GLSLC
+	@sh tools/prebuilt_shaders.sh
 
 fixtures: $(B)/tests/golden/make_fixtures ## writes fixtures/bad anew, and golden files that are not there
 	@mkdir -p fixtures/golden fixtures/bad && $< fixtures
@@ -234,6 +241,11 @@ QUICK_SCRIPTS := $(filter-out tests/interop/%,$(TEST_SCRIPTS))
 
 test-arm: ## builds for 64-bit ARM and runs the tests of format and runtime in an emulator
 	@sh tests/arm.sh || [ $$? -eq 77 ]
+
+test-coopmat: ## runs the kernels on matrix units on a newer software driver, where there is one
+	@sh tools/deps.sh --for-build
+	@$(MAKE) $(PARALLEL) config=release $(B)/tests/vulkan/test_rungs
+	@BUILD=$(B) sh tests/coopmat.sh || [ $$? -eq 77 ]
 
 run-tests:
 	@sh tests/run.sh $(call group,release,$(ALL_FOLDERS),$(CHECKS) $(QUICK_SCRIPTS)) $(TESTS_LEFT_OUT) \
@@ -341,7 +353,7 @@ clean: ## removes build/
 	rm -rf build
 
 help: ## lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 -include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
-         $(TEST_SOURCES:%.c=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)
+         $(TEST_SOURCES:%.c=$(O)/%.d) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

@@ -33,6 +33,7 @@ static int print_json(const ingot_device_info *devices, uint32_t n)
         json_put_bytes(one, "uuid", d->uuid, strlen(d->uuid), &failed);
         json_put_bytes(one, "features", d->features, strlen(d->features), &failed);
         json_put_bytes(one, "kernels", d->kernels, strlen(d->kernels), &failed);
+        json_put_bytes(one, "avoids", d->avoids, strlen(d->avoids), &failed);
         if (!d->usable) json_put_bytes(one, "why_not", d->why_not, strlen(d->why_not), &failed);
         json_add(list, one, &failed);
     }
@@ -65,6 +66,7 @@ static int print_table(const ingot_device_info *devices, uint32_t n)
         if (d->uuid[0] == '\0' || !d->usable) continue;
         printf("\ndevice %u: %s\n  uses:    %s\n  kernels: %s\n", (unsigned)d->index, d->uuid,
                d->features, d->kernels);
+        if (d->avoids[0] != '\0') printf("  avoids:  %s\n", d->avoids);
     }
     return printed ? EXITS_DONE : EXITS_SYSTEM;
 }

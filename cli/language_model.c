@@ -54,7 +54,6 @@ static int open_lm(struct language_model *m, const struct lm_config *config,
     struct lm_options options = {
         .n_context = v->n_context,
         .n_batch = v->n_batch,
-        .n_threads = v->n_threads,
         .cache = v->cache ? (ingot_dtype)v->cache->value : defaults.cache,
         .activations =
             v->activations ? (ingot_activations)v->activations->value : defaults.activations,

@@ -1,7 +1,6 @@
 /* Encodings as text, and the rule for what gets encoded. */
 #include "convert/encoding.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "convert/names.h"
@@ -12,15 +11,9 @@ enum { MIN_WEIGHTS = 256, MIN_RANK = 2 };
 
 static ingot_status fail_unknown(const char *name, size_t n_bytes, ingot_error *error)
 {
-    char known[512] = "";
-    const struct preset *preset;
-    for (uint32_t i = 0; (preset = preset_at(i)) != NULL; i++) {
-        const size_t n = strlen(known);
-        snprintf(known + n, sizeof known - n, "%s%s", i ? ", " : "", preset->name);
-    }
     return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "encoding",
-                      "there is no preset '%s'; there are: %s", name_shown(name, n_bytes).text,
-                      known);
+                      "there is no preset '%s' in the list of encodings",
+                      name_shown(name, n_bytes).text);
 }
 
 ingot_status encoding_parse(const char *text, struct encoding *encoding, ingot_error *error)

@@ -42,36 +42,69 @@ AVX2 static void load(const float *const sources[LANES], uint32_t n, float *weig
     }
 }
 
-AVX2 static void survey(const struct lanes *lanes, struct survey *survey)
+struct survey_sums {
+    __m256 peak, size, low, high, total, sum, square;
+};
+
+INGOT_TEMPLATE AVX2 struct survey_sums add_counted(struct survey_sums s, __m256 weight)
 {
-    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256 own_size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), weight);
+    const __m256 larger = _mm256_cmp_ps(own_size, s.size, _CMP_GT_OQ);
+    s.peak = _mm256_blendv_ps(s.peak, weight, larger);
+    s.size = _mm256_max_ps(s.size, own_size);
+    return s;
+}
+
+/* Weights that all count alike. */
+INGOT_TEMPLATE AVX2 struct survey_sums survey_even(const struct lanes *lanes)
+{
     const __m256 zero = _mm256_setzero_ps();
-    __m256 peak = zero, size = zero, low = zero, high = zero;
-    __m256 total = zero, sum = zero, square = zero;
+    const __m256 first = lanes->n ? _mm256_loadu_ps(lanes->weights) : zero;
+    /* Where a sum of ones stays. */
+    const float total = lanes->n < 1u << 24 ? (float)lanes->n : 0x1p24f;
+    struct survey_sums s = {zero, zero, first, first, _mm256_set1_ps(total), zero, zero};
     for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
-        const __m256 h = importance_at(lanes->importance, i);
+        const __m256 weight = _mm256_loadu_ps(lanes->weights + i);
+        s = add_counted(s, weight);
+        s.low = _mm256_min_ps(weight, s.low);
+        s.high = _mm256_max_ps(weight, s.high);
+        s.sum = _mm256_add_ps(s.sum, weight);
+        s.square = _mm256_add_ps(s.square, _mm256_mul_ps(weight, weight));
+    }
+    return s;
+}
+
+INGOT_TEMPLATE AVX2 struct survey_sums survey_weighted(const struct lanes *lanes)
+{
+    const __m256 zero = _mm256_setzero_ps();
+    struct survey_sums s = {zero, zero, zero, zero, zero, zero, zero};
+    for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
+        const __m256 h = _mm256_loadu_ps(lanes->importance + i);
         const __m256 counts = _mm256_cmp_ps(h, zero, _CMP_GT_OQ);
         const __m256 weight = _mm256_and_ps(_mm256_loadu_ps(lanes->weights + i), counts);
-        const __m256 own_size = _mm256_andnot_ps(sign, weight);
-        const __m256 larger = _mm256_cmp_ps(own_size, size, _CMP_GT_OQ);
         const __m256 first = i == 0 ? _mm256_cmp_ps(zero, zero, _CMP_EQ_OQ) : zero;
-        const __m256 lower = _mm256_and_ps(counts, _mm256_cmp_ps(weight, low, _CMP_LT_OQ));
-        const __m256 higher = _mm256_and_ps(counts, _mm256_cmp_ps(weight, high, _CMP_GT_OQ));
+        const __m256 lower = _mm256_and_ps(counts, _mm256_cmp_ps(weight, s.low, _CMP_LT_OQ));
+        const __m256 higher = _mm256_and_ps(counts, _mm256_cmp_ps(weight, s.high, _CMP_GT_OQ));
         const __m256 scaled = _mm256_mul_ps(h, weight);
-        peak = _mm256_blendv_ps(peak, weight, larger);
-        size = _mm256_max_ps(size, own_size);
-        low = _mm256_blendv_ps(low, weight, _mm256_or_ps(first, lower));
-        high = _mm256_blendv_ps(high, weight, _mm256_or_ps(first, higher));
-        total = _mm256_add_ps(total, h);
-        sum = _mm256_add_ps(sum, scaled);
-        square = _mm256_add_ps(square, _mm256_mul_ps(scaled, weight));
+        s = add_counted(s, weight);
+        s.low = _mm256_blendv_ps(s.low, weight, _mm256_or_ps(first, lower));
+        s.high = _mm256_blendv_ps(s.high, weight, _mm256_or_ps(first, higher));
+        s.total = _mm256_add_ps(s.total, h);
+        s.sum = _mm256_add_ps(s.sum, scaled);
+        s.square = _mm256_add_ps(s.square, _mm256_mul_ps(scaled, weight));
     }
-    _mm256_storeu_ps(survey->peak, peak);
-    _mm256_storeu_ps(survey->low, low);
-    _mm256_storeu_ps(survey->high, high);
-    _mm256_storeu_ps(survey->total, total);
-    _mm256_storeu_ps(survey->sum, sum);
-    _mm256_storeu_ps(survey->square, square);
+    return s;
+}
+
+AVX2 static void survey(const struct lanes *lanes, struct survey *survey)
+{
+    const struct survey_sums s = lanes->importance ? survey_weighted(lanes) : survey_even(lanes);
+    _mm256_storeu_ps(survey->peak, s.peak);
+    _mm256_storeu_ps(survey->low, s.low);
+    _mm256_storeu_ps(survey->high, s.high);
+    _mm256_storeu_ps(survey->total, s.total);
+    _mm256_storeu_ps(survey->sum, s.sum);
+    _mm256_storeu_ps(survey->square, s.square);
 }
 
 static bool available(void)

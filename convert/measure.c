@@ -20,19 +20,34 @@ static uint64_t add_any(struct error_sums *sums, uint32_t lane, float source, fl
     return 1;
 }
 
+/* What is not finite among the values leaves no finite sum. */
+static bool are_finite(const struct error_sums *sums)
+{
+    double sum = 0;
+    for (uint32_t k = 0; k < SUM_LANES; k++) sum += sums->noise[k] + sums->signal[k];
+    return isfinite(sum);
+}
+
+static uint64_t add_block(struct error_sums *sums, const float *source, const float *values,
+                          uint64_t n)
+{
+    const struct error_sums before = *sums;
+    uint64_t at = n / SUM_LANES * SUM_LANES;
+    uint64_t n_different = sums_kernels_find(NULL)->add_errors(sums, source, values, at);
+    if (!are_finite(sums)) {
+        *sums = before;
+        n_different = 0;
+        at = 0;
+    }
+    for (; at < n; at++) n_different += add_any(sums, at % SUM_LANES, source[at], values[at]);
+    return n_different;
+}
+
 void measure_add(struct tensor_error *e, const float *source, const float *values, uint64_t n)
 {
-    const struct sums_kernels *kernels = sums_kernels_find(NULL);
     struct error_sums sums = {0};
     for (uint64_t at = 0; at < n; at += BLOCK) {
-        const uint64_t n_block = min_u64(BLOCK, n - at);
-        const bool finite =
-            kernels->all_finite(source + at, n_block) && kernels->all_finite(values + at, n_block);
-        const uint64_t n_quick = finite ? n_block / SUM_LANES * SUM_LANES : 0;
-        e->n_different += kernels->add_errors(&sums, source + at, values + at, n_quick);
-        for (uint64_t i = n_quick; i < n_block; i++) {
-            e->n_different += add_any(&sums, i % SUM_LANES, source[at + i], values[at + i]);
-        }
+        e->n_different += add_block(&sums, source + at, values + at, min_u64(BLOCK, n - at));
     }
     e->n += n;
     for (uint32_t k = 0; k < SUM_LANES; k++) {

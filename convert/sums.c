@@ -1,4 +1,4 @@
-/* The sums in C alone and with AVX2: lane by lane the same operations. */
+/* The sums in C alone, with AVX2 and with AVX-512: lane by lane the same operations. */
 #include "convert/sums.h"
 
 #include <math.h>
@@ -126,11 +126,50 @@ static bool has_avx2(void)
 }
 
 static const struct sums_kernels avx2 = {"avx2", has_avx2, all_finite_avx2, add_errors_avx2};
+
+#define AVX512 INGOT_TARGET("avx512f,avx512dq")
+
+AVX512 static uint64_t add_errors_avx512(struct error_sums *sums, const float *source,
+                                         const float *values, uint64_t n)
+{
+    __m512d signal = _mm512_loadu_pd(sums->signal);
+    __m512d noise = _mm512_loadu_pd(sums->noise);
+    __m512d most = _mm512_loadu_pd(sums->max_error);
+    __m256i different = _mm256_setzero_si256();
+    int32_t counts[SUM_LANES];
+    uint64_t n_different = 0;
+    for (uint64_t i = 0; i < n; i += SUM_LANES) {
+        const __m256 source_8 = _mm256_loadu_ps(source + i);
+        const __m256 values_8 = _mm256_loadu_ps(values + i);
+        const __m512d s = _mm512_cvtps_pd(source_8);
+        const __m512d size = _mm512_abs_pd(_mm512_sub_pd(_mm512_cvtps_pd(values_8), s));
+        const __m256 other = _mm256_cmp_ps(source_8, values_8, _CMP_NEQ_UQ);
+        signal = _mm512_add_pd(signal, _mm512_mul_pd(s, s));
+        noise = _mm512_add_pd(noise, _mm512_mul_pd(size, size));
+        most = _mm512_max_pd(size, most);
+        different = _mm256_sub_epi32(different, _mm256_castps_si256(other));
+    }
+    _mm512_storeu_pd(sums->signal, signal);
+    _mm512_storeu_pd(sums->noise, noise);
+    _mm512_storeu_pd(sums->max_error, most);
+    _mm256_storeu_si256((__m256i *)(void *)counts, different);
+    for (uint32_t k = 0; k < SUM_LANES; k++) n_different += (uint64_t)counts[k];
+    return n_different;
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && INGOT_CPU_HAS("avx512f") && INGOT_CPU_HAS("avx512dq");
+}
+
+static const struct sums_kernels avx512 = {"avx512", has_avx512, all_finite_avx2,
+                                           add_errors_avx512};
 #endif
 
 /* Best first. */
 static const struct sums_kernels *const all[] = {
 #ifdef INGOT_X86_64
+    &avx512,
     &avx2,
 #endif
     &plain,

@@ -19,7 +19,8 @@ struct sums_kernels {
     bool (*available)(void);
     /* Whether no value is infinite or NaN. */
     bool (*all_finite)(const float *values, uint64_t n);
-    /* Adds n finite values, a multiple of SUM_LANES below 2^31; returns how many differ. */
+    /* Adds n values, a multiple of SUM_LANES below 2^31; returns how many differ. Where one is not
+     * finite, a sum of noise or signal is not. */
     uint64_t (*add_errors)(struct error_sums *sums, const float *source, const float *values,
                            uint64_t n);
 };

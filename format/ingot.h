@@ -353,6 +353,7 @@ typedef struct ingot_device_info {
     char uuid[40];      /* the same on every start; "" when there is none */
     char features[160]; /* of the device, as far as they are used */
     char kernels[96];   /* those it runs, the first choice first */
+    char avoids[160];   /* what its driver offers and is known to do badly, with the reasons */
 } ingot_device_info;
 /* Fills at most `capacity` entries, the CPU last, and sets *n to how many there are. A machine
  * without Vulkan lists the CPU alone. */
@@ -380,6 +381,9 @@ typedef enum ingot_activations {
      * its neighbours: on normal data the relative L2 error is below 1 %. Weights stay exact. Where
      * they are no 8-bit integers times scales, as BF16; parts that are not dense, as F32. */
     INGOT_ACTIVATIONS_I8 = 2
+    /* On a Vulkan device BF16 stands for f16 with a power of two for each row of x or each 32 of
+     * its columns, which rounds less, and I8 is as BF16 where x has many rows and there are matrix
+     * units. */
 } ingot_activations;
 
 /* What a matrix is opened with; all zero is what ingot_matrix_open takes. */
@@ -391,7 +395,8 @@ typedef struct ingot_matrix_options {
     bool switchable;
     ingot_activations activations; /* INGOT_UNSUPPORTED where the device takes x only as it is */
     /* Loads nothing yet: the first product with the matrix does, or ingot_matrix_load, and then
-     * fails as opening would have. The file must outlive the matrix. */
+     * fails as opening would have. The file must outlive the matrix: should the device be lost, it
+     * is opened anew, and the next product loads the matrix again. */
     bool lazy;
     /* On the CPU, raw f32, f16 and bf16 that lie in the file as one run (written without
      * compression) stay there and are multiplied by in their place: no copy, no memory but the
@@ -438,7 +443,10 @@ ingot_status ingot_matrix_switch(ingot_matrix *matrix, const char *adapter, bool
  * Error bound: |y - exact| <= 2 * K * 2^-24 * sum |w x| for K columns, w the decoded weights; for a
  * tensor of several terms the sum is over the weights of every term. A coding with a table of zeros
  * or with offsets counts as two terms: code * scale, and offset. It holds for
- * INGOT_ACTIVATIONS_F32. Results do not depend on the number of threads. */
+ * INGOT_ACTIVATIONS_F32. Results do not depend on the number of threads.
+ * INGOT_DEVICE, saying what ran last, when the device is lost and the matrix with it, unless its
+ * file outlives it (lazy, in_place): then it is loaded again. The device is opened anew, and what
+ * is opened on it from then on works. */
 ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void *x, uint64_t n,
                           float *y, ingot_error *error);
 

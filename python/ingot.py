@@ -76,7 +76,7 @@ class _DeviceInfo(ctypes.Structure):
     _fields_ = [("index", c_uint32), ("name", c_char * 256), ("driver", c_char * 256),
                 ("kind", c_char * 16), ("memory_bytes", c_uint64), ("usable", c_bool),
                 ("why_not", c_char * 128), ("uuid", c_char * 40), ("features", c_char * 160),
-                ("kernels", c_char * 96)]
+                ("kernels", c_char * 96), ("avoids", c_char * 160)]
 
 
 ACTIVATIONS = ("f32", "bf16", "i8")  # by ingot_activations

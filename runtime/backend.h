@@ -163,6 +163,10 @@ struct ingot_backend {
                                   void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
                                   ingot_error *error);
     void (*matrix_release)(void *device, void *uploaded); /* takes NULL */
+    /* After INGOT_DEVICE: whether that came of a device that was lost, which is there again, with
+     * nothing of what was uploaded before; uploaded (NULL: an upload failed) is to be released and
+     * uploaded anew. NULL: devices are never lost. */
+    bool (*recover)(void *device, const void *uploaded);
     /* y (n x n_rows) = x (n x n_cols) * W^T, both in host memory. */
     ingot_status (*matmul)(void *device, void *uploaded, const float *x, uint64_t n, float *y,
                            ingot_error *error);

@@ -1,5 +1,5 @@
-/* The AVX-512 level (with BW, VL, DQ, VBMI, VNNI and BF16): panels, and the AVX2 level for what has
- * no such form. Knows no threads or parts. */
+/* The AVX-512 level (with BW, VL, DQ, VBMI, VBMI2, VNNI and BF16): panels, and the AVX2 level for
+ * what has no such form. Knows no threads or parts. */
 #include "runtime/cpu_avx512.h"
 
 #ifdef INGOT_X86_64
@@ -34,8 +34,8 @@ bool cpu_avx512_available(void)
 {
     return INGOT_CPU_HAS("avx512f") && INGOT_CPU_HAS("avx512bw") && INGOT_CPU_HAS("avx512vl") &&
            INGOT_CPU_HAS("avx512dq") && INGOT_CPU_HAS("avx512vbmi") &&
-           INGOT_CPU_HAS("avx512vnni") && INGOT_CPU_HAS("avx512bf16") && INGOT_CPU_HAS("fma") &&
-           ingot_cpu_has_f16c();
+           INGOT_CPU_HAS("avx512vbmi2") && INGOT_CPU_HAS("avx512vnni") &&
+           INGOT_CPU_HAS("avx512bf16") && INGOT_CPU_HAS("fma") && ingot_cpu_has_f16c();
 }
 
 #endif

@@ -12,9 +12,9 @@
 #include "format/bytes.h"
 #include "runtime/panels.h"
 
-#define AVX512    \
-    INGOT_TARGET( \
-        "avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512bf16,fma,f16c,popcnt")
+#define AVX512                                                                           \
+    INGOT_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx512vnni," \
+                 "avx512bf16,fma,f16c,popcnt")
 
 enum {
     STEPS = 8,        /* of four columns, in a block */
@@ -156,7 +156,8 @@ struct chunk_entries {
 };
 void avx512_entries(const struct panels *panels, uint64_t panel, uint64_t first, uint64_t n,
                     struct chunk_entries *entries);
-/* What entry i of a table is multiplied by, if it is an integer or an f16. */
+/* What entry i of a table is multiplied by, if it is an f16, an integer or a code that tells its
+ * value. */
 __m512 avx512_super(const struct panel_table *table, uint64_t panel, uint64_t i);
 /* Whether offsets are not all zero. */
 bool avx512_has_offset(const struct panels *panels);
@@ -182,7 +183,8 @@ struct ready_row {
     uint64_t floats;
     uint64_t bytes;  /* 8-bit integers */
     uint64_t scales; /* f32 a block */
-    uint64_t counts; /* i32 a block: the sum of its integers */
+    uint64_t starts; /* i32 a half of a block: the sum of its integers times less zero, or of both
+                        halves where they are no groups */
     uint64_t sums;   /* f32 a group: the sum of x as it is multiplied */
     uint64_t digits; /* blocks of 8-bit digits, in place of pairs if x is of a kind that has them */
     uint32_t n_digits;
@@ -199,6 +201,19 @@ static inline const void *ready_part(const void *ready, const struct ready_row *
 uint64_t avx512_x_bytes(const struct panels *panels, enum panel_mode mode, uint64_t n_x);
 void avx512_x_prepare(const struct panels *panels, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready);
+
+/* A block of n digits of x, for 32 columns:
+ *
+ *     n * 32 bytes   digits, the highest first: x = step * sum over k of digit k * 256^(n - 1 - k)
+ *     2 * n i32      of all columns, or of each half where these are groups: of each digit the
+ *                    sum, times less zero
+ *     f32            step
+ *     u32            1: another block for the same columns follows, whose products are added
+ */
+static inline uint64_t digit_step_at(const uint32_t n_digits)
+{
+    return UINT64_C(32) * n_digits + UINT64_C(8) * n_digits;
+}
 
 /* Blocks of digits that x may take, for each block of columns. */
 enum { DIGIT_LAYERS = 2 };

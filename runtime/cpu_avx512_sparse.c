@@ -1,10 +1,12 @@
 /* Kept values times a row of x with AVX-512: values are spread out in registers where the mask has
- * ones, 16 columns at a time. */
+ * ones. */
 #include "runtime/cpu_avx512.h"
 
 #ifdef INGOT_X86_64
 
 #include "runtime/cpu_level.h"
+
+enum { FEW_ROWS = 4 /* multiplied at a time */ };
 
 /* 16 values from `at` on, those past the n that there are unspecified: planes have slack. */
 typedef __m512 load16_function(const uint8_t *at);
@@ -31,51 +33,136 @@ INGOT_TEMPLATE AVX512 __m512 load16_s8(const uint8_t *at)
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
 }
 
-/* The product of a row: mask bits of n_cols columns, values from `at` on. */
-INGOT_TEMPLATE AVX512 float masked_dot(const uint8_t *mask, uint64_t n_cols, const uint8_t *at,
-                                       const float *x, load16_function *load16,
-                                       const uint64_t value_bytes)
+/* 64 columns of a row from the values at `at`: those that the bits do not hold are zeros. */
+typedef void spread64_function(const uint8_t *at, uint64_t bits, __m512 v[4]);
+
+/* 16 at a time, as floats. */
+INGOT_TEMPLATE AVX512 void spread64(const uint8_t *at, uint64_t bits, __m512 v[4],
+                                    load16_function *load16, const uint64_t value_bytes)
 {
-    __m512 sums[4];
     INGOT_UNROLL
-    for (int k = 0; k < 4; k++) sums[k] = _mm512_setzero_ps();
-    uint64_t c = 0;
-    for (; n_cols - c >= 64; c += 64) {
-        const uint64_t bits = load_u64(mask + c / 8);
-        INGOT_UNROLL
-        for (uint64_t i = 0; i < value_bytes; i++) { /* as many lines as all kept values take */
-            _mm_prefetch((const char *)(at + 2048 + 64 * i), _MM_HINT_T0);
-        }
-        INGOT_UNROLL
-        for (int k = 0; k < 4; k++) {
-            const __mmask16 held = (__mmask16)(bits >> 16 * k);
-            const __m512 v = _mm512_maskz_expand_ps(held, load16(at));
-            sums[k] = _mm512_fmadd_ps(v, _mm512_loadu_ps(x + c + 16 * k), sums[k]);
-            at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
-        }
+    for (int k = 0; k < 4; k++) {
+        const __mmask16 held = (__mmask16)(bits >> 16 * k);
+        v[k] = _mm512_maskz_expand_ps(held, load16(at));
+        at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
     }
+}
+
+INGOT_TEMPLATE AVX512 void spread64_f32(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    spread64(at, bits, v, load16_f32, 4);
+}
+
+INGOT_TEMPLATE AVX512 void spread64_f16(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    spread64(at, bits, v, load16_f16, 2);
+}
+
+/* 32 at a time, each then moved to the upper half of its float. */
+INGOT_TEMPLATE AVX512 void spread64_bf16(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    const __mmask32 upper = 0xaaaaaaaa;
+    const __m512i low = _mm512_slli_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 16);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(16 << 16));
+    INGOT_UNROLL
+    for (int k = 0; k < 2; k++) {
+        const __mmask32 held = (__mmask32)(bits >> 32 * k);
+        const __m512i words = _mm512_maskz_expand_epi16(held, load_512(at));
+        v[2 * k] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, low, words));
+        v[2 * k + 1] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, high, words));
+        at += 2 * (uint64_t)_mm_popcnt_u32(held);
+    }
+}
+
+/* 64 at a time, each then moved to the uppermost byte of an integer: 2^24 times what it is. */
+INGOT_TEMPLATE AVX512 void spread64_s8(const uint8_t *at, uint64_t bits, __m512 v[4])
+{
+    const __mmask64 uppermost = 0x8888888888888888;
+    const __m512i bytes = _mm512_maskz_expand_epi8(bits, load_512(at));
+    const __m512i first = _mm512_slli_epi32(
+        _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 24);
+    INGOT_UNROLL
+    for (int k = 0; k < 4; k++) {
+        const __m512i from = _mm512_add_epi32(first, _mm512_set1_epi32(16 * k << 24));
+        v[k] = _mm512_cvtepi32_ps(_mm512_maskz_permutexvar_epi8(uppermost, from, bytes));
+    }
+}
+
+/* What is left of a row at its end: less than 64 columns from c on. */
+INGOT_TEMPLATE AVX512 __m512 last_columns(const uint8_t *mask, uint64_t c, uint64_t n_cols,
+                                          const uint8_t *at, const float *x,
+                                          load16_function *load16, const uint64_t value_bytes)
+{
+    __m512 sum = _mm512_setzero_ps();
     for (; c < n_cols; c += 16) { /* rows of masks are whole words of 32 bits */
         const uint64_t n = min_u64(16, n_cols - c);
         const __mmask16 held = load_u16(mask + c / 8);
         const __m512 of_x = _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), x + c);
-        const __m512 v = _mm512_maskz_expand_ps(held, load16(at));
-        sums[0] = _mm512_fmadd_ps(v, of_x, sums[0]);
+        sum = _mm512_fmadd_ps(_mm512_maskz_expand_ps(held, load16(at)), of_x, sum);
         at += value_bytes * (uint64_t)_mm_popcnt_u32(held);
     }
-    const __m512 sum =
-        _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
-    return _mm512_reduce_add_ps(sum);
+    return sum;
 }
 
-/* NAME, bytes of a value. */
-#define KINDS(ROW) ROW(f32, 4) ROW(f16, 2) ROW(bf16, 2) ROW(s8, 1)
+/* The products of n_rows rows, so that x is loaded once for all; `unit` is that of what is spread
+ * out 64 at a time. */
+INGOT_TEMPLATE AVX512 void masked_dots(const struct cpu_kept_row *rows, uint64_t n_cols,
+                                       const float *x, float *dst, load16_function *load16,
+                                       spread64_function *spread, const uint64_t value_bytes,
+                                       const float unit, const int n_rows)
+{
+    __m512 sums[FEW_ROWS][4];
+    const uint8_t *at[FEW_ROWS];
+    uint64_t c = 0;
+    INGOT_UNROLL
+    for (int i = 0; i < n_rows; i++) {
+        at[i] = rows[i].values + value_bytes * rows[i].first;
+        INGOT_UNROLL
+        for (int k = 0; k < 4; k++) sums[i][k] = _mm512_setzero_ps();
+    }
+    for (; n_cols - c >= 64; c += 64) {
+        INGOT_UNROLL
+        for (int i = 0; i < n_rows; i++) {
+            const uint64_t bits = load_u64(rows[i].mask + c / 8);
+            __m512 v[4];
+            INGOT_UNROLL
+            for (uint64_t l = 0; l < value_bytes; l++) { /* the lines that all kept values take */
+                _mm_prefetch((const char *)(at[i] + 2048 + 64 * l), _MM_HINT_T0);
+            }
+            spread(at[i], bits, v);
+            INGOT_UNROLL
+            for (int k = 0; k < 4; k++) {
+                sums[i][k] = _mm512_fmadd_ps(v[k], _mm512_loadu_ps(x + c + 16 * k), sums[i][k]);
+            }
+            at[i] += value_bytes * (uint64_t)_mm_popcnt_u64(bits);
+        }
+    }
+    INGOT_UNROLL
+    for (int i = 0; i < n_rows; i++) {
+        const __m512 *v = sums[i];
+        const __m512 sum = _mm512_add_ps(_mm512_add_ps(v[0], v[1]), _mm512_add_ps(v[2], v[3]));
+        const __m512 rest = last_columns(rows[i].mask, c, n_cols, at[i], x, load16, value_bytes);
+        dst[i] = _mm512_reduce_add_ps(_mm512_fmadd_ps(sum, _mm512_set1_ps(unit), rest));
+    }
+}
 
-#define DEFINE(name, value_bytes)                                                               \
-    AVX512 static float dot_##name(const uint8_t *mask, uint64_t n_cols, const uint8_t *values, \
-                                   uint64_t first, const float *x)                              \
-    {                                                                                           \
-        return masked_dot(mask, n_cols, values + (value_bytes)*first, x, load16_##name,         \
-                          value_bytes);                                                         \
+/* NAME, bytes of a value, unit of those spread out. */
+#define KINDS(ROW) ROW(f32, 4, 1.0f) ROW(f16, 2, 1.0f) ROW(bf16, 2, 1.0f) ROW(s8, 1, 0x1p-24f)
+
+#define DEFINE(name, value_bytes, unit)                                                \
+    AVX512 static void dot_##name(const struct cpu_kept_row *rows, uint32_t n_rows,    \
+                                  uint64_t n_cols, const float *x, float *sums)        \
+    {                                                                                  \
+        uint32_t i = 0;                                                                \
+        for (; n_rows - i >= FEW_ROWS; i += FEW_ROWS) {                                \
+            masked_dots(rows + i, n_cols, x, sums + i, load16_##name, spread64_##name, \
+                        value_bytes, unit, FEW_ROWS);                                  \
+        }                                                                              \
+        for (; i < n_rows; i++) {                                                      \
+            masked_dots(rows + i, n_cols, x, sums + i, load16_##name, spread64_##name, \
+                        value_bytes, unit, 1);                                         \
+        }                                                                              \
     }
 KINDS(DEFINE)
 
@@ -112,7 +199,7 @@ static bool fits_s8(const struct ingot_coding *coding)
 }
 
 const struct cpu_sparse_kernel cpu_avx512_sparse[] = {
-#define ENTRY(name, value_bytes) {#name, fits_##name, dot_##name},
+#define ENTRY(name, value_bytes, unit) {#name, fits_##name, dot_##name},
     KINDS(ENTRY)
 #undef ENTRY
 };

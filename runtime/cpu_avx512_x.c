@@ -108,7 +108,8 @@ AVX512 static void integer_entries(const struct panel_table *t, uint64_t panel, 
 
 AVX512 __m512 avx512_super(const struct panel_table *t, uint64_t panel, uint64_t i)
 {
-    const __m512 factor = _mm512_set1_ps(t->factor);
+    const float unit = t->codes_are == CODES_ANY ? 1.0f : t->lut_unit;
+    const __m512 factor = _mm512_set1_ps(t->factor * unit);
     if (t->kind == ENTRIES_F16) return factor;
     return _mm512_mul_ps(super_of(t, panel, i), factor);
 }
@@ -211,7 +212,7 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
     struct ready_row row = {.n_bytes = 64}; /* the factor */
     const uint64_t n_cols = p->n_blocks * PANEL_BLOCK;
     const bool dots = n_x <= DOT_X;
-    row.high = row.low = row.bytes = row.scales = row.counts = row.sums = row.digits = INGOT_NONE;
+    row.high = row.low = row.bytes = row.scales = row.starts = row.sums = row.digits = INGOT_NONE;
     row.floats = part_after(&row, n_cols * 4);
     if (dots && p->integers.present) {
         row.n_digits = mode == PANEL_MODE_I8 ? 1 : 3;
@@ -225,7 +226,7 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
     if (mode == PANEL_MODE_I8 && p->kind == PANEL_CODES) {
         row.bytes = part_after(&row, n_cols);
         row.scales = part_after(&row, p->n_blocks * 4);
-        row.counts = part_after(&row, p->n_blocks * 8);
+        row.starts = part_after(&row, p->n_blocks * 8);
         row.sums = part_after(&row, n_main_groups(p) * 4);
         return row;
     }
@@ -329,7 +330,8 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
 {
     float *scales = (float *)(void *)(ready + row->scales);
     float *sums = (float *)(void *)(ready + row->sums);
-    int32_t *counts = (int32_t *)(void *)(ready + row->counts);
+    int32_t *starts = (int32_t *)(void *)(ready + row->starts);
+    const int32_t zero = p->integers.zero;
     float sum = 0;
     for (uint64_t b = 0; b < p->n_blocks; b++) {
         const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
@@ -342,15 +344,17 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
         __m128i *bytes = (__m128i *)(void *)(ready + row->bytes + 32 * b);
         _mm_storeu_si128(bytes, _mm512_cvtsepi32_epi8(i0));
         _mm_storeu_si128(bytes + 1, _mm512_cvtsepi32_epi8(i1));
-        counts[2 * b] = _mm512_reduce_add_epi32(i0);
-        counts[2 * b + 1] = _mm512_reduce_add_epi32(i1);
+        const int32_t first = _mm512_reduce_add_epi32(i0), second = _mm512_reduce_add_epi32(i1);
         scales[b] = scale;
         if (p->halves == 1) {
-            sums[2 * b] = scale * (float)counts[2 * b];
-            sums[2 * b + 1] = scale * (float)counts[2 * b + 1];
+            starts[2 * b] = -zero * first;
+            starts[2 * b + 1] = -zero * second;
+            sums[2 * b] = scale * (float)first;
+            sums[2 * b + 1] = scale * (float)second;
             continue;
         }
-        sum += scale * (float)(counts[2 * b] + counts[2 * b + 1]);
+        starts[2 * b] = -zero * (first + second);
+        sum += scale * (float)(first + second);
         if ((2 * b + 2) % p->halves != 0) continue;
         sums[2 * b / p->halves] = sum;
         sum = 0;

@@ -43,14 +43,22 @@ struct cpu_product {
     uint64_t y_stride;
 };
 
+/* A row of kept values: its part of the bitmap, the values' one plane and the number of its first.
+ */
+struct cpu_kept_row {
+    const uint8_t *mask;
+    const uint8_t *values;
+    uint64_t first;
+};
+
 /* Kept values under a bitmap times one row of x. */
 struct cpu_sparse_kernel {
     const char *name;
     /* Of the values; what fits has no slot but a constant scale that multiplies. */
     bool (*fits)(const struct ingot_coding *coding);
-    /* Without the scale. `values` is their one plane, `first` the number of the row's first. */
-    float (*dot)(const uint8_t *mask, uint64_t n_cols, const uint8_t *values, uint64_t first,
-                 const float *x);
+    /* sums[i], without the scale, of row i, i < n_rows. */
+    void (*dot)(const struct cpu_kept_row *rows, uint32_t n_rows, uint64_t n_cols, const float *x,
+                float *sums);
 };
 
 struct cpu_level {

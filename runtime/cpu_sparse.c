@@ -112,14 +112,18 @@ static void sparse_decode(void *context, struct block *block)
 static void add_dots(const struct cpu_sparse *sparse, const struct slice *s)
 {
     const struct resident_sparse *resident = sparse->resident;
-    const uint8_t *values = resident->values.planes[0].data;
+    struct cpu_kept_row rows[TASK_MAX_ROWS];
+    float sums[TASK_MAX_ROWS];
     for (uint32_t i = 0; i < s->n_rows; i++) {
         const uint64_t row = s->first_row + i;
-        const uint8_t *mask = resident->mask.data + row * resident->mask.row_bytes;
-        for (uint64_t j = 0; j < s->n_x; j++) {
-            const float sum = sparse->kernel->dot(
-                mask, sparse->n_cols, values, resident->row_offsets[row], s->x + j * s->x_stride);
-            s->y[j * s->y_stride + i] += sparse->scale * sum;
+        rows[i] =
+            (struct cpu_kept_row){resident->mask.data + row * resident->mask.row_bytes,
+                                  resident->values.planes[0].data, resident->row_offsets[row]};
+    }
+    for (uint64_t j = 0; j < s->n_x; j++) {
+        sparse->kernel->dot(rows, s->n_rows, sparse->n_cols, s->x + j * s->x_stride, sums);
+        for (uint32_t i = 0; i < s->n_rows; i++) {
+            s->y[j * s->y_stride + i] += sparse->scale * sums[i];
         }
     }
 }

@@ -10,7 +10,8 @@ struct ingot_device {
     const ingot_allocator *allocator;
     const struct ingot_backend *backend;
     void *opened; /* what the backend's open made */
-    /* For loading: the backend's own, or `owned` where it has none. Whoever has the turn uses it.
+    /* For loading and for what models do besides products: the backend's own, or `owned` where it
+     * has none. Whoever has the turn uses it.
      */
     struct ingot_pool *pool;
     struct ingot_pool *owned;

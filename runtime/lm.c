@@ -15,6 +15,14 @@ enum { FEW_VALUES = 1 << 14 }; /* not worth a second thread */
 
 /* ------------------------------------------------------------------ parts */
 
+void lm_run(const struct lm *lm, uint64_t n_tasks, void (*task)(void *context, uint64_t i),
+            void *context)
+{
+    device_lock(lm->device);
+    ingot_pool_run(lm->device->pool, n_tasks, task, context);
+    device_unlock(lm->device);
+}
+
 ingot_status lm_multiply(const struct lm_linear *linear, const float *x, uint32_t n, float *out,
                          ingot_error *error)
 {
@@ -58,7 +66,7 @@ static void run_tokens(const struct lm *lm, uint32_t n, uint64_t n_values,
     if (n * n_values <= FEW_VALUES) {
         for (uint32_t i = 0; i < n; i++) task(work, i);
     } else {
-        ingot_pool_run(lm->pool, n, task, work);
+        lm_run(lm, n, task, work);
     }
 }
 
@@ -137,7 +145,9 @@ static ingot_status attend(struct lm *lm, uint32_t layer_index, uint32_t n, ingo
         .v = s->v,
         .out = s->attended,
     };
-    lm_attend(&attention, lm->pool);
+    device_lock(lm->device);
+    lm_attend(&attention, lm->device->pool);
+    device_unlock(lm->device);
     return lm_multiply(&layer->o, s->attended, n, s->added, error);
 }
 
@@ -167,7 +177,7 @@ ingot_status lm_ffn(struct lm *lm, const struct lm_ffn *ffn, const float *x, uin
     if (status == INGOT_OK) status = lm_multiply(&ffn->up, x, n, s->up, error);
     if (status != INGOT_OK) return status;
     struct silu_work work = {lm->kernels, s->gate, s->up, n * ingot_matrix_rows(ffn->gate.matrix)};
-    ingot_pool_run(lm->pool, ceil_div(work.n, SILU_VALUES), silu_task, &work);
+    lm_run(lm, ceil_div(work.n, SILU_VALUES), silu_task, &work);
     return lm_multiply(&ffn->down, s->gate, n, s->added, error);
 }
 

@@ -10,7 +10,6 @@ struct lm;
 struct lm_options {
     uint32_t n_context; /* positions there is room for; 0: what the model was trained for */
     uint32_t n_batch;   /* most tokens of one pass; 0: LM_DEFAULT_BATCH */
-    uint32_t n_threads; /* for what is not on the device; 0: one per core */
     ingot_dtype cache;  /* INGOT_F16 or INGOT_F32, of keys and values */
     ingot_activations activations;
     const char *const *adapters; /* that are on */
@@ -35,7 +34,8 @@ ingot_status lm_forecast(const ingot_file *file, ingot_device *device,
                          const struct lm_options *options, struct lm_memory *memory,
                          ingot_error *error);
 
-/* The file and the device must outlive it. All memory that it will need is allocated here. */
+/* The file and the device, whose threads do the rest of the work, must outlive it. All memory that
+ * it will need is allocated here. */
 ingot_status lm_open(const ingot_file *file, ingot_device *device, const struct lm_options *options,
                      const ingot_allocator *allocator, struct lm **lm, ingot_error *error);
 /* Takes NULL. */

@@ -33,7 +33,7 @@ static ingot_status decode_rows(struct lm *lm, uint32_t first, uint32_t n, ingot
     for (uint32_t at = 0; at < n; at += MOST_AT_ONCE) {
         struct missing missing = {lm, first + at, statuses, errors};
         const uint32_t n_now = n - at < MOST_AT_ONCE ? n - at : MOST_AT_ONCE;
-        ingot_pool_run(lm->pool, n_now, decode_task, &missing);
+        lm_run(lm, n_now, decode_task, &missing);
         for (uint32_t i = 0; i < n_now; i++) {
             if (statuses[i] == INGOT_OK) continue;
             if (error != NULL) *error = errors[i];

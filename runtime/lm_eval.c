@@ -132,7 +132,7 @@ static ingot_status score_rows(struct lm_evaluator *e, uint32_t first, uint32_t 
                 lm_logits(e->models[m], first + at, n_now, e->logits[m], error);
             if (status != INGOT_OK) return status;
         }
-        ingot_pool_run(e->models[0]->pool, n_now, score_task, &rows);
+        lm_run(e->models[0], n_now, score_task, &rows);
         buffer_append(&e->scored, e->row, n_now * sizeof *e->row);
         if (e->options.progress) e->options.progress(e->options.progress_context, n_now);
     }

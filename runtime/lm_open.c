@@ -218,9 +218,11 @@ static void count_rest(struct lm *lm)
 static ingot_status load_matrix(struct lm *lm, const struct lm_tensor *tensor,
                                 struct lm_linear *linear, ingot_error *error)
 {
-    const ingot_matrix_options options = matrix_options(lm);
-    const ingot_status status = ingot_matrix_open_with(
-        lm->device, lm->file, tensor->tensor, tensor->matrix, &options, &linear->matrix, error);
+    ingot_matrix_options options = matrix_options(lm);
+    options.lazy = true; /* so that what is lost with a device is loaded again */
+    ingot_status status = ingot_matrix_open_with(lm->device, lm->file, tensor->tensor,
+                                                 tensor->matrix, &options, &linear->matrix, error);
+    if (status == INGOT_OK) status = ingot_matrix_load(linear->matrix, error);
     if (status == INGOT_OK) {
         lm->memory.matrices += ingot_matrix_resident_bytes(linear->matrix);
     }
@@ -372,9 +374,6 @@ ingot_status lm_open(const ingot_file *file, ingot_device *device, const struct 
     made->kernels = lm_kernels_find();
     status = count_all(made, error);
     if (status == INGOT_OK) status = take_memory(made, error);
-    if (status == INGOT_OK) {
-        status = ingot_pool_create(options->n_threads, allocator, &made->pool, error);
-    }
     if (status == INGOT_OK) status = load_all(made, error);
     if (status != INGOT_OK) {
         lm_close(made);
@@ -436,6 +435,5 @@ void lm_close(struct lm *lm)
     ingot_release(lm->allocator, lm->embedding.token_of);
     ingot_release(lm->allocator, lm->embedding.slot_of);
     ingot_release(lm->allocator, lm->layers);
-    ingot_pool_close(lm->pool);
     ingot_release(lm->allocator, lm);
 }

@@ -2,8 +2,8 @@
 #ifndef INGOT_LM_STATE_H
 #define INGOT_LM_STATE_H
 
-#include "format/pool.h"
 #include "runtime/lm.h"
+#include "runtime/device.h"
 #include "runtime/lm_attention.h"
 #include "runtime/lm_rope.h"
 #include "runtime/lm_tensors.h"
@@ -65,7 +65,6 @@ struct lm {
     const ingot_allocator *allocator;
     const ingot_file *file;
     ingot_device *device;
-    struct ingot_pool *pool;
     const struct lm_kernels *kernels;
     struct lm_options options; /* with nothing left to default */
     struct lm_config config;
@@ -80,6 +79,11 @@ struct lm {
     uint32_t n_past;
     uint32_t n_last;
 };
+
+/* Calls task(context, i) for every i below n_tasks on the device's threads: others of its own would
+ * wait for their cores. */
+void lm_run(const struct lm *lm, uint64_t n_tasks, void (*task)(void *context, uint64_t i),
+            void *context);
 
 /* The rows of the tokens to scratch.hidden. */
 ingot_status lm_embed(struct lm *lm, const uint32_t *tokens, uint32_t n, ingot_error *error);

@@ -41,7 +41,8 @@ struct ingot_matrix {
     const char **names;   /* of adapters, and their bytes */
     uint64_t n_rows;
     uint64_t n_cols;
-    bool loaded; /* this and what follows is for whoever has the device's turn */
+    bool keeps_file; /* it outlives the matrix, which may be loaded again */
+    bool loaded;     /* this and what follows is for whoever has the device's turn */
     struct brought brought;
     uint64_t resident_bytes;
     uint32_t n_adapters;
@@ -100,8 +101,19 @@ static void leave_all(ingot_matrix *matrix)
     matrix->resident_bytes = 0;
 }
 
-/* Needs the device's turn. After a failure all is as before. */
-static ingot_status load(ingot_matrix *matrix, ingot_error *error)
+/* Whether a call failed because the device was lost, which is there again. */
+static bool recover(const ingot_matrix *matrix, ingot_status status)
+{
+    const ingot_device *device = matrix->device;
+    const void *uploaded = matrix->brought.uploaded;
+    if (status != INGOT_DEVICE || device->backend->recover == NULL) return false;
+    for (uint32_t i = 0; i < matrix->n_adapters && uploaded == NULL; i++) {
+        uploaded = matrix->adapters[i].brought.uploaded;
+    }
+    return device->backend->recover(device->opened, uploaded);
+}
+
+static ingot_status load_once(ingot_matrix *matrix, ingot_error *error)
 {
     ingot_status status = bring(matrix, &matrix->source, &matrix->brought, error);
     for (uint32_t i = 0; i < matrix->n_adapters && status == INGOT_OK; i++) {
@@ -114,6 +126,13 @@ static ingot_status load(ingot_matrix *matrix, ingot_error *error)
     matrix->loaded = status == INGOT_OK;
     if (!matrix->loaded) leave_all(matrix);
     return status;
+}
+
+/* Needs the device's turn. After a failure all is as before. */
+static ingot_status load(ingot_matrix *matrix, ingot_error *error)
+{
+    const ingot_status status = load_once(matrix, error);
+    return recover(matrix, status) ? load_once(matrix, error) : status;
 }
 
 ingot_status ingot_matrix_load(ingot_matrix *matrix, ingot_error *error)
@@ -248,6 +267,7 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     made->source = source_of(device, file, tensor, matrix_index, options);
     made->n_rows = stack.n_rows;
     made->n_cols = stack.n_cols;
+    made->keeps_file = options->lazy || options->in_place;
     ingot_status status = set_adapters(made, options, error);
     if (status == INGOT_OK && options->lazy) {
         uint64_t n_bytes; /* what the index alone tells against it, is told now */
@@ -353,6 +373,21 @@ static ingot_status multiply(ingot_matrix *matrix, const float *x, uint64_t n, f
     return status;
 }
 
+/* Once more on a device that was lost and is there again. */
+static ingot_status multiply_or_reload(ingot_matrix *matrix, const float *x, uint64_t n, float *y,
+                                       ingot_error *error)
+{
+    ingot_status status = multiply(matrix, x, n, y, error);
+    if (!recover(matrix, status) || !matrix->keeps_file) return status;
+    ingot_log(matrix->device->allocator, INGOT_LOG_WARNING,
+              "%s was lost, and tensor %lu is loaded again", matrix->device->info.name,
+              (unsigned long)matrix->source.tensor);
+    matrix->loaded = false;
+    leave_all(matrix);
+    status = load(matrix, error);
+    return status == INGOT_OK ? multiply(matrix, x, n, y, error) : status;
+}
+
 static void widen(ingot_dtype dtype, const uint8_t *x, uint64_t n, float *dst)
 {
     if (dtype == INGOT_F16) {
@@ -381,7 +416,7 @@ ingot_status ingot_matmul(ingot_matrix *matrix, ingot_dtype x_dtype, const void 
         values = widened;
     }
     device_lock(matrix->device);
-    status = multiply(matrix, values, n, y, error);
+    status = multiply_or_reload(matrix, values, n, y, error);
     device_unlock(matrix->device);
     ingot_release(matrix->device->allocator, widened);
     return status;

@@ -40,6 +40,10 @@ enum panel_entries {
     N_PANEL_ENTRIES
 };
 
+/* What lut is for all codes that entries have, besides a table: 2^(code - 127) or the e4m3 of that
+ * code less 2^8, none of which is negative or no number, times lut_unit. */
+enum panel_codes { CODES_ANY, CODES_EXPONENTS, CODES_E4M3 };
+
 /* The entries of a slot: for each panel, for each group of columns, 16 of them. The entry is
  * (v * super + add) * factor; v is an f32, an f16, lut[code of 8 bits] or an i8, super one f32 for
  * super_groups groups of a row (1 when there are none). */
@@ -49,6 +53,8 @@ struct panel_table {
     uint64_t n_groups;
     uint64_t halves; /* columns of a group / PANEL_HALF */
     const float *lut;
+    enum panel_codes codes_are;
+    float lut_unit;
     bool lut_is_bf16; /* every entry is a bf16, whose bytes are these */
     uint8_t lut_low[256];
     uint8_t lut_high[256];

@@ -118,6 +118,42 @@ static void fill_codes(void *context, uint64_t panel)
     }
 }
 
+/* Whether one of n bytes is 127 or more. */
+static bool any_from_127(const uint8_t *bytes, uint64_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t found = 0;
+    for (uint64_t i = 0; i + 8 <= n; i += 8) {
+        const uint64_t eight = load_u64(bytes + i);
+        found |= (eight + ones) | eight;
+    }
+    return (found & ones << 7) != 0;
+}
+
+/* Whether the codes of entries, of which there are n, a multiple of 8, tell their values. */
+static void find_codes(struct panel_table *out, const uint8_t *codes, uint64_t n)
+{
+    enum { E4M3_ONE = 0x38 };
+    const float one = out->lut[E4M3_ONE];
+    bool are_exponents = out->lut[127] > 0, are_e4m3 = one > 0;
+    for (uint32_t i = 1; i < 255; i++) {
+        are_exponents =
+            are_exponents && out->lut[i] == ldexpf(out->lut[127], (int)i - 127) && out->lut[i] > 0;
+    }
+    for (uint32_t i = 0; i < 127; i++) {
+        are_e4m3 = are_e4m3 && out->lut[i] == ingot_float_decode(INGOT_F8_E4M3, i) * one;
+    }
+    if (are_exponents && memchr(codes, 0, (size_t)n) == NULL &&
+        memchr(codes, 255, (size_t)n) == NULL) {
+        out->codes_are = CODES_EXPONENTS;
+        out->lut_unit = out->lut[127];
+    }
+    if (are_e4m3 && !any_from_127(codes, n)) {
+        out->codes_are = CODES_E4M3;
+        out->lut_unit = 256.0f * one;
+    }
+}
+
 static void make_two_level(struct maker *m, const struct entries *e)
 {
     struct panel_table *out = e->out;
@@ -149,6 +185,7 @@ static void make_two_level(struct maker *m, const struct entries *e)
     if (are_integers) out->kind = ENTRIES_INTEGERS;
     struct filling f = {m, e, codes, supers};
     ingot_pool_run(m->pool, m->p->n_panels, fill_codes, &f);
+    if (!are_integers) find_codes(out, codes, n * out->n_groups);
     if (bias->has_constant) out->add = bias->inverse_constant ? -bias->constant : bias->constant;
     out->entries = codes;
     out->supers = supers;

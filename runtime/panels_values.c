@@ -126,12 +126,13 @@ static void find_integers(struct maker *m, const float *values, uint32_t n)
     if (is_integer && first == rintf(first) && fabsf(first) < 32768.0f) {
         /* Codes of signed integers have their sign flipped as they are laid out. */
         const int32_t sign = coding->map == MAP_INT ? 1 << (coding->bits - 1) : 0;
-        *integers = (struct panel_integers){true, true, {0}, sign - (int32_t)first, 1.0f};
+        *integers = (struct panel_integers){
+            .present = true, .is_code = true, .zero = sign - (int32_t)first, .unit = 1.0f};
         return;
     }
     for (uint32_t k = 0; k < sizeof units / sizeof *units && n <= 64; k++) {
         if (!fits_bytes(values, n, units[k])) continue;
-        *integers = (struct panel_integers){true, false, {0}, 128, units[k]};
+        *integers = (struct panel_integers){.present = true, .zero = 128, .unit = units[k]};
         for (uint32_t i = 0; i < 64; i++) {
             integers->bytes[i] = (uint8_t)((int32_t)(values[i % n] / units[k]) + 128);
         }

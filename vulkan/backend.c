@@ -106,6 +106,14 @@ static void backend_release(void *device, void *uploaded)
     ingot_vk_matrix_release(device, uploaded);
 }
 
+static bool backend_recover(void *device_pointer, const void *uploaded)
+{
+    struct vk_device *const device = device_pointer;
+    const struct vk_matrix *const matrix = uploaded;
+    if (!device->lost) return matrix && matrix->generation != device->generation;
+    return ingot_vk_device_renew(device, NULL) == INGOT_OK;
+}
+
 static ingot_status backend_matmul(void *device, void *uploaded, const float *x, uint64_t n,
                                    float *y, ingot_error *error)
 {
@@ -123,5 +131,6 @@ const struct ingot_backend ingot_backend_vulkan = {
     .row_bytes = ingot_vk_layout_row_bytes,
     .matrix_upload = backend_upload,
     .matrix_release = backend_release,
+    .recover = backend_recover,
     .matmul = backend_matmul,
 };

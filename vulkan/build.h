@@ -63,7 +63,8 @@ ingot_status ingot_vk_build_piece(struct vk_builder *build, const struct vk_layo
 ingot_status ingot_vk_build_read(const struct vk_builder *build, const struct resident_dense *dense,
                                  uint64_t n_rows, struct resident_dense *read, uint8_t **memory);
 /* Sees to it that the kernels of a layout have a trial. *is_right: that of one vector, at least,
- * gives right products. What is not finite, or has factors of x that the codes lack, tells nothing.
+ * gives right products. What is not finite, has factors of x that the codes lack, or keeps no
+ * values in its first rows, tells nothing.
  */
 ingot_status ingot_vk_build_try(struct vk_builder *build, const struct vk_layout *layout,
                                 bool has_factors, bool *is_right);

@@ -62,9 +62,9 @@ static ingot_status add_pieces(struct vk_builder *build, const struct vk_layout 
         const uint64_t n = ingot_vk_layout_rows(layout, row, build->device->slab_bytes);
         status = ingot_vk_build_piece(build, layout, target, row, n);
         if (status != INGOT_OK) break;
-        if (!layout->sparse) {
+        if (build->matrix->last->kind == PASS_PRODUCT) {
             build->matrix->last->trial =
-                ingot_vk_trial_find(build->device, layout->map, layout->specs);
+                ingot_vk_trial_find(build->device, layout->module, false, layout->specs);
         }
         row += n;
     }
@@ -113,6 +113,16 @@ ingot_status ingot_vk_build_read(const struct vk_builder *build, const struct re
     return status;
 }
 
+/* The simplest kernel is wrong too. */
+static ingot_status fail_wrong(const struct vk_builder *build, const struct vk_layout *layout,
+                               const struct vk_target *target)
+{
+    const bool is_list = layout->sparse && layout->sparse->columns;
+    return ingot_fail(build->error, INGOT_DEVICE, INGOT_NO_OFFSET, target->label,
+                      "%.80s multiplies wrongly: kernel %s_%s", build->device->info.name,
+                      is_list ? "list" : "gemv", layout->module);
+}
+
 ingot_status ingot_vk_build_dense(struct vk_builder *build, const struct resident_dense *dense,
                                   struct vk_target *target)
 {
@@ -139,9 +149,7 @@ ingot_status ingot_vk_build_dense(struct vk_builder *build, const struct residen
             status = add_laid_out(build, &layout, dense->rows, target);
         }
         if (status == INGOT_OK && !is_right && from.decodes) {
-            status = ingot_fail(build->error, INGOT_DEVICE, INGOT_NO_OFFSET, target->label,
-                                "%.80s multiplies wrongly: kernel gemv_%s",
-                                build->device->info.name, layout.map);
+            status = fail_wrong(build, &layout, target);
         }
         ingot_release(allocator, codes);
         ingot_vk_layout_close(&layout, allocator);
@@ -155,14 +163,22 @@ ingot_status ingot_vk_build_sparse(struct vk_builder *build, const struct reside
 {
     const ingot_allocator *const allocator = build->device->allocator;
     struct vk_layout layout;
-    const struct vk_layout_from from = {.n_rows = target->n_rows,
-                                        .n_cols = target->n_cols,
-                                        .column_factors = target->column_factors,
-                                        .sparse = sparse};
-    ingot_status status = ingot_vk_layout_make(&sparse->values, &from, target->label, allocator,
-                                               &layout, build->error);
-    if (status != INGOT_OK) return status;
-    status = add_laid_out(build, &layout, NULL, target);
-    ingot_vk_layout_close(&layout, allocator);
-    return status;
+    struct vk_layout_from from = {.n_rows = target->n_rows,
+                                  .n_cols = target->n_cols,
+                                  .column_factors = target->column_factors,
+                                  .sparse = sparse};
+    for (;;) {
+        bool is_right = true;
+        ingot_status status = ingot_vk_layout_make(&sparse->values, &from, target->label, allocator,
+                                                   &layout, build->error);
+        if (status != INGOT_OK) return status;
+        status = ingot_vk_build_try(build, &layout, target->column_factors != NULL, &is_right);
+        if (status == INGOT_OK && is_right) status = add_laid_out(build, &layout, NULL, target);
+        if (status == INGOT_OK && !is_right && from.decodes) {
+            status = fail_wrong(build, &layout, target);
+        }
+        ingot_vk_layout_close(&layout, allocator);
+        if (status != INGOT_OK || is_right) return status;
+        from.decodes = true;
+    }
 }

@@ -7,7 +7,7 @@
 #include "format/alloc.h"
 #include "format/fail.h"
 #include "vulkan/features.h"
-#include "vulkan/shaders/constants.glsl"
+#include "vulkan/ladder.h"
 
 static const struct {
     VkPhysicalDeviceType type;
@@ -95,13 +95,6 @@ static void set_uuid(ingot_device_info *info, const uint8_t uuid[VK_UUID_SIZE])
     }
 }
 
-static void set_kernels(ingot_device_info *info, const VkPhysicalDeviceLimits *limits)
-{
-    const bool has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
-    snprintf(info->kernels, sizeof info->kernels, "%smatrix-vector in f32",
-             has_gemm ? "matrix-matrix in f32, " : "");
-}
-
 static void check_features(const struct vk_instance *instance, struct vk_candidate *candidate)
 {
     struct vk_features features;
@@ -140,13 +133,21 @@ static ingot_status examine(const struct vk_instance *instance, const ingot_allo
         return INGOT_OK;
     }
     VkPhysicalDeviceIDProperties id = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES};
+    VkPhysicalDeviceSubgroupSizeControlProperties lanes = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES};
+    id.pNext = &lanes;
     driver.pNext = &id;
     properties.pNext = &driver;
     instance->api.GetPhysicalDeviceProperties2(candidate->handle, &properties);
     snprintf(info->driver, sizeof info->driver, "%.120s %.120s", driver.driverName,
              driver.driverInfo);
     set_uuid(info, id.deviceUUID);
-    set_kernels(info, &properties.properties.limits);
+    const struct vk_identity identity = {properties.properties.vendorID, driver.driverID,
+                                         lanes.minSubgroupSize};
+    candidate->avoids = ingot_vk_quirks_find(&identity, info->avoids, sizeof info->avoids);
+    struct vk_ladder ladder;
+    ingot_vk_ladder_read(instance, candidate->handle, candidate->avoids, allocator, &ladder);
+    ingot_vk_ladder_describe(&ladder, info->kernels, sizeof info->kernels);
     ingot_vk_features_names(info->features, sizeof info->features);
     check_features(instance, candidate);
     const ingot_status status = find_extensions(instance, allocator, candidate, error);

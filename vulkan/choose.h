@@ -4,10 +4,12 @@
 
 #include "vulkan/instance.h"
 #include "vulkan/queues.h"
+#include "vulkan/quirks.h"
 
 struct vk_candidate {
     VkPhysicalDevice handle;
     struct vk_queue_choice queues; /* valid when info.usable */
+    uint32_t avoids;               /* enum vk_avoid */
     bool has_budget;               /* VK_EXT_memory_budget */
     uint32_t rank;                 /* of the kind of device: more is better */
     ingot_device_info info;        /* every field but `index` */

@@ -52,10 +52,10 @@ ingot_status ingot_vk_decode(struct vk_device *device, const struct vk_pass *pas
 {
     const uint64_t row_bytes = ingot_vk_decode_stride(pass) * (half ? 2 : 4);
     const uint64_t floats[N_VECTORS] = {[VECTOR_X] = 1, [VECTOR_Y] = row_bytes / 4};
-    struct vk_kernel kernel;
+    struct vk_kernel kernel = {.shader = ""};
     VkPipeline pipeline = VK_NULL_HANDLE;
     memcpy(kernel.specs, pass->specs, sizeof kernel.specs);
-    kernel.specs[SPEC_HALF] = half;
+    kernel.specs[SPEC_RESULT] = half ? RESULT_F16 : RESULT_F32;
     snprintf(kernel.shader, sizeof kernel.shader, "dequant_%s", pass->map);
     ingot_status status = ingot_vk_device_check(device, error);
     if (status == INGOT_OK) status = ingot_vk_pipeline_find(device, &kernel, &pipeline, error);

@@ -5,6 +5,7 @@
 #include "format/alloc.h"
 #include "format/bytes.h"
 #include "format/fail.h"
+#include "format/log.h"
 #include "vulkan/choose.h"
 #include "vulkan/features.h"
 #include "vulkan/memory.h"
@@ -15,15 +16,16 @@
 
 /* One allocation holds at most this: every index that a kernel computes within it fits 31 bits. */
 static const uint64_t max_allocation_bytes = UINT64_C(1) << 30;
-/* For the first submission: 10 ms on a device that visits 6e9 weights a second. */
+/* For the first submission: 10 ms on a device that visits 6e9 weights a second, or 1e8. */
 static const uint64_t first_submit_weights = UINT64_C(1) << 26;
+static const uint64_t first_short_submit_weights = UINT64_C(1) << 20;
 
 ingot_status ingot_vk_device_fail(struct vk_device *device, VkResult result, const char *what,
                                   ingot_error *error)
 {
     if (result != VK_ERROR_DEVICE_LOST) return ingot_vk_fail(result, what, error);
     /* Returns soon on a lost device; what is released from now on is in nobody's use. */
-    if (!device->lost) device->api.DeviceWaitIdle(device->handle);
+    if (!device->lost && device->api.DeviceWaitIdle) device->api.DeviceWaitIdle(device->handle);
     device->lost = true;
     return ingot_vk_device_check(device, error);
 }
@@ -49,6 +51,8 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &allocations};
     api->GetPhysicalDeviceProperties2(candidate->handle, &properties);
     api->GetPhysicalDeviceMemoryProperties(candidate->handle, &device->memory);
+    ingot_vk_ladder_read(&device->instance, candidate->handle, candidate->avoids, device->allocator,
+                         &device->ladder);
 
     const VkPhysicalDeviceType type = properties.properties.deviceType;
     device->shares_memory =
@@ -64,12 +68,12 @@ static void read_limits(struct vk_device *device, const struct vk_candidate *can
     device->slab_bytes = options->slab_bytes
                              ? min_u64(options->slab_bytes, device->allocation_bytes)
                              : device->allocation_bytes;
-    device->submit_weights =
-        options->submit_weights ? options->submit_weights : first_submit_weights;
+    device->submit_weights = options->submit_weights                 ? options->submit_weights
+                             : candidate->avoids & AVOID_LONG_STARTS ? first_short_submit_weights
+                                                                     : first_submit_weights;
     device->submit_adapts = options->submit_weights == 0;
     const VkPhysicalDeviceLimits *limits = &properties.properties.limits;
     device->max_allocations = limits->maxMemoryAllocationCount;
-    device->has_gemm = limits->maxComputeSharedMemorySize >= GEMM_SHARED_BYTES;
     device->tick_nanoseconds = limits->timestampComputeAndGraphics ? limits->timestampPeriod : 0.0f;
     const uint32_t *groups = limits->maxComputeWorkGroupCount;
     device->max_groups = groups[0] < groups[1] ? groups[0] : groups[1];
@@ -89,23 +93,26 @@ static ingot_status create_handle(struct vk_device *device, const struct vk_cand
     const float priorities[2] = {1.0f, 1.0f};
     VkDeviceQueueCreateInfo queues[2];
     const uint32_t n_families = ingot_vk_queues_describe(&device->queues, priorities, queues);
-    const char *const budget = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
+    ingot_vk_ladder_require(&device->ladder, &features);
+    const char *extensions[2];
+    uint32_t n_extensions = ingot_vk_ladder_extensions(&device->ladder, extensions);
+    if (device->has_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                      .pNext = &features.first,
                                      .queueCreateInfoCount = n_families,
                                      .pQueueCreateInfos = queues,
-                                     .enabledExtensionCount = device->has_budget ? 1 : 0,
-                                     .ppEnabledExtensionNames = &budget};
+                                     .enabledExtensionCount = n_extensions,
+                                     .ppEnabledExtensionNames = extensions};
     const VkResult result = api->CreateDevice(candidate->handle, &info, NULL, &device->handle);
     if (result != VK_SUCCESS) {
         device->handle = VK_NULL_HANDLE;
         return ingot_vk_fail(result, "opening the Vulkan device", error);
     }
-#define LOAD(name)                                                                       \
-    device->api.name = (PFN_vk##name)api->GetDeviceProcAddr(device->handle, "vk" #name); \
-    if (!device->api.name) {                                                             \
-        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan driver",         \
-                          "has no function %s", "vk" #name);                             \
+#define LOAD(name)                                                                         \
+    device->api.name = (PFN_vk##name)api->GetDeviceProcAddr(device->handle, "vk" #name);   \
+    if (!device->api.name || ingot_vk_is_lacking(&device->instance.options, "vk" #name)) { \
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "Vulkan driver",           \
+                          "has no function %s", "vk" #name);                               \
     }
     INGOT_VK_DEVICE_FUNCTIONS(LOAD)
 #undef LOAD
@@ -134,6 +141,7 @@ static ingot_status open_candidate(struct vk_device *device, const struct vk_can
     device->queues = candidate->queues;
     device->physical = candidate->handle;
     device->has_budget = candidate->has_budget;
+    device->avoids = candidate->avoids;
     read_limits(device, candidate);
     const ingot_status status = create_handle(device, candidate, error);
     if (status != INGOT_OK) return status;
@@ -183,21 +191,57 @@ static void close_objects(struct vk_device *device)
     ingot_vk_scratch_close(device);
     for (uint32_t i = 0; i < N_SLOTS_UPLOAD; i++) {
         ingot_vk_block_close(device, device->slots[i].memory);
+        device->slots[i] = (struct vk_slot){.memory = NULL};
     }
+    ingot_vk_regions_drop(device);
     api->DestroyPipelineLayout(device->handle, device->layout, NULL);
     ingot_vk_queues_close(device);
     api->DestroyDevice(device->handle, NULL);
 }
 
-void ingot_vk_device_close(struct vk_device *device)
+static void close_handle(struct vk_device *device)
 {
-    if (!device) return;
     /* The last function of the list is there only when all are. */
     if (device->api.DeviceWaitIdle) {
         close_objects(device);
     } else if (device->api.DestroyDevice) {
         device->api.DestroyDevice(device->handle, NULL);
     }
+    device->api = (struct vk_device_api){NULL};
+    device->handle = VK_NULL_HANDLE;
+    device->layout = VK_NULL_HANDLE;
+    device->compute = (struct vk_commands){NULL};
+}
+
+ingot_status ingot_vk_device_renew(struct vk_device *device, ingot_error *error)
+{
+    const struct vk_candidate candidate = {.handle = device->physical,
+                                           .queues = device->queues,
+                                           .has_budget = device->has_budget,
+                                           .avoids = device->avoids,
+                                           .info = device->info};
+    const uint64_t submit_weights = device->submit_weights;
+    close_handle(device);
+    device->next_slot = 0;
+    device->generation++;
+    device->lost = false;
+    device->label[0] = '\0';
+    const ingot_status status = open_candidate(device, &candidate, error);
+    device->submit_weights = min_u64(device->submit_weights, max_u64(submit_weights / 2, 1));
+    if (status == INGOT_OK) {
+        ingot_log(device->allocator, INGOT_LOG_WARNING, "%s was lost and is opened anew",
+                  device->info.name);
+        return INGOT_OK;
+    }
+    close_handle(device);
+    device->lost = true;
+    return status;
+}
+
+void ingot_vk_device_close(struct vk_device *device)
+{
+    if (!device) return;
+    close_handle(device);
     ingot_vk_instance_close(&device->instance);
     ingot_release(device->allocator, device);
 }

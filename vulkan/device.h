@@ -4,6 +4,7 @@
 #define INGOT_VULKAN_DEVICE_H
 
 #include "vulkan/instance.h"
+#include "vulkan/ladder.h"
 #include "vulkan/queues.h"
 
 struct vk_block;
@@ -24,6 +25,7 @@ enum vk_vector {
     VECTOR_T, /* between the factors of a low-rank part */
     VECTOR_U, /* results before they are scattered */
     VECTOR_P, /* results of slices of the columns */
+    VECTOR_N, /* an input, rounded */
     VECTOR_Y,
     N_VECTORS
 };
@@ -44,6 +46,7 @@ struct vk_device {
     VkDevice handle;
     VkPhysicalDevice physical;
     VkPhysicalDeviceMemoryProperties memory;
+    uint32_t avoids;                          /* enum vk_avoid */
     bool has_budget;                          /* VK_EXT_memory_budget */
     bool has_spilled;                         /* and that was told */
     uint64_t held_bytes[N_MEMORY_KINDS];      /* taken by blocks */
@@ -55,10 +58,10 @@ struct vk_device {
     uint64_t submit_weights;   /* weights visited before a submission is cut */
     bool submit_adapts;        /* to the time that submissions take */
     uint32_t max_groups;       /* workgroups along x and along y */
-    bool has_gemm;             /* there is enough shared memory for it */
-    float tick_nanoseconds;    /* of timestamps; 0: there are none */
-    bool shares_memory;        /* the device's memory is the host's */
-    bool maps_uploads; /* uploads are written straight to device memory that can be mapped */
+    struct vk_ladder ladder;
+    float tick_nanoseconds; /* of timestamps; 0: there are none */
+    bool shares_memory;     /* the device's memory is the host's */
+    bool maps_uploads;      /* uploads are written straight to device memory that can be mapped */
     struct vk_queue_choice queues;
     struct vk_queue computing;
     struct vk_queue moving; /* uploads: their engine where the device has one */
@@ -70,8 +73,9 @@ struct vk_device {
     struct vk_pipeline *pipelines; /* all that were made, newest first */
     struct vk_trial *trials;       /* newest first */
     struct vk_scratch scratch;
-    bool lost;      /* the device failed: nothing more is asked of it */
-    char label[96]; /* the last dispatch that was recorded */
+    uint64_t generation; /* how often it was opened anew */
+    bool lost;           /* the device failed: nothing more is asked of it */
+    char label[96];      /* the last dispatch that was recorded */
 };
 
 /* Opens device `index` of the list of ingot_vk_candidates_list. INGOT_DEVICE when there is no such
@@ -79,6 +83,9 @@ struct vk_device {
 ingot_status ingot_vk_device_open(uint32_t index, const struct vk_options *options,
                                   const ingot_allocator *allocator, struct vk_device **device,
                                   ingot_error *error);
+/* Opens a lost device anew, which makes shorter submissions; what was uploaded is gone, and is
+ * still to be released. After a failure it stays lost. */
+ingot_status ingot_vk_device_renew(struct vk_device *device, ingot_error *error);
 /* Takes NULL. Everything that was made on the device must have been released. */
 void ingot_vk_device_close(struct vk_device *device);
 

@@ -4,12 +4,13 @@
 
 #include <stddef.h>
 
-#include "vulkan/api.h"
+#include "vulkan/cooperative.h"
 
 struct vk_features {
     VkPhysicalDeviceFeatures2 first; /* what Vulkan is handed; the others hang on it */
     VkPhysicalDeviceVulkan12Features v12;
     VkPhysicalDeviceVulkan13Features v13;
+    VkPhysicalDeviceCooperativeMatrixFeaturesKHR matrix; /* on the chain where it is turned on */
 };
 
 /* Clears *features and chains its structs. It must not move afterwards. */

@@ -33,6 +33,11 @@ const char *ingot_vk_result_name(VkResult result)
     return "an unnamed VkResult";
 }
 
+bool ingot_vk_is_lacking(const struct vk_options *options, const char *name)
+{
+    return options->lacking && strcmp(options->lacking, name) == 0;
+}
+
 bool ingot_vk_is_out_of_memory(VkResult result)
 {
     return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ||
@@ -107,9 +112,12 @@ static VkResult create_messenger(PFN_vkGetInstanceProcAddr get, struct vk_instan
 /* The first instance function that the loader lacks, or NULL. */
 static const char *load_functions(PFN_vkGetInstanceProcAddr get, struct vk_instance *instance)
 {
-#define LOAD(name)                                                        \
-    instance->api.name = (PFN_vk##name)get(instance->handle, "vk" #name); \
-    if (!instance->api.name) return "vk" #name;
+#define LOAD(name)                                                                    \
+    instance->api.name = (PFN_vk##name)get(instance->handle, "vk" #name);             \
+    if (!instance->api.name || ingot_vk_is_lacking(&instance->options, "vk" #name)) { \
+        return "vk" #name;                                                            \
+    }
+    instance->get = get;
     INGOT_VK_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
     return NULL;
@@ -125,7 +133,8 @@ static PFN_vkGetInstanceProcAddr open_library(struct vk_instance *instance)
     PFN_vkGetInstanceProcAddr get = NULL;
     /* ISO C has no cast from an object pointer to a function pointer; POSIX has equal sizes. */
     memcpy(&get, &symbol, sizeof get);
-    return get && get(NULL, "vkEnumerateInstanceVersion") ? get : NULL;
+    if (!get || ingot_vk_is_lacking(&instance->options, "vkEnumerateInstanceVersion")) return NULL;
+    return get(NULL, "vkEnumerateInstanceVersion") ? get : NULL;
 }
 
 /* What a machine without any Vulkan driver answers. */
@@ -142,7 +151,7 @@ ingot_status ingot_vk_instance_open(const struct vk_options *options, struct vk_
     const PFN_vkGetInstanceProcAddr get = open_library(instance);
     const PFN_vkCreateInstance create =
         get ? (PFN_vkCreateInstance)get(NULL, "vkCreateInstance") : NULL;
-    if (!create) {
+    if (!create || ingot_vk_is_lacking(options, "vkCreateInstance")) {
         status = ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "Vulkan",
                             "no usable libvulkan.so.1 on this machine");
         goto done;

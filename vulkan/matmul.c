@@ -7,24 +7,24 @@
 #include <time.h>
 
 #include "format/bytes.h"
+#include "format/fail.h"
 #include "vulkan/commands.h"
+#include "vulkan/narrow.h"
+#include "vulkan/pace.h"
 #include "vulkan/scratch.h"
 #include "vulkan/trial.h"
 
 enum {
-    GEMV_MAX_VECTORS = 16, /* more are a matter of the matrix-matrix kernel */
-    GOOD_GROUPS = 256,     /* workgroups below which a product is split into slices */
+    GOOD_GROUPS = 256, /* workgroups below which a product is split into slices */
     MAX_SLICES = 8,
     MIN_SLICE_BLOCKS = 16
 };
 /* Of vectors of one kind that are on the device at a time. */
 static const uint64_t batch_bytes = UINT64_C(64) << 20;
 
-/* A submission that takes longer than this makes the next ones smaller, one of less than half of it
- * larger; both within these bounds. */
-static const double submit_seconds = 0.05;
-static const uint64_t least_submit_weights = UINT64_C(1) << 20;
-static const uint64_t most_submit_weights = UINT64_C(1) << 40;
+/* Visits to weights by the workgroups of a matrix-matrix product that share rows, which no
+ * submission can be cut below: more vectors make another batch, on every device. */
+static const uint64_t most_group_visits = UINT64_C(1) << 33;
 
 /* ------------------------------------------------------------------ submissions */
 
@@ -35,18 +35,6 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static void adapt(struct vk_device *device, uint64_t n_weights, double seconds)
-{
-    uint64_t *const budget = &device->submit_weights;
-    if (!device->submit_adapts) return;
-    if (seconds > submit_seconds) {
-        *budget =
-            max_u64((uint64_t)((double)n_weights * submit_seconds / seconds), least_submit_weights);
-    } else if (seconds < submit_seconds / 2 && n_weights > *budget / 2) {
-        *budget = min_u64(*budget * 2, most_submit_weights);
-    }
-}
-
 /* Submits what is recorded and waits for it. */
 static ingot_status finish(struct vk_run *run)
 {
@@ -54,7 +42,10 @@ static ingot_status finish(struct vk_run *run)
     const double begin = now();
     ingot_status status = ingot_vk_commands_submit(device, &device->compute, run->error);
     if (status == INGOT_OK) status = ingot_vk_commands_wait(device, &device->compute, run->error);
-    if (status == INGOT_OK) adapt(device, run->spent, now() - begin);
+    if (status == INGOT_OK && device->submit_adapts) {
+        device->submit_weights =
+            ingot_vk_pace_next(device->submit_weights, run->spent, now() - begin);
+    }
     run->spent = 0;
     return status;
 }
@@ -171,73 +162,29 @@ static ingot_status dispatch_rows(struct vk_run *run, const struct vk_pass *pass
 
 /* ------------------------------------------------------------------ products */
 
-/* A power of two of lanes for a row of so many units of work. Few choices make few pipelines. */
-static uint32_t choose_lanes(uint32_t n_units)
-{
-    static const uint32_t choices[] = {1, 8};
-    for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
-        if (n_units <= choices[i]) return choices[i];
-    }
-    return GEMV_THREADS;
-}
-
-static const struct {
-    uint32_t n_vectors; /* at most */
-    uint32_t n_rows;    /* of a team */
-} gemv_shapes[] = {[VARIANT_ONE] = {1, 4}, [VARIANT_FEW] = {4, 2}, [VARIANT_SOME] = {8, 2}};
-enum { N_GEMV_SHAPES = sizeof gemv_shapes / sizeof *gemv_shapes };
-
-static bool is_wrong(const struct vk_pass *pass, uint32_t variant)
-{
-    return pass->trial && pass->trial->wrong[variant];
-}
-
-/* The smallest shape that takes n vectors at once, or else the largest, of those that are right. */
-static uint32_t choose_shape(const struct vk_pass *pass, uint64_t n)
-{
-    uint32_t chosen = VARIANT_ONE;
-    for (uint32_t shape = 0; shape < N_GEMV_SHAPES; shape++) {
-        if (gemv_shapes[chosen].n_vectors < n && !is_wrong(pass, shape)) chosen = shape;
-    }
-    return chosen;
-}
-
-static ingot_status record_gemv(struct vk_run *run, const struct vk_pass *pass)
-{
-    struct vk_kernel kernel = kernel_of(pass, "gemv");
-    ingot_status status = INGOT_OK;
-    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK;) {
-        const uint32_t shape = choose_shape(pass, run->n_vectors - v);
-        const uint64_t n = min_u64(gemv_shapes[shape].n_vectors, run->n_vectors - v);
-        struct vk_push push = push_vectors(run, pass, v, n);
-        kernel.specs[SPEC_LANES] = choose_lanes(pass->row_steps);
-        kernel.specs[SPEC_ROWS] = gemv_shapes[shape].n_rows;
-        kernel.specs[SPEC_VECTORS] = gemv_shapes[shape].n_vectors;
-        const uint64_t group_rows =
-            GEMV_THREADS / kernel.specs[SPEC_LANES] * gemv_shapes[shape].n_rows;
-        status = dispatch_rows(run, pass, &kernel, &push, group_rows, 0);
-        v += n;
-    }
-    return status;
-}
-
 /* Slices of the columns: with few workgroups as many as there is work for. */
-static uint32_t choose_slices(const struct vk_pass *pass, uint64_t n_vectors)
+static uint32_t choose_slices(const struct vk_pass *pass, const struct vk_product *product,
+                              uint64_t n_vectors)
 {
-    const uint64_t n_groups = ceil_div(pass->n_rows, GEMM_ROWS) * ceil_div(n_vectors, GEMM_VECTORS);
+    const uint64_t n_groups =
+        ceil_div(pass->n_rows, product->group_rows) * ceil_div(n_vectors, product->group_vectors);
     const uint64_t wanted = min_u64(ceil_div(GOOD_GROUPS, n_groups), MAX_SLICES);
     return (uint32_t)max_u64(min_u64(wanted, pass->n_blocks / MIN_SLICE_BLOCKS), 1);
 }
 
-bool ingot_vk_run_reserve(const struct vk_run *run)
+/* Room for the results of slices; where there is none, products are not split. */
+static bool reserve_slices(const struct vk_run *run)
 {
     uint64_t n_floats = 0;
-    const struct vk_pass *pass = run->matrix->passes;
-    if (run->n_vectors <= GEMV_MAX_VECTORS) return false;
-    for (; pass; pass = pass->next) {
+    for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
+        struct vk_product product;
         if (pass->kind != PASS_PRODUCT) continue;
-        n_floats = max_u64(n_floats, choose_slices(pass, run->n_vectors) * (uint64_t)pass->n_rows);
+        ingot_vk_product_choose(run->device, pass, run->rungs, run->n_vectors, &product);
+        if (!product.has_slices) continue;
+        const uint64_t n = choose_slices(pass, &product, run->n_vectors);
+        n_floats = max_u64(n_floats, n * pass->n_rows);
     }
+    if (n_floats == 0) return false;
     const uint64_t floats[N_VECTORS] = {[VECTOR_X] = 1, [VECTOR_P] = n_floats, [VECTOR_Y] = 1};
     return ingot_vk_scratch_reserve(run->device, floats, run->n_vectors, NULL) == INGOT_OK;
 }
@@ -258,44 +205,120 @@ static ingot_status add_slices(struct vk_run *run, const struct vk_pass *pass,
     return dispatch(run, pass, &kernel, &push, groups);
 }
 
-static ingot_status record_gemm(struct vk_run *run, const struct vk_pass *pass)
+static ingot_status record_gemm(struct vk_run *run, const struct vk_pass *pass,
+                                const struct vk_product *product, struct vk_push *push)
 {
-    const struct vk_kernel kernel = kernel_of(pass, "gemm");
-    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
-    push.n_slices = run->can_slice ? choose_slices(pass, run->n_vectors) : 1;
-    push.slice_blocks = (uint32_t)ceil_div(pass->n_blocks, push.n_slices);
-    if (push.n_slices > 1) {
-        push.y = vector_address(run, VECTOR_P);
-        push.y_stride = pass->n_rows;
-        push.slice_stride = pass->n_rows * push.n_vectors;
+    push->n_slices = run->can_slice ? choose_slices(pass, product, run->n_vectors) : 1;
+    push->slice_blocks =
+        (uint32_t)ceil_div(ceil_div(pass->n_blocks, product->group_blocks), push->n_slices);
+    if (push->n_slices > 1) {
+        push->y = vector_address(run, VECTOR_P);
+        push->y_stride = pass->n_rows;
+        push->slice_stride = pass->n_rows * push->n_vectors;
     }
-    const ingot_status status = dispatch_rows(run, pass, &kernel, &push, GEMM_ROWS,
-                                              (uint32_t)ceil_div(run->n_vectors, GEMM_VECTORS));
-    return status == INGOT_OK && push.n_slices > 1 ? add_slices(run, pass, &push) : status;
+    const ingot_status status =
+        dispatch_rows(run, pass, &product->kernel, push, product->group_rows,
+                      (uint32_t)ceil_div(run->n_vectors, product->group_vectors));
+    return status == INGOT_OK && push->n_slices > 1 ? add_slices(run, pass, push) : status;
+}
+
+/* Sees to it that VECTOR_N is the pass's input in a form. */
+static ingot_status round_input(struct vk_run *run, const struct vk_pass *pass,
+                                const struct vk_product *product)
+{
+    static const char *const shaders[N_FORMS] = {
+        [FORM_NARROW] = "narrow",
+        [FORM_PAIRED] = "pair",
+        [FORM_ROUNDED] = "round",
+    };
+    if (run->form == product->form && run->order == product->order && run->rounded == pass->input) {
+        return INGOT_OK;
+    }
+    struct vk_kernel kernel = {.shader = ""};
+    struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
+    snprintf(kernel.shader, sizeof kernel.shader, "%s", shaders[product->form]);
+    kernel.specs[SPEC_BITS] = product->order;
+    push.y = vector_address(run, VECTOR_N);
+    push.y_stride = (uint32_t)ingot_vk_form_words(product->form, push.x_stride);
+    run->form = product->form;
+    run->order = product->order;
+    run->rounded = pass->input;
+    const uint32_t n_steps = (uint32_t)ceil_div(push.x_stride, STEP_COLS);
+    const uint32_t by_vectors[3] = {push.n_vectors, 1, 1};
+    const uint32_t by_steps[3] = {(uint32_t)ceil_div(n_steps, SIMPLE_THREADS), push.n_vectors, 1};
+    ingot_vk_commands_barrier(run->device, &run->device->compute);
+    const ingot_status status =
+        dispatch(run, pass, &kernel, &push, product->form == FORM_NARROW ? by_vectors : by_steps);
+    ingot_vk_commands_barrier(run->device, &run->device->compute);
+    return status;
 }
 
 static ingot_status record_product(struct vk_run *run, const struct vk_pass *pass)
 {
-    const bool by_vectors = run->n_vectors <= GEMV_MAX_VECTORS || !run->device->has_gemm ||
-                            is_wrong(pass, VARIANT_MANY);
-    return by_vectors ? record_gemv(run, pass) : record_gemm(run, pass);
+    ingot_status status = INGOT_OK;
+    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK;) {
+        struct vk_product product;
+        ingot_vk_product_choose(run->device, pass, run->rungs, run->n_vectors - v, &product);
+        const uint64_t n = min_u64(product.n_vectors, run->n_vectors - v);
+        struct vk_push push = push_vectors(run, pass, v, n);
+        product.kernel.specs[SPEC_ADD] = pass->specs[SPEC_ADD];
+        if (product.form != FORM_F32) {
+            status = round_input(run, pass, &product);
+            if (status != INGOT_OK) return status;
+            push.x_stride = (uint32_t)ingot_vk_form_words(product.form, push.x_stride);
+            push.x = vector_address(run, VECTOR_N) + v * push.x_stride * 4;
+        }
+        status = product.has_slices
+                     ? record_gemm(run, pass, &product, &push)
+                     : dispatch_rows(run, pass, &product.kernel, &push, product.group_rows, 0);
+        v += n;
+    }
+    return status;
 }
 
-/* Tries the kernels that a batch is about to use first; before recording begins. */
-static ingot_status try_kernels(const struct vk_run *run)
+/* Tries the kernels that a batch is about to use first, and measures the weights that they round.
+ */
+static ingot_status ready_pass(struct vk_run *run, struct vk_pass *pass)
 {
     ingot_status status = INGOT_OK;
-    for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
-        if (!pass->trial) continue;
-        for (uint32_t v = VARIANT_FEW; v < N_GEMV_SHAPES && status == INGOT_OK; v++) {
-            const bool used = run->n_vectors > gemv_shapes[v - 1].n_vectors;
-            if (used) status = ingot_vk_trial_run(run->device, pass->trial, v, run->error);
+    for (uint64_t v = 0; v < run->n_vectors && status == INGOT_OK;) {
+        struct vk_product product;
+        ingot_vk_product_choose(run->device, pass, run->rungs, run->n_vectors - v, &product);
+        if (pass->trial && !pass->trial->tried[product.variant]) {
+            status = ingot_vk_trial_run(run->device, pass->trial, product.variant, run->error);
+            continue;
         }
-        if (status == INGOT_OK && run->n_vectors > GEMV_MAX_VECTORS && run->device->has_gemm) {
-            status = ingot_vk_trial_run(run->device, pass->trial, VARIANT_MANY, run->error);
+        if (product.form == FORM_NARROW && pass->push.unit == 0) {
+            status = ingot_vk_narrow_measure(run->device, pass, run->error);
         }
+        v += product.n_vectors;
+    }
+    return status;
+}
+
+ingot_status ingot_vk_run_ready(struct vk_run *run)
+{
+    const struct vk_matrix *const matrix = run->matrix;
+    uint64_t widest = 1;
+    run->rungs = matrix->rungs & run->device->ladder.takes;
+    run->rounded = N_VECTORS;
+    for (uint32_t v = 0; v < VECTOR_N; v++) widest = max_u64(widest, matrix->floats[v]);
+    if (run->rungs >> RUNG_F32 != 1) {
+        uint64_t floats[N_VECTORS] = {[VECTOR_X] = 1, [VECTOR_Y] = 1};
+        for (enum vk_form form = FORM_F32; form < N_FORMS; form++) {
+            floats[VECTOR_N] = max_u64(floats[VECTOR_N], ingot_vk_form_words(form, widest));
+        }
+        /* Without room for inputs that are rounded, they stay as they are. */
+        if (ingot_vk_scratch_reserve(run->device, floats, run->n_vectors, NULL) != INGOT_OK) {
+            run->rungs = 1u << RUNG_F32;
+        }
+    }
+    for (struct vk_pass *pass = matrix->passes; pass; pass = pass->next) {
+        if (pass->kind != PASS_PRODUCT) continue;
+        const ingot_status status = ready_pass(run, pass);
         if (status != INGOT_OK) return status;
     }
+    run->can_slice = reserve_slices(run);
     return INGOT_OK;
 }
 
@@ -305,7 +328,7 @@ static ingot_status record_list(struct vk_run *run, const struct vk_pass *pass)
 {
     struct vk_kernel kernel = kernel_of(pass, "list");
     struct vk_push push = push_vectors(run, pass, 0, run->n_vectors);
-    kernel.specs[SPEC_LANES] = choose_lanes(pass->row_steps);
+    kernel.specs[SPEC_LANES] = ingot_vk_product_lanes(pass->row_steps);
     return dispatch_rows(run, pass, &kernel, &push, GEMV_THREADS / kernel.specs[SPEC_LANES], 0);
 }
 
@@ -352,6 +375,7 @@ ingot_status ingot_vk_run_passes(struct vk_run *run)
     for (const struct vk_pass *pass = run->matrix->passes; pass; pass = pass->next) {
         const ingot_status status = recorders[pass->kind](run, pass);
         if (status != INGOT_OK) return status;
+        if (pass->output == run->rounded) run->rounded = N_VECTORS;
         if (are_independent(pass, pass->next)) continue;
         ingot_vk_commands_barrier(run->device, &run->device->compute);
     }
@@ -386,9 +410,8 @@ static ingot_status run_batch(struct vk_run *run, const float *x, float *y)
     struct vk_device *const device = run->device;
     const struct vk_scratch *const scratch = &device->scratch;
     struct vk_commands *const commands = &device->compute;
-    ingot_status status = try_kernels(run);
+    ingot_status status = ingot_vk_run_ready(run);
     if (status != INGOT_OK) return status;
-    run->can_slice = ingot_vk_run_reserve(run);
     status = ingot_vk_commands_begin(device, commands, run->error);
     if (status != INGOT_OK) return status;
     place_x(run, x);
@@ -407,7 +430,10 @@ static uint64_t batch_vectors(struct vk_device *device, const struct vk_matrix *
 {
     uint64_t largest = 1;
     for (uint32_t v = 0; v < N_VECTORS; v++) largest = max_u64(largest, matrix->floats[v]);
-    const uint64_t wanted = min_u64(n, max_u64(batch_bytes / (largest * sizeof(float)), 1));
+    const uint64_t in_room = max_u64(batch_bytes / (largest * sizeof(float)), 1);
+    const uint64_t in_time =
+        max_u64(most_group_visits / (GEMM_ROWS * matrix->n_cols), GEMM_VECTORS);
+    const uint64_t wanted = min_u64(n, min_u64(in_room, in_time));
     /* Without it there is the room that the upload has seen to. */
     (void)ingot_vk_scratch_reserve(device, matrix->floats, wanted, NULL);
     return min_u64(ingot_vk_scratch_room(device, matrix->floats, wanted), device->max_groups);
@@ -418,13 +444,20 @@ ingot_status ingot_vk_matmul(struct vk_device *device, const struct vk_matrix *m
 {
     ingot_status status = ingot_vk_device_check(device, error);
     if (status != INGOT_OK || n == 0 || matrix->n_rows == 0) return status;
+    if (matrix->generation != device->generation) {
+        return ingot_fail(error, INGOT_DEVICE, INGOT_NO_OFFSET, "matrix",
+                          "it was lost with %.80s, which was opened anew since", device->info.name);
+    }
     if (!matrix->passes) { /* the sum of no parts */
         memset(y, 0, n * matrix->n_rows * sizeof *y);
         return INGOT_OK;
     }
     const uint64_t at_most = batch_vectors(device, matrix, n);
     for (uint64_t i = 0; i < n && status == INGOT_OK; i += at_most) {
-        struct vk_run run = {device, matrix, min_u64(at_most, n - i), 0, false, error};
+        struct vk_run run = {.device = device,
+                             .matrix = matrix,
+                             .n_vectors = min_u64(at_most, n - i),
+                             .error = error};
         status = run_batch(&run, x + i * matrix->n_cols, y + i * matrix->n_rows);
     }
     return status;

@@ -83,11 +83,20 @@ static ingot_status check_size(const struct resident_matrix *from, ingot_error *
                       (unsigned long long)from->n_rows, (unsigned long long)from->n_cols);
 }
 
+/* What x may be rounded to, by ingot_activations. */
+static const uint32_t rungs_of[] = {
+    [INGOT_ACTIVATIONS_F32] = 1u << RUNG_F32,
+    [INGOT_ACTIVATIONS_BF16] = 1u << RUNG_F32 | 1u << RUNG_HALF | 1u << RUNG_MATRIX,
+    [INGOT_ACTIVATIONS_I8] = 1u << RUNG_F32 | 1u << RUNG_HALF | 1u << RUNG_DOT | 1u << RUNG_MATRIX,
+};
+
 static ingot_status build_matrix(struct vk_builder *build, const struct resident_matrix *from)
 {
     ingot_status status = check_size(from, build->error);
+    build->matrix->generation = build->device->generation;
     build->matrix->n_rows = from->n_rows;
     build->matrix->n_cols = from->n_cols;
+    build->matrix->rungs = rungs_of[from->activations];
     ingot_vk_build_floats(build, VECTOR_X, from->n_cols);
     build->matrix->floats[VECTOR_Y] = max_u64(from->n_rows, 1);
     /* Sizes of vectors are refused before weights are written. */

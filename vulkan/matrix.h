@@ -8,6 +8,18 @@
 
 struct vk_trial;
 
+/* The products of a coding, by how many vectors their kernel takes. */
+enum vk_shape {
+    SHAPE_ONE,  /* matrix-vector, one at a time */
+    SHAPE_FEW,  /* up to 4 */
+    SHAPE_SOME, /* up to 8; on matrix units a narrow grid */
+    SHAPE_MANY, /* matrix-matrix */
+    N_SHAPES
+};
+
+enum { N_VARIANTS = N_RUNGS * N_SHAPES };
+#define VARIANT(rung, shape) ((uint32_t)(rung)*N_SHAPES + (uint32_t)(shape))
+
 enum vk_pass_kind {
     PASS_PRODUCT, /* rows of codes, or of kept values under a mask, times the vectors */
     PASS_LIST,    /* a list of kept values times the vectors */
@@ -41,6 +53,8 @@ struct vk_matrix {
     uint64_t n_cols;
     uint64_t floats[N_VECTORS]; /* that one vector of each kind takes; 0 when unused */
     uint64_t resident_bytes;
+    uint64_t generation;    /* of the device that it is on */
+    uint32_t rungs;         /* 1 << RUNG_... of those that its products may take */
     struct vk_pass *passes; /* in the order of execution */
     struct vk_pass *last;
 };

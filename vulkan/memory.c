@@ -161,17 +161,24 @@ ingot_status ingot_vk_block_open(struct vk_device *device, enum vk_memory_kind k
     return INGOT_OK;
 }
 
+/* What is gone from the device; its owner is still to close the block. */
+static void drop(struct vk_device *device, struct vk_block *block)
+{
+    device->api.DestroyBuffer(device->handle, block->buffer, NULL);
+    block->buffer = VK_NULL_HANDLE;
+    if (!block->memory) return;
+    device->api.FreeMemory(device->handle, block->memory, NULL); /* unmaps too */
+    block->memory = VK_NULL_HANDLE;
+    block->mapped = NULL;
+    device->n_allocations--;
+    device->held_bytes[block->kind] -= block->allocated_bytes;
+    device->heap_bytes[device->memory.memoryTypes[block->type].heapIndex] -= block->allocated_bytes;
+}
+
 void ingot_vk_block_close(struct vk_device *device, struct vk_block *block)
 {
     if (!block) return;
-    device->api.DestroyBuffer(device->handle, block->buffer, NULL);
-    if (block->memory) {
-        device->api.FreeMemory(device->handle, block->memory, NULL); /* unmaps too */
-        device->n_allocations--;
-        device->held_bytes[block->kind] -= block->allocated_bytes;
-        device->heap_bytes[device->memory.memoryTypes[block->type].heapIndex] -=
-            block->allocated_bytes;
-    }
+    if (block->buffer) drop(device, block);
     ingot_release(device->allocator, block);
 }
 
@@ -253,6 +260,14 @@ void ingot_vk_region_release(struct vk_device *device, struct vk_region *region)
     while (*link != block) link = &(*link)->next;
     *link = block->next;
     ingot_vk_block_close(device, block);
+}
+
+void ingot_vk_regions_drop(struct vk_device *device)
+{
+    for (struct vk_block *block = device->blocks; block; block = block->next) {
+        drop(device, block);
+        block->n_bytes = 0; /* nothing finds room in it */
+    }
 }
 
 VkDeviceAddress ingot_vk_region_address(const struct vk_region *region)

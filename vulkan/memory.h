@@ -45,6 +45,9 @@ ingot_status ingot_vk_region_take(struct vk_device *device, uint64_t n_bytes, co
 /* Leaves *region holding nothing; takes one that holds nothing. */
 void ingot_vk_region_release(struct vk_device *device, struct vk_region *region);
 
+/* Gives the memory of all regions back, whose contents are lost; they are still to be released. */
+void ingot_vk_regions_drop(struct vk_device *device);
+
 VkDeviceAddress ingot_vk_region_address(const struct vk_region *region);
 
 #endif

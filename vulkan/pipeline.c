@@ -23,7 +23,13 @@ static const struct vk_shader *find_shader(const char *name)
 
 static bool same_kernel(const struct vk_kernel *a, const struct vk_kernel *b)
 {
-    return strcmp(a->shader, b->shader) == 0 && memcmp(a->specs, b->specs, sizeof a->specs) == 0;
+    return strcmp(a->shader, b->shader) == 0 && a->subgroup_size == b->subgroup_size &&
+           memcmp(a->specs, b->specs, sizeof a->specs) == 0;
+}
+
+bool ingot_vk_pipeline_exists(const struct vk_kernel *kernel)
+{
+    return find_shader(kernel->shader) != NULL;
 }
 
 static VkResult create(struct vk_device *device, const struct vk_kernel *kernel,
@@ -45,9 +51,16 @@ static VkResult create(struct vk_device *device, const struct vk_kernel *kernel,
     VkShaderModule module = VK_NULL_HANDLE;
     VkResult result = device->api.CreateShaderModule(device->handle, &module_info, NULL, &module);
     if (result != VK_SUCCESS) return result;
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo subgroups = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO,
+        .requiredSubgroupSize = kernel->subgroup_size};
+    const bool is_sized = kernel->subgroup_size != 0;
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
+                  .pNext = is_sized ? &subgroups : NULL,
+                  .flags =
+                      is_sized ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0,
                   .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module,
                   .pName = "main",

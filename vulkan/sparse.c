@@ -144,6 +144,26 @@ static void find_columns(const struct vk_layout *layout, uint64_t row, uint32_t 
     }
 }
 
+ingot_status ingot_vk_sparse_decode(const struct vk_layout *layout, uint64_t row,
+                                    const ingot_allocator *allocator, float *weights,
+                                    ingot_error *error)
+{
+    const uint32_t first = layout->sparse->row_offsets[row];
+    const uint32_t n = layout->sparse->row_offsets[row + 1] - first;
+    uint32_t *columns = ingot_allocate_zeroed(allocator, (uint64_t)n + 1, sizeof *columns);
+    float *values = ingot_allocate_zeroed(allocator, (uint64_t)n + 1, sizeof *values);
+    const bool has_room = columns && values;
+    if (has_room) {
+        find_columns(layout, row, columns);
+        resident_decode_kept(&layout->sparse->values, first, row, columns, n, values);
+        for (uint32_t i = 0; i < n; i++) weights[columns[i]] = values[i];
+    }
+    ingot_release(allocator, values);
+    ingot_release(allocator, columns);
+    if (has_room) return INGOT_OK;
+    return ingot_fail_memory(error, n * (sizeof *values + sizeof *columns), "kept values");
+}
+
 static void write_decoded(const struct vk_layout *layout, uint64_t first_row, uint64_t n_rows,
                           struct vk_stream *stream)
 {

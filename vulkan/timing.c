@@ -17,7 +17,7 @@ struct timed {
     ingot_error *error;
     struct vk_matrix *const *matrices;
     uint32_t n; /* of matrices, dispatches or copies */
-    uint64_t n_vectors;
+    struct vk_run run;
     VkPipeline pipeline;
     const struct vk_push *push;
     uint32_t n_groups;
@@ -29,8 +29,8 @@ struct timed {
 static ingot_status record_products(struct timed *timed)
 {
     for (uint32_t i = 0; i < timed->n; i++) {
-        struct vk_run run = {timed->device, timed->matrices[i], timed->n_vectors, 0,
-                             true,          timed->error};
+        struct vk_run run = timed->run;
+        run.matrix = timed->matrices[i];
         const ingot_status status = ingot_vk_run_passes(&run);
         if (status != INGOT_OK) return status;
     }
@@ -135,14 +135,17 @@ ingot_status ingot_vk_time_products(struct vk_device *device, struct vk_matrix *
                           .error = error,
                           .matrices = matrices,
                           .n = n_matrices,
-                          .n_vectors = n};
-    const struct vk_run run = {device, matrices[0], n, 0, true, error};
+                          .run = {.device = device, .n_vectors = n, .error = error}};
     ingot_status status = ingot_vk_device_check(device, error);
     if (status == INGOT_OK) {
         status = ingot_vk_scratch_reserve(device, matrices[0]->floats, n, error);
     }
     if (status != INGOT_OK) return status;
-    (void)ingot_vk_run_reserve(&run);
+    for (uint32_t i = 0; i < n_matrices && status == INGOT_OK; i++) {
+        timed.run.matrix = matrices[i];
+        status = ingot_vk_run_ready(&timed.run);
+    }
+    if (status != INGOT_OK) return status;
     return time_rounds(&timed, n_rounds, seconds);
 }
 

@@ -6,19 +6,11 @@
 
 #include "vulkan/matrix.h"
 
-/* The products of a coding, by how many vectors they take. */
-enum vk_variant {
-    VARIANT_ONE,  /* matrix-vector, one at a time */
-    VARIANT_FEW,  /* up to 4 */
-    VARIANT_SOME, /* up to 8 */
-    VARIANT_MANY, /* matrix-matrix */
-    N_VARIANTS
-};
-
-enum { TRIAL_ROWS = 2, TRIAL_MAX_VECTORS = 17 };
+enum { TRIAL_ROWS = 2, TRIAL_MAX_VECTORS = 65 };
 
 struct vk_trial {
     char map[24];
+    bool is_list;
     uint32_t specs[N_SPECS];  /* without SPEC_ADD */
     struct vk_matrix *matrix; /* at most TRIAL_ROWS rows */
     float *x;                 /* one vector; the others are whole multiples of it */
@@ -29,12 +21,12 @@ struct vk_trial {
     struct vk_trial *next;
 };
 
-/* The trial of a map and its constants, or NULL. */
-struct vk_trial *ingot_vk_trial_find(const struct vk_device *device, const char *map,
+/* The trial of a map, of the list kernel or of the others, and its constants; or NULL. */
+struct vk_trial *ingot_vk_trial_find(const struct vk_device *device, const char *map, bool is_list,
                                      const uint32_t specs[N_SPECS]);
 /* Tries a variant, if that was not done before; sets trial->wrong. */
-ingot_status ingot_vk_trial_run(struct vk_device *device, struct vk_trial *trial,
-                                enum vk_variant variant, ingot_error *error);
+ingot_status ingot_vk_trial_run(struct vk_device *device, struct vk_trial *trial, uint32_t variant,
+                                ingot_error *error);
 /* Takes NULL. */
 void ingot_vk_trial_release(struct vk_device *device, struct vk_trial *trial);
 /* Of all of the device. */

@@ -10,24 +10,29 @@
 #include <time.h>
 
 #include "vulkan/matrix.h"
+#include "vulkan/product.h"
 #include "vulkan/stream.h"
 #include "vulkan/timing.h"
 
-#include "tests/runtime/codings.h"
-#include "tests/runtime/made.h"
+#include "tests/bench/gpu_cases.h"
+#include "tests/vulkan/rung_bound.h"
 
 struct bench {
     struct vk_device *device;
     bool small;      /* sizes for a device that is the CPU, or for a trial */
     double deadline; /* measurements that would begin later are left out */
     uint32_t n_left_out;
+    uint32_t n_checked;
     uint32_t n_wrong;
     double read_gbs;
     double copy_gbs;
-    double peak_gflops;
-    FILE *json; /* NULL: none */
+    double peak_gflops;        /* f32 */
+    double matrix_peak_gflops; /* 0: there are no matrix units */
+    FILE *json;                /* NULL: none */
     bool json_has_rows;
 };
+
+static const char *const rung_names[N_RUNGS] = {"f32", "f16 pairs", "8-bit dots", "matrix units"};
 
 static double now(void)
 {
@@ -106,6 +111,41 @@ static ingot_status time_ceilings(struct bench *b, struct vk_block *blocks[2], u
     return INGOT_OK;
 }
 
+/* As many products as fit registers, again and again. */
+static ingot_status time_matrix_units(struct bench *b, const struct vk_block *results,
+                                      ingot_error *error)
+{
+    enum { TILES_M = 2, TILES_N = 4, N_SUBGROUPS = 4 };
+    const struct vk_ladder *const ladder = &b->device->ladder;
+    const uint32_t n_groups = b->small ? 8 : 2048;
+    double seconds = 0;
+    struct vk_kernel kernel = {.shader = "peak_matrix", .subgroup_size = ladder->subgroup_size};
+    const struct vk_push push = {.base = results->address,
+                                 .y = results->address,
+                                 .n_slices = b->small ? 100 : 4000,
+                                 .multiplier = 0.5f};
+    if (!(ladder->takes >> RUNG_MATRIX & 1)) {
+        puts("matrix units: none");
+        return INGOT_OK;
+    }
+    kernel.specs[SPEC_THREADS] = N_SUBGROUPS * ladder->subgroup_size;
+    kernel.specs[SPEC_TILE_M] = ladder->tile_m;
+    kernel.specs[SPEC_TILE_N] = ladder->tile_n;
+    kernel.specs[SPEC_TILE_K] = ladder->tile_k;
+    kernel.specs[SPEC_TILES_M] = TILES_M;
+    kernel.specs[SPEC_TILES_N] = TILES_N;
+    const ingot_status status =
+        ingot_vk_time_kernel(b->device, &kernel, &push, n_groups, 1, 10, &seconds, error);
+    if (status != INGOT_OK) return status;
+    const double n_products = (double)n_groups * N_SUBGROUPS * push.n_slices * TILES_M * TILES_N;
+    b->matrix_peak_gflops = 2.0 * n_products * ladder->tile_m * ladder->tile_n *
+                            (double)ladder->tile_k / seconds * 1e-9;
+    printf("matrix units %ux%ux%u, f16 to f32, from registers: %.0f GFLOP/s\n", ladder->tile_m,
+           ladder->tile_n, ladder->tile_k, b->matrix_peak_gflops);
+    put_json(b, "ceiling", "matrix units", "", b->matrix_peak_gflops, "gflop_per_second");
+    return INGOT_OK;
+}
+
 static void measure_ceilings(struct bench *b)
 {
     ingot_error error = {.what = ""};
@@ -113,6 +153,7 @@ static void measure_ceilings(struct bench *b)
     const uint64_t n_bytes = b->small ? UINT64_C(1) << 25 : UINT64_C(1) << 30;
     ingot_status status = open_blocks(b, n_bytes, blocks, &error);
     if (status == INGOT_OK) status = time_ceilings(b, blocks, n_bytes, &error);
+    if (status == INGOT_OK) status = time_matrix_units(b, blocks[1], &error);
     if (status != INGOT_OK) tell("ceilings", &error);
     for (uint32_t i = 0; i < 2; i++) ingot_vk_block_close(b->device, blocks[i]);
 }
@@ -123,178 +164,87 @@ struct shape {
     uint64_t n_rows, n_cols, n;
 };
 
-/* The largest error of a product as a part of the bound; NaN when a result is no number. */
-static double worst_part(const struct resident_matrix *matrix, const float *x, uint64_t n,
-                         const float *y)
+/* The rung that all products of a matrix take. */
+static enum vk_rung rung_of(const struct bench *b, const struct vk_matrix *matrix, uint64_t n)
 {
-    struct reference reference = reference_make(matrix);
-    struct exact *wide = calloc((size_t)matrix->n_cols + 1, sizeof *wide);
-    struct exact *exact = calloc((size_t)matrix->n_rows + 1, sizeof *exact);
-    if (!wide || !exact) abort();
-    double worst = 0;
-    for (uint64_t j = 0; j < n; j++) {
-        for (uint64_t c = 0; c < matrix->n_cols; c++) {
-            const double v = (double)x[j * matrix->n_cols + c];
-            wide[c] = (struct exact){v, fabs(v)};
-        }
-        exact_multiply(&reference, matrix, wide, exact);
-        for (uint64_t r = 0; r < matrix->n_rows; r++) {
-            const double bound = 2 * made_bound_terms(matrix) * 0x1p-24 * exact[r].magnitude;
-            const double part = fabs((double)y[j * matrix->n_rows + r] - exact[r].sum) / bound;
-            if (!(part <= worst)) worst = part;
-        }
+    enum vk_rung rung = N_RUNGS;
+    for (const struct vk_pass *pass = matrix->passes; pass; pass = pass->next) {
+        struct vk_product product;
+        if (pass->kind != PASS_PRODUCT) continue;
+        ingot_vk_product_choose(b->device, pass, matrix->rungs & b->device->ladder.takes, n,
+                                &product);
+        if (product.variant / N_SHAPES < (uint32_t)rung) rung = product.variant / N_SHAPES;
     }
-    free(exact);
-    free(wide);
-    reference_release(&reference);
-    return worst;
+    return rung;
 }
 
-static ingot_status check_coding(struct bench *b, const struct ingot_coding *coding,
-                                 struct shape shape, double *worst, ingot_error *error)
+/* One coding and shape by one rung; false when the rung has no kernel for it. */
+static bool check_coding(struct bench *b, const struct coding_case *c, struct shape shape,
+                         enum vk_rung rung)
 {
     struct made m = {.random = {1}};
     struct vk_matrix *uploaded = NULL;
+    ingot_error error = {.what = ""};
+    double worst = NAN;
+    uint64_t n_wrong = 1;
+    bool taken = true;
     m.matrix.n_rows = shape.n_rows;
     m.matrix.n_cols = shape.n_cols;
     m.matrix.n_parts = 1;
-    made_dense(&m, coding, shape.n_rows, shape.n_cols, &m.matrix.parts[0].dense);
+    made_dense(&m, &c->coding, shape.n_rows, shape.n_cols, &m.matrix.parts[0].dense);
     float *x = made_buffer(&m, shape.n * shape.n_cols * sizeof *x);
     float *y = made_buffer(&m, shape.n * shape.n_rows * sizeof *y);
     for (uint64_t i = 0; i < shape.n * shape.n_cols; i++) x[i] = made_unit(&m);
-    ingot_status status = ingot_vk_matrix_upload(b->device, &m.matrix, &uploaded, error);
-    if (status == INGOT_OK) status = ingot_vk_matmul(b->device, uploaded, x, shape.n, y, error);
-    if (status == INGOT_OK) *worst = worst_part(&m.matrix, x, shape.n, y);
+    ingot_status status = ingot_vk_matrix_upload(b->device, &m.matrix, &uploaded, &error);
+    if (status == INGOT_OK) {
+        uploaded->rungs = 1u << rung | 1u << RUNG_F32;
+        taken = rung_of(b, uploaded, shape.n) == rung;
+        if (taken) status = ingot_vk_matmul(b->device, uploaded, x, shape.n, y, &error);
+        /* A kernel that its trial found wrong has been replaced by another. */
+        if (taken && rung_of(b, uploaded, shape.n) != rung) y[0] = NAN;
+    }
+    if (status != INGOT_OK) tell(c->name, &error);
+    if (status == INGOT_OK && taken) {
+        n_wrong = rung_bound_count_wrong(&m.matrix, rung, x, shape.n, y, &worst);
+    }
     ingot_vk_matrix_release(b->device, uploaded);
     made_release(&m);
-    return status;
+    if (!taken) return false;
+    b->n_checked++;
+    if (n_wrong > 0) {
+        b->n_wrong++;
+        printf("  WRONG: %s, %u x %u, %u vectors, %s: %.3g of the bound\n", c->name,
+               (unsigned)shape.n_rows, (unsigned)shape.n_cols, (unsigned)shape.n, rung_names[rung],
+               worst);
+        put_json(b, "wrong", c->name, rung_names[rung], worst, "of_bound");
+    }
+    return true;
 }
 
 static void check_codings(struct bench *b)
 {
-    static const struct shape shapes[] = {{37, 1129, 1}, {9, 203, 5}, {140, 2081, 41}};
-    const double before = now();
-    double worst_of_all = 0;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < N_CODING_CASES; i += b->small ? 8 : 1) {
-        for (uint32_t k = 0; k < 3; k++) {
-            ingot_error error = {.what = ""};
-            double worst = NAN;
-            if (is_late(b)) continue;
-            n++;
-            if (check_coding(b, &coding_cases[i].coding, shapes[k], &worst, &error) != INGOT_OK) {
-                tell(coding_cases[i].name, &error);
+    static const struct shape shapes[] = {
+        {37, 1129, 1}, {9, 203, 3}, {9, 519, 7}, {140, 2081, 41}, {300, 259, 130}};
+    for (enum vk_rung rung = RUNG_F32; rung < N_RUNGS; rung++) {
+        const double before = now();
+        const uint32_t n_before = b->n_checked;
+        if (!(b->device->ladder.takes >> rung & 1)) continue;
+        for (uint32_t i = 0; i < N_CODING_CASES; i += b->small ? 16 : 1) {
+            for (uint32_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+                if (!is_late(b)) (void)check_coding(b, &coding_cases[i], shapes[k], rung);
             }
-            if (worst <= 1) {
-                worst_of_all = fmax(worst_of_all, worst);
-                continue;
-            }
-            b->n_wrong++;
-            printf("  WRONG: %s, %u x %u, %u vectors: %.3g of the bound\n", coding_cases[i].name,
-                   (unsigned)shapes[k].n_rows, (unsigned)shapes[k].n_cols, (unsigned)shapes[k].n,
-                   worst);
-            put_json(b, "wrong", coding_cases[i].name, "", worst, "of_bound");
         }
+        printf("%s: %u products checked; %.1f s\n", rung_names[rung], b->n_checked - n_before,
+               now() - before);
+        put_json(b, "check", rung_names[rung], "", b->n_checked - n_before, "products");
     }
-    printf("%u products checked, %u wrong; the largest error of the others is %.2g of the bound; "
-           "%.1f s\n",
-           n, b->n_wrong, worst_of_all, now() - before);
-    put_json(b, "check", "products", "", n, "checked");
+    printf("%u wrong\n", b->n_wrong);
     put_json(b, "check", "wrong", "", b->n_wrong, "products");
 }
 
 /* ------------------------------------------------------------------ products */
 
-static const struct ingot_coding bench_e8m0 = {FLOAT(8, INGOT_F8_E8M0)};
-static const struct ingot_coding bench_u6 = {UINT(6),
-                                             .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 8)}};
-static const struct coding_case timed_cases[] = {
-    {"f16", NULL, {FLOAT(16, INGOT_F16)}},
-    {"bf16", NULL, {FLOAT(16, INGOT_BF16)}},
-    {"f8_e4m3, one scale", NULL, {FLOAT(8, INGOT_F8_E4M3), .slots[SLOT_SCALE] = {CONSTANT(0.01f)}}},
-    {"int8, row scales", NULL, {INT(8), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}}},
-    {"int6, two levels", NULL, {INT(6), .slots[SLOT_SCALE] = {TABLE(bench_u6, 1, 16)}}},
-    {"int4, groups of 128",
-     NULL,
-     {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 128)}}},
-    {"int4, groups of 32",
-     NULL,
-     {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
-    {"int4, two levels, offsets",
-     NULL,
-     {UINT(4), .slots[SLOT_SCALE] = {TABLE(bench_u6, 1, 32)},
-      .slots[SLOT_BIAS] = {TABLE(bench_u6, 1, 32), .inverse_table = true}}},
-    {"codebook of 16, groups of 64",
-     NULL,
-     {BOOK(4, 16), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}}},
-    {"f4_e2m1, powers of two",
-     NULL,
-     {FLOAT(4, INGOT_F4_E2M1), .slots[SLOT_SCALE] = {TABLE(bench_e8m0, 1, 32)}}},
-    {"int3, groups of 128",
-     NULL,
-     {UINT(3), .slots[SLOT_ZERO] = {CONSTANT(4)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 128)}}},
-    {"int2, groups of 64",
-     NULL,
-     {UINT(2), .slots[SLOT_ZERO] = {CONSTANT(1)}, .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}}},
-    {"256 vectors of 8, signs",
-     NULL,
-     {VECTORS(8, 256, 8, 7), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
-};
 enum { N_TIMED_CASES = sizeof timed_cases / sizeof *timed_cases };
-
-/* As made_dense does it, but with random bytes for codes and entries, and fast. */
-static void fill_random(struct made *m, const void *data, uint64_t n_bytes)
-{
-    uint8_t *bytes = (uint8_t *)(uintptr_t)data;
-    for (uint64_t i = 0; i + 8 <= n_bytes; i += 8) {
-        const uint64_t bits = made_random(m);
-        memcpy(bytes + i, &bits, 8);
-    }
-}
-
-static void make_fast(struct made *m, const struct ingot_coding *coding, uint64_t n_rows,
-                      uint64_t n_cols, struct resident_dense *dense)
-{
-    struct ingot_coding *copy = &m->codings[m->n_codings++];
-    const bool is_vector = coding->map == MAP_VECTOR;
-    const uint64_t length = is_vector ? coding->vector_length : 1;
-    *copy = *coding;
-    *dense = (struct resident_dense){.coding = copy, .n_rows = n_rows, .n_cols = n_cols};
-    if (coding->n_entries > 0) {
-        float *book = made_buffer(m, coding->n_entries * length * sizeof *book);
-        for (uint64_t i = 0; i < coding->n_entries * length; i++) book[i] = (float)(i % 11) - 5;
-        dense->codebook = book;
-    }
-    dense->n_planes = made_planes(m, coding->bits, n_rows, ceil_div(n_cols, length), dense->planes);
-    dense->n_sign_planes = made_planes(m, coding->signs, n_rows, ceil_div(n_cols, 8), dense->signs);
-    for (uint32_t i = 0; i < dense->n_planes; i++) {
-        fill_random(m, dense->planes[i].data, n_rows * dense->planes[i].row_bytes);
-    }
-    for (uint32_t i = 0; i < dense->n_sign_planes; i++) {
-        fill_random(m, dense->signs[i].data, n_rows * dense->signs[i].row_bytes);
-    }
-    for (uint32_t i = 0; i < N_SLOTS; i++) {
-        const struct coding_slot *slot = &coding->slots[i];
-        struct resident_table *table = &dense->tables[i];
-        if (!slot->has_table) continue;
-        copy->slots[i].table = NULL;
-        table->format = (ingot_dtype)slot->table->format;
-        table->group_rows = slot->group_rows ? slot->group_rows : n_rows;
-        table->group_cols = slot->group_cols ? slot->group_cols : n_cols;
-        table->n_rows = ceil_div(n_rows, table->group_rows);
-        table->n_cols = ceil_div(n_cols, table->group_cols);
-        if (coding_is_raw(slot->table) && slot->table->bits >= 16) {
-            const uint64_t n_bytes = table->n_rows * table->n_cols * slot->table->bits / 8;
-            uint8_t *data = made_buffer(m, n_bytes);
-            fill_random(m, data, n_bytes);
-            table->data = data;
-            continue;
-        }
-        struct resident_dense *nested = made_buffer(m, sizeof *nested);
-        make_fast(m, slot->table, table->n_rows, table->n_cols, nested);
-        table->nested = nested;
-    }
-}
 
 enum { MAX_COPIES = 512 };
 
@@ -314,45 +264,69 @@ static ingot_status upload_copies(struct bench *b, const struct resident_matrix 
     return status;
 }
 
-/* Times a coding at one size, for one vector or many. */
-static void time_coding(struct bench *b, const struct coding_case *c, struct shape size)
+/* Times copies of a matrix by one rung; nothing where the rung has no kernel for it. */
+static void time_rung(struct bench *b, const struct coding_case *c, struct shape size,
+                      struct vk_matrix **copies, uint32_t n_copies, enum vk_rung rung)
+{
+    ingot_error error = {.what = ""};
+    double seconds = 0;
+    char shape[64];
+    for (uint32_t i = 0; i < n_copies; i++) copies[i]->rungs = 1u << rung | 1u << RUNG_F32;
+    if (rung_of(b, copies[0], size.n) != rung || is_late(b)) return;
+    if (ingot_vk_time_products(b->device, copies, n_copies, size.n, b->small ? 3 : 20, &seconds,
+                               &error) != INGOT_OK) {
+        tell(c->name, &error);
+        return;
+    }
+    const double n_bytes = (double)copies[0]->resident_bytes;
+    const double gbs = n_bytes / seconds * 1e-9;
+    const double n_weights = (double)size.n_rows * (double)size.n_cols;
+    const double gflops = 2.0 * n_weights * (double)size.n / seconds * 1e-9;
+    const double peak = rung == RUNG_MATRIX ? b->matrix_peak_gflops : b->peak_gflops;
+    snprintf(shape, sizeof shape, "%u x %u, n = %u, %s", (unsigned)size.n_rows,
+             (unsigned)size.n_cols, (unsigned)size.n, rung_names[rung]);
+    printf("  %-28s %-38s %9.1f us %8.1f GB/s %5.1f %% of read %9.0f GFLOP/s %5.1f %% of %s\n",
+           c->name, shape, seconds * 1e6, gbs, 100 * gbs / b->read_gbs, gflops, 100 * gflops / peak,
+           rung == RUNG_MATRIX ? "matrix units" : "f32");
+    put_json(b, "seconds", c->name, shape, seconds, "seconds");
+    put_json(b, "weights", c->name, shape, gbs, "gb_per_second");
+    put_json(b, "of read", c->name, shape, gbs / b->read_gbs, "fraction");
+    put_json(b, "products", c->name, shape, gflops, "gflop_per_second");
+    put_json(b, "of peak", c->name, shape, gflops / peak, "fraction");
+}
+
+/* Times a coding at one size by every rung, for each of so many vectors. */
+static void time_coding(struct bench *b, const struct coding_case *c, struct shape size,
+                        const uint64_t *counts, uint32_t n_counts)
 {
     static struct vk_matrix *copies[MAX_COPIES];
     struct made m = {.random = {1}};
     ingot_error error = {.what = ""};
     uint32_t n_copies = 0;
-    double seconds = 0, upload_gbs = 0;
+    double upload_gbs = 0;
     char shape[64];
     if (is_late(b)) return;
     m.matrix = (struct resident_matrix){.n_rows = size.n_rows, .n_cols = size.n_cols, .n_parts = 1};
     make_fast(&m, &c->coding, size.n_rows, size.n_cols, &m.matrix.parts[0].dense);
-    /* With many vectors, the weights are read once in a product that is long. */
-    const uint64_t cold_bytes = size.n > 16 ? 1
-                                : b->small  ? UINT64_C(4) << 20
-                                            : UINT64_C(640) << 20;
-    ingot_status status =
+    /* Ten times a large cache; with many vectors, the weights are read once in a long product. */
+    const uint64_t cold_bytes = counts[0] > 8 ? 1
+                                : b->small    ? UINT64_C(4) << 20
+                                              : UINT64_C(640) << 20;
+    const ingot_status status =
         upload_copies(b, &m.matrix, cold_bytes, copies, &n_copies, &upload_gbs, &error);
-    if (status == INGOT_OK) {
-        status = ingot_vk_time_products(b->device, copies, n_copies, size.n, b->small ? 3 : 20,
-                                        &seconds, &error);
-    }
-    snprintf(shape, sizeof shape, "%u x %u, n = %u", (unsigned)size.n_rows, (unsigned)size.n_cols,
-             (unsigned)size.n);
+    snprintf(shape, sizeof shape, "%u x %u", (unsigned)size.n_rows, (unsigned)size.n_cols);
     if (status != INGOT_OK) {
         tell(c->name, &error);
     } else {
-        const double n_bytes = (double)copies[0]->resident_bytes;
-        const double gbs = n_bytes / seconds * 1e-9;
-        const double gflops =
-            2.0 * (double)size.n_rows * (double)size.n_cols * (double)size.n / seconds * 1e-9;
-        printf("  %-28s %-24s %9.1f us %8.1f GB/s %5.1f %% of read %9.0f GFLOP/s %5.1f %% of f32; "
-               "upload %.2f GB/s\n",
-               c->name, shape, seconds * 1e6, gbs, 100 * gbs / b->read_gbs, gflops,
-               100 * gflops / b->peak_gflops, upload_gbs);
-        put_json(b, "seconds", c->name, shape, seconds, "seconds");
-        put_json(b, "weights", c->name, shape, gbs, "gb_per_second");
-        put_json(b, "products", c->name, shape, gflops, "gflop_per_second");
+        printf("  %-28s %-38s upload %.2f GB/s\n", c->name, shape, upload_gbs);
         put_json(b, "upload", c->name, shape, upload_gbs, "gb_per_second");
+    }
+    for (uint32_t i = 0; i < n_counts && status == INGOT_OK; i++) {
+        const struct shape counted = {size.n_rows, size.n_cols, counts[i]};
+        for (enum vk_rung rung = RUNG_F32; rung < N_RUNGS; rung++) {
+            if (!(b->device->ladder.takes >> rung & 1)) continue;
+            time_rung(b, c, counted, copies, n_copies, rung);
+        }
     }
     while (n_copies > 0) ingot_vk_matrix_release(b->device, copies[--n_copies]);
     made_release(&m);
@@ -363,20 +337,25 @@ static void time_products(struct bench *b)
     static const struct shape large[] = {
         {4096, 14336, 1}, {8192, 28672, 1}, {4096, 4096, 1}, {8192, 8192, 1}};
     static const struct shape small[] = {{256, 512, 1}};
+    static const char *const names[] = {"int4, groups of 128", "f16", "int8, row scales",
+                                        "f8_e4m3, one scale", "codebook of 16, groups of 64"};
+    static const uint64_t one[] = {1};
+    static const uint64_t counts[] = {16, 64, 512, 4096, 32, 128, 256, 1024, 2048};
     const struct shape *shapes = b->small ? small : large;
+    puts("many vectors:");
+    for (uint32_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const struct coding_case *c = timed_cases;
+        while (strcmp(c->name, names[i]) != 0) c++;
+        const uint64_t side = b->small ? 256 : 4096;
+        /* Of the others than the first, a few numbers of vectors are enough. */
+        const uint32_t n_counts = b->small ? 2 : i == 0 ? 9 : 4;
+        time_coding(b, c, (struct shape){side, side, 0}, counts, n_counts);
+    }
     puts("one vector, weights from memory:");
     for (uint32_t k = 0; k < (b->small ? 1 : 4); k++) {
-        for (uint32_t i = 0; i < N_TIMED_CASES; i++) time_coding(b, &timed_cases[i], shapes[k]);
-    }
-    static const char *const names[] = {"f16", "int8, row scales", "int4, groups of 128"};
-    static const uint64_t counts[] = {8, 16, 64, 256, 512, 1024, 4096};
-    puts("many vectors:");
-    for (uint32_t i = 0; i < 3 * 7; i++) {
-        const struct coding_case *c = timed_cases;
-        while (strcmp(c->name, names[i / 7]) != 0) c++;
-        const uint64_t side = b->small ? 256 : 4096;
-        if (b->small && counts[i % 7] > 64) continue;
-        time_coding(b, c, (struct shape){side, side, counts[i % 7]});
+        for (uint32_t i = 0; i < N_TIMED_CASES; i++) {
+            time_coding(b, &timed_cases[i], shapes[k], one, 1);
+        }
     }
 }
 
@@ -415,7 +394,8 @@ static int usage(void)
 int main(int argc, char **argv)
 {
     struct bench b = {.deadline = now() + 450};
-    const struct vk_options options = {.message = NULL};
+    /* Every way to multiply that the device has, fast or not. */
+    const struct vk_options options = {.rungs = (1u << N_RUNGS) - 1};
     const char *json = NULL;
     uint32_t index = 0;
     ingot_error error = {.what = ""};
@@ -451,6 +431,12 @@ int main(int argc, char **argv)
     printf("%s, %s, %s, %.1f GB%s\n", info->name, info->kind, info->driver,
            (double)info->memory_bytes * 1e-9, b.small ? "; small sizes, no speed is a goal" : "");
     setvbuf(stdout, NULL, _IOLBF, 0);
+    const struct vk_ladder *const ladder = &b.device->ladder;
+    printf("kernels: %s; subgroups of %u, %u bytes of shared memory; %s uploads; allocations of at "
+           "most %.2f GB; a tick of %.2f ns\n",
+           info->kernels, ladder->subgroup_size, ladder->shared_bytes,
+           b.device->maps_uploads ? "mapped" : "staged", (double)b.device->allocation_bytes * 1e-9,
+           (double)b.device->tick_nanoseconds);
     measure_ceilings(&b);
     check_codings(&b);
     time_products(&b);
@@ -461,5 +447,5 @@ int main(int argc, char **argv)
         fclose(b.json);
     }
     ingot_vk_device_close(b.device);
-    return b.n_wrong > 0;
+    return b.n_wrong > 0 || b.n_checked == 0;
 }

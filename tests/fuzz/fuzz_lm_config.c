@@ -66,8 +66,7 @@ static struct byte_buffer write_file(struct span facts, bool gguf)
 
 static void run_model(const ingot_file *file, ingot_device *device)
 {
-    static const struct lm_options options = {
-        .n_context = 4, .n_batch = 2, .n_threads = 1, .cache = INGOT_F32};
+    static const struct lm_options options = {.n_context = 4, .n_batch = 2, .cache = INGOT_F32};
     static const uint32_t tokens[] = {1, 4, 0};
     float logits[N_VOCAB];
     struct lm_memory memory;

@@ -38,6 +38,12 @@ static const struct ingot_coding table_s8 = {INT(8), .slots[SLOT_ZERO] = {CONSTA
 static const struct ingot_coding table_e4m3 = {
     FLOAT(8, INGOT_F8_E4M3),
     .slots[SLOT_SCALE] = {GROUPS(table_f32, GROUP_BLOCK, 0, 0), .inverse_table = true}};
+/* As scales are that have no sign: entries limit the codes that are made up. */
+static const struct ingot_coding table_positive_e4m3 = {
+    FLOAT(8, INGOT_F8_E4M3), .n_entries = 127,
+    .slots[SLOT_SCALE] = {GROUPS(table_f32, GROUP_BLOCK, 0, 0)}};
+static const struct ingot_coding table_i8 = {INT(8),
+                                             .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 16)}};
 static const struct ingot_coding table_e8m0 = {FLOAT(8, INGOT_F8_E8M0)};
 static const struct ingot_coding table_book = {
     BOOK(8, 256), .slots[SLOT_SCALE] = {GROUPS(table_f32, GROUP_RUN, 0, 8)},
@@ -187,6 +193,12 @@ static const struct coding_case coding_cases[] = {
      "plain",
      {UINT(3), .slots[SLOT_ZERO] = {TABLE(table_deep, 1, 16)},
       .slots[SLOT_SCALE] = {TABLE(table_deep, 1, 16)}}},
+    {"uint6 and integers as scales",
+     "plain",
+     {UINT(6), .slots[SLOT_ZERO] = {CONSTANT(32)}, .slots[SLOT_SCALE] = {TABLE(table_i8, 1, 16)}}},
+    {"f4_e2m1 and positive e4m3",
+     "plain",
+     {FLOAT(4, INGOT_F4_E2M1), .slots[SLOT_SCALE] = {TABLE(table_positive_e4m3, 1, 16)}}},
 };
 enum { N_CODING_CASES = sizeof coding_cases / sizeof *coding_cases };
 

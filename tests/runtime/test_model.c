@@ -10,6 +10,7 @@
 #include "runtime/lm.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/folder.h"
+#include "tests/support/toy_adapter.h"
 #include "tests/support/toy_lm.h"
 
 static ingot_device *device;
@@ -71,8 +72,8 @@ static void compare(struct lm *lm, const struct toy_lm *toy, uint32_t n, uint32_
 
 static void check_toy(const struct folder *folder, struct toy_lm toy)
 {
-    const struct lm_options f32 = {.cache = INGOT_F32, .n_threads = 2, .n_context = toy.n_context};
-    const struct lm_options f16 = {.cache = INGOT_F16, .n_threads = 1, .n_context = toy.n_context};
+    const struct lm_options f32 = {.cache = INGOT_F32, .n_context = toy.n_context};
+    const struct lm_options f16 = {.cache = INGOT_F16, .n_context = toy.n_context};
     toy_make(&toy, 1);
     ingot_file *file = open_toy(&toy, folder);
     struct lm *lm = open_lm(file, &f32);
@@ -225,11 +226,39 @@ static void test_dynamic(void **state)
     check_toy(*state, toy);
 }
 
+/* ------------------------------------------------------------------ adapters */
+
+/* Off, it changes nothing; on, the model is that of the merged weights. */
+static void test_adapter(void **state)
+{
+    static const char *const names[] = {"poems"};
+    struct lm_options options = {.cache = INGOT_F32, .n_context = 64};
+    struct toy_lm toy = llama;
+    toy.adapter = names[0];
+    for (int tied = 0; tied < 2; tied++) {
+        toy.tied = tied;
+        toy_make(&toy, 1);
+        ingot_file *file = open_toy(&toy, *state);
+        options.n_adapters = 0;
+        struct lm *lm = open_lm(file, &options);
+        compare(lm, &toy, 48, 40, 2e-5);
+        lm_close(lm);
+        toy_adapter_merge(&toy);
+        options.adapters = names;
+        options.n_adapters = 1;
+        lm = open_lm(file, &options);
+        compare(lm, &toy, 48, 40, 5e-5);
+        lm_close(lm);
+        ingot_file_close(file);
+        toy_release(&toy);
+    }
+}
+
 /* ------------------------------------------------------------------ what does not fit */
 
 static void refuses(void **state, struct toy_lm toy, ingot_status wanted, const char *named)
 {
-    const struct lm_options options = {.cache = INGOT_F32, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32};
     struct lm *lm = NULL;
     struct lm_memory memory = {.total = 77};
     ingot_error error = {.what = ""};
@@ -317,8 +346,7 @@ static void test_wrong_facts(void **state)
 
 static void test_calls(void **state)
 {
-    const struct lm_options options = {
-        .cache = INGOT_F32, .n_context = 8, .n_batch = 3, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8, .n_batch = 3};
     const uint32_t tokens[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, wrong = TOY_VOCAB;
     struct toy_lm toy = llama;
     toy_make(&toy, 1);
@@ -338,7 +366,7 @@ static void test_calls(void **state)
 
 static void test_forecast(void **state)
 {
-    const struct lm_options options = {.cache = INGOT_F16, .n_context = 40, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F16, .n_context = 40};
     struct lm_memory forecast;
     struct toy_lm toy = llama;
     toy_make(&toy, 1);
@@ -360,7 +388,7 @@ static void test_forecast(void **state)
 
 static ingot_status attempt(void *context, const ingot_allocator *allocator, ingot_error *error)
 {
-    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8, .n_threads = 1};
+    const struct lm_options options = {.cache = INGOT_F32, .n_context = 8};
     struct lm *lm = NULL;
     const ingot_status status = lm_open(context, device, &options, allocator, &lm, error);
     lm_close(lm);
@@ -399,12 +427,12 @@ static int close_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(test_llama),       IN_FOLDER(test_mistral), IN_FOLDER(test_qwen2),
-        IN_FOLDER(test_qwen3),       IN_FOLDER(test_mixtral), IN_FOLDER(test_qwen_experts),
-        IN_FOLDER(test_linear),      IN_FOLDER(test_theta),   IN_FOLDER(test_llama3),
-        IN_FOLDER(test_yarn),        IN_FOLDER(test_dynamic), IN_FOLDER(test_wrong_tensors),
-        IN_FOLDER(test_wrong_facts), IN_FOLDER(test_calls),   IN_FOLDER(test_forecast),
-        IN_FOLDER(test_memory),
+        IN_FOLDER(test_llama),         IN_FOLDER(test_mistral),     IN_FOLDER(test_qwen2),
+        IN_FOLDER(test_qwen3),         IN_FOLDER(test_mixtral),     IN_FOLDER(test_qwen_experts),
+        IN_FOLDER(test_linear),        IN_FOLDER(test_theta),       IN_FOLDER(test_llama3),
+        IN_FOLDER(test_yarn),          IN_FOLDER(test_dynamic),     IN_FOLDER(test_adapter),
+        IN_FOLDER(test_wrong_tensors), IN_FOLDER(test_wrong_facts), IN_FOLDER(test_calls),
+        IN_FOLDER(test_forecast),      IN_FOLDER(test_memory),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }

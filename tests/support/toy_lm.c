@@ -9,6 +9,7 @@
 #include "format/bytes.h"
 #include "format/writer.h"
 #include "tests/support/random.h"
+#include "tests/support/toy_adapter.h"
 #include "tests/support/unit.h"
 
 /* ------------------------------------------------------------------ making */
@@ -320,7 +321,11 @@ void toy_write(const struct toy_lm *toy, const char *path)
             char name[96];
             snprintf(name, sizeof name, "%s", t->name);
             if (toy->mixtral_names) mixtral_name(t->name, name);
-            write_tensor(toy, writer, name, t->rank, t->dims, t->data);
+            if (toy->adapter && toy_adapter_holds(name)) {
+                toy_adapter_write(toy, writer, name, t->dims, t->data);
+            } else {
+                write_tensor(toy, writer, name, t->rank, t->dims, t->data);
+            }
         }
     }
     if (toy->extra) write_tensor(toy, writer, toy->extra, 1, &one, &zero);

@@ -49,6 +49,7 @@ struct toy_lm {
     const char *leave_out; /* a tensor, by its name in the file */
     const char *widen;     /* one that gets a row too many */
     const char *extra;     /* one that no model has */
+    const char *adapter;   /* by names of Hugging Face: is in the file, off by default */
 
     struct toy_tensor tensors[TOY_MAX_TENSORS];
     uint32_t n_tensors;

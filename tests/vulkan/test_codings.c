@@ -3,6 +3,7 @@
  * where it is installed, with no message allowed. Bound: 2 K 2^-24 sum |w x|. */
 #include "tests/vulkan/products.h"
 #include "vulkan/decode.h"
+#include "vulkan/trial.h"
 
 struct shape {
     uint64_t n_rows, n_cols, n;
@@ -93,6 +94,49 @@ static void kept_values_meet_the_bound(void **state)
     }
 }
 
+/* Where the kernel of kept values is wrong on a device, they are decoded and go through that of
+ * f32; where that is wrong too, there is none. */
+static void kept_values_fall_back(void **state)
+{
+    static const struct {
+        bool is_list;
+        const char *coding, *kernel;
+        bool is_last;
+    } wrong[] = {
+        {false, "int8, groups of 32", "gemv_sparse_integer", false},
+        {false, "f32", "gemv_sparse_f32", true},
+        {true, "f16", "list_f16", false},
+        {true, "f32", "list_f32", true},
+    };
+    struct fixture *const fixture = *state;
+    for (uint32_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const struct vk_options options = {
+            .message = count_message, .context = &fixture->messages, .distrusted = wrong[i].kernel};
+        const struct coding_case *c = coding_cases;
+        struct vk_device *device = NULL;
+        struct vk_matrix *uploaded = NULL;
+        struct made m;
+        ingot_error error = {.what = ""};
+        while (strcmp(c->name, wrong[i].coding) != 0) c++;
+        assert_int_equal(ingot_vk_device_open(0, &options, NULL, &device, NULL), INGOT_OK);
+        made_begin(&m, i, 70, 519);
+        make_kept(&m, &c->coding, wrong[i].is_list);
+        struct resident_matrix exact = {.n_rows = 70, .n_cols = 519, .n_parts = 1};
+        exact.parts[0].dense = m.matrix.parts[1].dense;
+        if (wrong[i].is_last) {
+            assert_int_equal(ingot_vk_matrix_upload(device, &m.matrix, &uploaded, &error),
+                             INGOT_DEVICE);
+            if (!strstr(error.what, wrong[i].kernel)) fail_msg("%s", error.what);
+        } else {
+            check_against(device, c->name, &m, &exact, 1);
+            check_against(device, c->name, &m, &exact, 20);
+            assert_true(device->trials && device->trials->next);
+        }
+        made_release(&m);
+        ingot_vk_device_close(device);
+    }
+}
+
 /* ------------------------------------------------------------------ decoding on the device */
 
 static void check_row(const char *name, const struct resident_dense *dense, uint64_t row,
@@ -157,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(every_coding_meets_the_bound, &fixture),
         cmocka_unit_test_prestate(kept_values_meet_the_bound, &fixture),
+        cmocka_unit_test_prestate(kept_values_fall_back, &fixture),
         cmocka_unit_test_prestate(every_coding_is_decoded, &fixture),
         cmocka_unit_test_prestate(no_message_came, &fixture),
     };

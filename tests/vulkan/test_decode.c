@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "format/bytes.h"
@@ -19,6 +20,7 @@
 #define floatBitsToUint f32_bits
 
 #define TO_INT(v) ((int32_t)(v))
+#define TO_UINT(v) ((uint32_t)(v))
 #define FLOOR(v) floorf(v)
 
 /* The specialization constants of the integer map. */
@@ -27,8 +29,11 @@ static float ZERO;
 
 #include "vulkan/shaders/brain.glsl"
 #include "vulkan/shaders/codes.glsl"
+#include "vulkan/shaders/dot.glsl"
 #include "vulkan/shaders/half.glsl"
 #include "vulkan/shaders/integer.glsl"
+#include "vulkan/shaders/narrow.glsl"
+#include "vulkan/shaders/pair.glsl"
 #include "vulkan/shaders/vector.glsl"
 
 /* Bit for bit, but a NaN for a NaN: what a NaN carries does not survive arithmetic. */
@@ -147,12 +152,99 @@ static void test_integers(void **state)
     }
 }
 
+/* 32 codes in planes, the widest first, as a step of a device holds them. */
+static void fill_planes(uint32_t bits, const uint32_t codes[32], uint32_t planes[4][8])
+{
+    uint32_t below = 0;
+    memset(planes, 0, 4 * sizeof *planes);
+    for (uint32_t p = 0; p < 4; p++) {
+        const uint32_t width = 8u >> p;
+        if (!(bits & width)) continue;
+        for (uint32_t j = 0; j < 32; j++) {
+            const uint32_t part = codes[j] >> below & ((1u << width) - 1);
+            planes[p][j * width / 32] |= part << j * width % 32;
+        }
+        below += width;
+    }
+}
+
+/* Every slot and every pair has the codes of its columns, and every column stands in one of each.
+ */
+static void check_packed(uint32_t bits, const uint32_t codes[32])
+{
+    uint32_t planes[4][8];
+    uint32_t in_slots = 0, in_pairs = 0;
+    const uint32_t widest = widest_plane(bits);
+    fill_planes(bits, codes, planes);
+    for (uint32_t i = 0; i < 16; i++) {
+        uint32_t slot = 0, pair = 0, below = 0;
+        for (uint32_t p = 0; p < 4; p++) {
+            const uint32_t width = 8u >> p;
+            if (!(bits & width)) continue;
+            const uint32_t at = pair_column(i, 0, widest) * width / 32;
+            pair |= pair_of_plane(planes[p][at], i, width, widest) << below;
+            if (i < 8) {
+                const uint32_t slot_at = slot_column(i, 0, widest) * width / 32;
+                slot |= slot_of_plane(planes[p][slot_at], i, width, widest) << below;
+            }
+            below += width;
+        }
+        for (uint32_t j = 0; j < 2; j++) {
+            const uint32_t column = pair_column(i, j, widest);
+            assert_int_equal(pair >> 16 * j & 0xffff, codes[column]);
+            assert_same(f32_from_half(pair_in_place(pair) >> 16 * j & 0xffff),
+                        1024.0f + (float)codes[column]);
+            in_pairs |= 1u << column;
+        }
+        for (uint32_t j = 0; i < 8 && j < 4; j++) {
+            const uint32_t column = slot_column(i, j, widest);
+            assert_int_equal(slot >> 8 * j & 0xff, codes[column]);
+            in_slots |= 1u << column;
+        }
+    }
+    assert_int_equal(in_pairs, UINT32_MAX);
+    assert_int_equal(in_slots, UINT32_MAX);
+}
+
+static void test_packed(void **state)
+{
+    (void)state;
+    uint32_t random = 1;
+    for (uint32_t bits = 1; bits <= 8; bits++) {
+        for (uint32_t round = 0; round < 64; round++) {
+            uint32_t codes[32];
+            for (uint32_t j = 0; j < 32; j++) {
+                random = random * 1664525u + 1013904223u;
+                codes[j] = random >> 24 & ((1u << bits) - 1);
+            }
+            check_packed(bits, codes);
+        }
+    }
+}
+
+/* A number times its unit has the exponent, but where the unit is held back. */
+static void test_units(void **state)
+{
+    (void)state;
+    for (int exponent = -4; exponent <= 12; exponent += 4) {
+        for (int e = -126; e <= 127; e++) {
+            const float value = ldexpf(1.75f, e);
+            const float unit = narrow_unit(f32_bits(value), exponent);
+            const int power = exponent - e;
+            assert_true(unit == ldexpf(1.0f, power > 100 ? 100 : power < -100 ? -100 : power));
+        }
+        assert_true(narrow_unit(0, exponent) == 1.0f);
+        assert_true(narrow_unit(1, exponent) == 1.0f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_f16),     cmocka_unit_test(test_to_f16),
         cmocka_unit_test(test_bf16),    cmocka_unit_test(test_planes),
         cmocka_unit_test(test_vectors), cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_packed),  cmocka_unit_test(test_units),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

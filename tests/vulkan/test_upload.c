@@ -8,34 +8,16 @@
 
 #include "runtime/device.h"
 #include "runtime/resident.h"
-#include "tests/support/stream_source.h"
+#include "tests/vulkan/exact_file.h"
 #include "vulkan/stream.h"
 
 /* Slabs of about 1 MiB: several, the last of them not full; rows are whole cache lines, so that
  * slabs lie behind each other without padding. */
-enum { N_ROWS = 1403, N_COLS = 2064, N_WEIGHTS = N_ROWS * N_COLS, ROW_BYTES = N_COLS * 4 };
-
-/* Multiples of 1/8: every sum is exact, whatever its order. */
-static float weight(uint64_t i)
-{
-    return (float)((int)(i * 2654435761u % 63) - 31) / 8;
-}
+enum { N_ROWS = 1403, N_COLS = 2064, ROW_BYTES = N_COLS * 4 };
 
 static ingot_file *write_file(struct written *w, ingot_compression compression)
 {
-    static const uint64_t dims[2] = {N_ROWS, N_COLS};
-    ingot_file *file = NULL;
-    float *weights = malloc(N_WEIGHTS * sizeof *weights);
-    assert_non_null(weights);
-    for (uint64_t i = 0; i < N_WEIGHTS; i++) weights[i] = weight(i);
-    written_begin(w, compression);
-    assert_int_equal(ingot_writer_add(w->writer, "weights", INGOT_F32, 2, dims, weights, NULL),
-                     INGOT_OK);
-    written_end(w);
-    free(weights);
-    assert_int_equal(ingot_file_open_memory(w->bytes.data, w->bytes.n_bytes, NULL, &file, NULL),
-                     INGOT_OK);
-    return file;
+    return exact_file(w, N_ROWS, N_COLS, compression);
 }
 
 /* A device as the runtime has it, but with options. */
@@ -54,24 +36,6 @@ static ingot_device *open_device(struct fixture *fixture, const struct vk_option
     ingot_vk_device_close(theirs);
     device->opened = ours;
     return device;
-}
-
-static void check_products(ingot_matrix *matrix)
-{
-    float *x = malloc(N_COLS * sizeof *x), *y = malloc(N_ROWS * sizeof *y);
-    assert_non_null(x);
-    assert_non_null(y);
-    for (uint64_t c = 0; c < N_COLS; c++) x[c] = (float)((int)(c * 7 % 17) - 8) / 4;
-    assert_int_equal(ingot_matmul(matrix, INGOT_F32, x, 1, y, NULL), INGOT_OK);
-    for (uint64_t r = 0; r < N_ROWS; r++) {
-        double sum = 0;
-        for (uint64_t c = 0; c < N_COLS; c++) {
-            sum += (double)weight(r * N_COLS + c) * (double)x[c];
-        }
-        if ((double)y[r] != sum) fail_msg("y[%u] is %g, not %g", (unsigned)r, (double)y[r], sum);
-    }
-    free(y);
-    free(x);
 }
 
 /* How bytes reach the device. The smallest slots hold no row, and the next not a whole slab. */
@@ -97,7 +61,7 @@ static void every_way_brings_the_same(void **state)
             ingot_matrix *matrix = NULL;
             uint64_t forecast = 0;
             assert_int_equal(ingot_matrix_open(device, file, 0, 0, &matrix, NULL), INGOT_OK);
-            check_products(matrix);
+            assert_int_equal(exact_multiply_file(matrix, NULL), INGOT_OK);
             const uint64_t n_bytes = ingot_matrix_resident_bytes(matrix);
             const ingot_matrix_options options = {.lazy = false};
             assert_int_equal(ingot_matrix_forecast(device, file, 0, 0, &options, &forecast, NULL),
@@ -142,7 +106,7 @@ static void damage_leaves_nothing_behind(void **state)
         assert_int_equal(vk->held_bytes[MEMORY_DEVICE], n_held);
 
         assert_int_equal(ingot_matrix_open(device, whole, 0, 0, &matrix, NULL), INGOT_OK);
-        check_products(matrix);
+        assert_int_equal(exact_multiply_file(matrix, NULL), INGOT_OK);
         ingot_matrix_close(matrix);
         ingot_device_close(device);
         ingot_file_close(damaged);

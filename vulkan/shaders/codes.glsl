@@ -4,3 +4,9 @@ SHARED_FUNCTION uint plane_element(uint word, uint j, uint width)
 {
     return (word >> ((j * width) & 31u)) & ((1u << width) - 1u);
 }
+
+/* Bits of the widest plane of codes of so many bits. */
+SHARED_FUNCTION uint widest_plane(uint bits)
+{
+    return bits == 8u ? 8u : bits >= 4u ? 4u : bits >= 2u ? 2u : 1u;
+}

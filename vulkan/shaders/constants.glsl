@@ -30,14 +30,44 @@
 #define SPEC_LENGTH 8  /* vector codebooks: weights of an entry, 4 or 8 */
 #define SPEC_SIGNS 9   /* vector codebooks: bits of a sign code, 0, 7 or 8 */
 #define SPEC_BOOK 10   /* vector codebooks: one of BOOK_... */
-#define SPEC_HALF 11   /* dequantizing: 1: results are f16 */
+#define SPEC_RESULT 11 /* dequantizing: one of RESULT_... */
 #define SPEC_TABLES 12 /* for each table, SPECS_OF_TABLE constants: */
 #define SPEC_OF_FORM 0    /* one of ENTRIES_... */
 #define SPEC_OF_GROUP 1   /* quarters that share an entry of a row */
 #define SPEC_OF_SUPER 2   /* entries that share a super entry; 0: there are none */
 #define SPEC_OF_INVERSE 3 /* 1: the reciprocal of an entry is taken */
 #define SPECS_OF_TABLE 4
-#define N_SPECS 24
+/* Matrix units: invocations of a workgroup; those of a subgroup are SPEC_LANES. A multiplication of
+ * theirs is TILE_M x TILE_K by TILE_K x TILE_N, and a subgroup has TILES_M x TILES_N results. */
+#define SPEC_THREADS 24
+#define SPEC_TILE_M 25
+#define SPEC_TILE_N 26
+#define SPEC_TILE_K 27
+#define SPEC_GRID_M 28 /* subgroups that share vectors */
+#define SPEC_GRID_N 29 /* subgroups that share rows */
+#define SPEC_TILES_M 30
+#define SPEC_TILES_N 31
+#define N_SPECS 32
+
+/* What dequantizing makes of weights. */
+#define RESULT_F32 0
+#define RESULT_F16 1
+#define RESULT_LARGEST 2 /* the bits of the largest magnitude, where there were those of a smaller */
+
+/* Vectors as f16: of n columns, rounded up to whole blocks of MATRIX_COLS, and 4 words more, of
+ * which the first is the f32 that the vector was divided by. */
+#define MATRIX_COLS 64
+#define MATRIX_PAD 8 /* f16 behind a row in shared memory, against conflicts of banks */
+#define NARROW_THREADS 128
+#define NARROW_WORDS(n_cols) ((((n_cols) + 63) / 64) * 32 + 4)
+/* Vectors as 8-bit integers: words of a step. */
+#define ROUNDED_WORDS 12
+/* Vectors as pairs of f16: words of a step. */
+#define PAIRED_WORDS 24
+/* The largest magnitudes are brought to [2^n, 2^(n + 1)): sums of products of f16 stay finite. */
+#define NARROW_X_EXPONENT 4
+#define NARROW_W_EXPONENT 12
+#define HALF_W_EXPONENT 4 /* where the sums are f16 too */
 
 #define TABLE_ZERO 0
 #define TABLE_SCALE 1

@@ -1,11 +1,24 @@
 /* Weights as they are: rows [first_row, end_row) to rows of y_stride f32, or as many f16, of which
- * two make a word. An invocation takes a quarter of a row. */
+ * two make a word; or the largest magnitude of them all, which does not depend on an order. An
+ * invocation takes a quarter of a row. */
 #version 460
 #define GROUP_THREADS SIMPLE_THREADS
 #include "interface.glsl"
 #include "map.glsl"
 #include "tables.glsl"
-layout(constant_id = SPEC_HALF) const bool HALF = false;
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer Counters
+{
+    uint v[];
+};
+layout(constant_id = SPEC_RESULT) const uint RESULT = RESULT_F32;
+
+void keep_largest(vec4 w)
+{
+    const uvec4 magnitudes = floatBitsToUint(w) & 0x7fffffffu;
+    const uint largest = max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w));
+    /* Of what is not finite, no scale makes an f16. */
+    if (largest < 0x7f800000u) atomicMax(Counters(push.y).v[0], largest);
+}
 
 void main()
 {
@@ -21,12 +34,13 @@ void main()
     [[unroll]] for (uint k = 0; k < 2; k++) {
         const vec4 mapped = step_weights(codes, (quarter % STEP_QUARTERS) * 2u + k);
         const vec4 w = complete_weights(mapped, entries);
+        if (RESULT == RESULT_LARGEST) keep_largest(w);
         [[unroll]] for (uint j = 0; j < 4; j++) {
-            if (!HALF) push.y.v[at + k * 4u + j] = w[j];
+            if (RESULT == RESULT_F32) push.y.v[at + k * 4u + j] = w[j];
         }
         [[unroll]] for (uint j = 0; j < 4; j += 2) {
             const uint pair = half_from_f32(w[j]) | (half_from_f32(w[j + 1u]) << 16);
-            if (HALF) push.y.v[(at + k * 4u + j) / 2u] = uintBitsToFloat(pair);
+            if (RESULT == RESULT_F16) push.y.v[(at + k * 4u + j) / 2u] = uintBitsToFloat(pair);
         }
     }
 }

@@ -90,11 +90,7 @@ void main()
             const uint to = first_row + (i / 4u) * (GEMM_ROWS / 2) + m * 4u + i % 4u;
             const float sum = i < 4u ? low[j][i % 4u] : high[j][i % 4u];
             if (to >= push.end_row) continue;
-            if (push.n_slices > 1u) {
-                push.y.v[slice * push.slice_stride + vector * push.y_stride + to] = sum;
-            } else {
-                store(vector, to, sum);
-            }
+            store_sum(slice, vector, to, sum);
         }
     }
 }

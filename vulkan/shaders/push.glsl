@@ -15,3 +15,4 @@ UINT n_slices;           /* gemm, reduce: slices of the columns */
 UINT slice_blocks;       /* gemm: blocks of STEP_COLS columns in a slice */
 UINT slice_stride;       /* gemm, reduce: floats from the results of one slice to the next */
 FLOAT multiplier;        /* of the finished sums */
+FLOAT unit;              /* f16: weights are multiplied by it, a power of two */

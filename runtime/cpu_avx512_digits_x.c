@@ -1,0 +1,152 @@
+/* x as a few 8-bit digits, in blocks of 32 columns that share a step, with AVX-512. Multiplies
+ * nothing. */
+#include "runtime/cpu_avx512.h"
+
+#ifdef INGOT_X86_64
+
+#include <math.h>
+
+uint64_t avx512_digit_block_bytes(uint32_t n_digits)
+{
+    return digit_step_at(n_digits) + 8;
+}
+
+struct block_values {
+    __m512 x[2];
+};
+
+INGOT_TEMPLATE AVX512 float largest_of(const struct block_values *v)
+{
+    return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v->x[0]), _mm512_abs_ps(v->x[1])));
+}
+
+/* The digits of q, the lowest being digit n - 1, and what hangs on them. */
+INGOT_TEMPLATE AVX512 void put_digits(__m512i q[2], const struct panels *p, uint8_t *dst,
+                                      const uint32_t n_digits)
+{
+    const __m512i ones = _mm512_set1_epi8(1);
+    INGOT_UNROLL
+    for (uint32_t k = n_digits; k-- > 0;) {
+        uint8_t *digits = dst + 32 * k;
+        INGOT_UNROLL
+        for (int i = 0; i < 2; i++) {
+            const __m512i digit = _mm512_srai_epi32(_mm512_slli_epi32(q[i], 24), 24);
+            _mm_storeu_si128((__m128i *)(void *)(digits + 16 * i), _mm512_cvtepi32_epi8(digit));
+            q[i] = _mm512_srai_epi32(_mm512_sub_epi32(q[i], digit), 8);
+        }
+    }
+    INGOT_UNROLL
+    for (uint32_t k = 0; k < n_digits; k++) {
+        const __m256i digits = _mm256_loadu_si256((const __m256i *)(const void *)(dst + 32 * k));
+        __m256i sums =
+            _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm512_castsi512_si256(ones), digits);
+        sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0x4e));
+        sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xb1));
+        const int32_t second = _mm256_extract_epi32(sums, 4);
+        const int32_t first = _mm256_cvtsi256_si32(sums) + (p->halves == 1 ? 0 : second);
+        store_u32(dst + 32 * n_digits + 4 * k, (uint32_t)(-p->integers.zero * first));
+        store_u32(dst + 32 * n_digits + 4 * (n_digits + k), (uint32_t)(-p->integers.zero * second));
+    }
+}
+
+INGOT_TEMPLATE AVX512 void put_block(const struct block_values *v, float step, float inverse,
+                                     const struct panels *p, uint8_t *dst, __m512i q[2],
+                                     const uint32_t n_digits)
+{
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) {
+        q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(v->x[i], _mm512_set1_ps(inverse)));
+    }
+    __m512i rest[2] = {q[0], q[1]};
+    put_digits(rest, p, dst, n_digits);
+    store_f32(dst + digit_step_at(n_digits), step * p->integers.unit);
+    store_u32(dst + digit_step_at(n_digits) + 4, 0);
+}
+
+/* Three digits hold integers up to this. */
+static const float most_of_three = 127.0f * 65536 + 127.0f * 256 + 127.0f;
+
+/* The power of two in which `largest` takes three digits. */
+static float step_of(float largest)
+{
+    const uint32_t exponent = f32_bits(largest) >> 23 & 255; /* largest < 2^(exponent - 126) */
+    const float step = f32_from_bits((exponent + 127 - 126 - 23) << 23);
+    return largest <= most_of_three * step ? step : 2 * step;
+}
+
+/* Whether what is left of x is within `share` of what it was. */
+INGOT_TEMPLATE AVX512 bool is_near(const struct block_values *rest, const struct block_values *x,
+                                   float share)
+{
+    __mmask16 far = 0;
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) {
+        const __m512 most = _mm512_mul_ps(_mm512_abs_ps(x->x[i]), _mm512_set1_ps(share));
+        far |= _mm512_cmp_ps_mask(_mm512_abs_ps(rest->x[i]), most, _CMP_NLE_UQ);
+    }
+    return far == 0;
+}
+
+/* Every column's x is off by at most K 2^-24 of itself, which is half of what the bound allows:
+ * what three digits leave of columns far below the largest of their block goes to a further block.
+ */
+AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+{
+    const uint8_t *end = dst + p->n_blocks * DIGIT_LAYERS * avx512_digit_block_bytes(3);
+    const float share = (float)p->n_cols * 0x1p-24f;
+    float sum = 0;
+    for (uint64_t b = 0; b < p->n_blocks; b++) {
+        const struct block_values all = {
+            {_mm512_loadu_ps(x + 32 * b), _mm512_loadu_ps(x + 32 * b + 16)}};
+        struct block_values rest = all;
+        for (bool more = true; more;) {
+            const float largest = largest_of(&rest);
+            const bool is_zero = largest == 0;
+            if (dst == end || !(is_zero || (largest >= 0x1p-100f && largest <= 0x1p100f))) {
+                return false;
+            }
+            const float step = is_zero ? 1.0f : step_of(largest);
+            __m512i q[2];
+            put_block(&rest, step, 1 / step, p, dst, q, 3);
+            INGOT_UNROLL
+            for (int i = 0; i < 2; i++) {
+                rest.x[i] =
+                    _mm512_fnmadd_ps(_mm512_cvtepi32_ps(q[i]), _mm512_set1_ps(step), rest.x[i]);
+            }
+            more = !is_near(&rest, &all, share);
+            store_u32(dst + digit_step_at(3) + 4, more);
+            dst += avx512_digit_block_bytes(3);
+        }
+        if (sums != NULL) sum = avx512_put_sum(p, sums, b, all.x[0], all.x[1], sum);
+    }
+    return true;
+}
+
+/* Each block has a scale of its own, so an outlier harms its block alone. */
+AVX512 static bool make_one(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+{
+    float sum = 0;
+    for (uint64_t b = 0; b < p->n_blocks; b++) {
+        const struct block_values v = {
+            {_mm512_loadu_ps(x + 32 * b), _mm512_loadu_ps(x + 32 * b + 16)}};
+        const float step = largest_of(&v) / 127.0f;
+        __m512i q[2];
+        put_block(&v, step, step > 0x1p-120f ? 1.0f / step : 0.0f, p, dst, q, 1);
+        dst += avx512_digit_block_bytes(1);
+        if (sums == NULL) continue;
+        const __m512 taken = _mm512_set1_ps(step);
+        sum = avx512_put_sum(p, sums, b, _mm512_mul_ps(_mm512_cvtepi32_ps(q[0]), taken),
+                             _mm512_mul_ps(_mm512_cvtepi32_ps(q[1]), taken), sum);
+    }
+    return true;
+}
+
+bool avx512_make_digits(const struct panels *p, const struct ready_row *row, const float *x,
+                        uint8_t *ready)
+{
+    uint8_t *dst = ready + row->digits;
+    float *sums = avx512_has_offset(p) ? (float *)(void *)(ready + row->sums) : NULL;
+    return row->n_digits == 1 ? make_one(p, x, dst, sums) : make_three(p, x, dst, sums);
+}
+
+#endif
