@@ -214,7 +214,7 @@ static void search_powers(const struct levels *levels, const struct group_rows *
         const float power = power_above(peak, levels->high);
         const float whole = power_error(levels, weights, rows->n[k], power_inverse(power));
         const float half = power_error(levels, weights, rows->n[k], 2.0f * power_inverse(power));
-        scale[k] = half * 0.25f < whole ? 0.5f * power : power;
+        scale[k] = power_better(power, whole, half);
     }
 }
 

@@ -62,7 +62,7 @@ AVX2 void fit_search_powers_avx2(const struct levels *levels, const struct group
             whole = add_squares(&s, weights + i, inverse, whole);
             half = add_squares(&s, weights + i, twice, half);
         }
-        scale[k] = fold(half) * 0.25f < fold(whole) ? 0.5f * power : power;
+        scale[k] = power_better(power, fold(whole), fold(half));
     }
 }
 

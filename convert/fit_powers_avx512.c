@@ -49,7 +49,7 @@ AVX512 void fit_search_powers_avx512(const struct levels *levels, const struct g
             whole = add_squares(&s, weight, inverse, whole);
             half = add_squares(&s, weight, twice, half);
         }
-        scale[k] = fold(half) * 0.25f < fold(whole) ? 0.5f * power : power;
+        scale[k] = power_better(power, fold(whole), fold(half));
     }
 }
 
