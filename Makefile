@@ -72,6 +72,8 @@ MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
            $(INTEGER_KERNELS:%=%_integer) $(HALF_MAPS:%=gemm_half_%) $(addprefix list_,f32 f16 bf16) \
            reduce gather scatter narrow pair round read peak idle
 # Those that need a newer compiler are committed; "make shaders" makes them anew.
+# For tests those that products and decoding run, reaching memory by descriptors.
+DESCRIPTOR_SPIRV := $(patsubst %,$(G)/descriptors/%.spv,$(filter-out read peak idle dequant_sparse_%,$(MODULES)))
 SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv) $(wildcard vulkan/prebuilt/*.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
@@ -162,22 +164,29 @@ $(G)/flags: FORCE
 	@$(if $(LIBRARY_LINKS),:,sh tools/deps.sh --check || { echo '"make deps" installs them.'; exit 1; })
 	$(call if_changed,echo '$(COMPILE)')
 $(G)/sources: FORCE
-	$(call if_changed,echo '$(LIBRARY_OBJECTS) $(SPIRV)')
+	$(call if_changed,echo '$(LIBRARY_OBJECTS) $(SPIRV) $(DESCRIPTOR_SPIRV)')
 .PHONY: FORCE
 
 GLSLC = @mkdir -p $(@D) && $(if $(V),,printf '  %-6s %s\n' glslc '$(notdir $@)' &&) \
-    glslc --target-env=vulkan1.3 -O -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
-$(G)/modules/%.spv: vulkan/shaders/%.comp
-	$(GLSLC)
+    glslc --target-env=vulkan1.3 -O $(GLSLC_FLAGS) -Ivulkan/shaders -MD -MF $@.d -MT $@ -o $@ $<
+$(G)/descriptors/%.spv: GLSLC_FLAGS := -DBY_DESCRIPTORS
 # gemv_sparse_f16 is gemv.comp with MAP_SPARSE_F16.
 define mapped_kernel
-$(G)/modules/$1_%.spv: vulkan/shaders/$1.comp
+$(G)/$1/$2_%.spv: vulkan/shaders/$2.comp
 	$$(GLSLC) -DMAP_$$$$(echo $$* | tr a-z A-Z)
 endef
-$(foreach kernel,$(MAPPED_KERNELS) $(INTEGER_KERNELS) gemm_half list,$(eval $(call mapped_kernel,$(kernel))))
+define modules
+$(G)/$1/%.spv: vulkan/shaders/%.comp
+	$$(GLSLC)
+$(foreach kernel,$(MAPPED_KERNELS) $(INTEGER_KERNELS) gemm_half list,$(call mapped_kernel,$1,$(kernel))
+)
+endef
+$(foreach folder,modules descriptors,$(eval $(call modules,$(folder))))
 
 $(G)/vulkan_shaders.c: vulkan/embed_spirv.sh $(SPIRV) $(G)/sources
-	$(call say,embed,$@) sh $< $(SPIRV) >$@
+	$(call say,embed,$@) sh $< ingot_vk_shaders ingot_vk_n_shaders $(SPIRV) >$@
+$(G)/descriptor_shaders.c: vulkan/embed_spirv.sh $(DESCRIPTOR_SPIRV) $(G)/sources
+	$(call say,embed,$@) sh $< descriptor_shaders n_descriptor_shaders $(DESCRIPTOR_SPIRV) >$@
 
 # ---------------------------------------------------------------- tests
 
@@ -211,6 +220,8 @@ build-tests: $(OUT)/ingot $(TEST_PROGRAMS) $(INTEROP_PROGRAMS) $(REPLAY_PROGRAMS
 $(B)/tests/%: $(O)/tests/%.o $(TEST_SUPPORT) $(OUT)/libingot.a
 	@mkdir -p $(@D)
 	$(call say,link,$@) $(LINK) -o $@ $(filter %.o,$^) $(OUT)/libingot.a $(CMOCKA_LINKS) $(LINKS)
+
+$(B)/tests/vulkan/test_sync: $(O)/gen/descriptor_shaders.o
 
 # It is carried to other machines: of shared libraries it takes those of the C library alone.
 $(B)/tests/bench/gpu_bench: $(O)/tests/bench/gpu_bench.o $(OUT)/libingot.a
@@ -355,5 +366,5 @@ clean: ## removes build/
 help: ## lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
--include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) \
+-include $(LIBRARY_OBJECTS:.o=.d) $(COMMAND_OBJECTS:.o=.d) $(SPIRV:=.d) $(DESCRIPTOR_SPIRV:=.d) \
          $(TEST_SOURCES:%.c=$(O)/%.d) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.d) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.d) $(TEST_SUPPORT:.o=.d) $(O)/tests/faults/shim.d $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.d)

@@ -3,6 +3,7 @@
  * factor is the one that fits these scales best; last, each group takes the rungs near to its own
  * that have the least error of the weights themselves. */
 #include <math.h>
+#include <string.h>
 
 #include "convert/encode.h"
 #include "convert/ladder.h"
@@ -27,10 +28,13 @@ struct nested_work {
     uint64_t super_groups; /* groups of a whole super-group */
     uint64_t row_supers;
     uint64_t n_supers;
+    bool powers; /* groups are settled where they can be, with these levels */
+    struct levels power_levels;
     struct nested_table scale;
     struct nested_table bias;
     float *importance; /* of each group: the sum of its weights' */
     float *mean;       /* of each group's weights */
+    uint8_t *settled;  /* of each group: 1 where no other rung has less error */
 };
 
 static uint64_t super_of(const struct nested_work *w, uint64_t group)
@@ -63,6 +67,10 @@ static void fit_without_bias(const struct nested_work *w, const struct lanes *la
 static void want(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
+    if (w->powers) {
+        const struct grid_batch place = grid_place(grid, first);
+        if (grid_find_powers(grid, &w->power_levels, &place, w->scale.wanted, w->settled)) return;
+    }
     const struct grid_batch b = grid_load(grid, first);
     struct survey survey;
     float scale[LANES];
@@ -76,6 +84,7 @@ static void want(const struct nested_work *w, uint64_t first)
     }
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
+        if (w->settled[group]) continue;
         w->scale.wanted[group] = scale[k];
         w->importance[group] = survey.total[k];
         if (!grid->grid->affine) continue;
@@ -152,6 +161,7 @@ static uint32_t near_rung(const struct nested_table *table, uint32_t rung, bool 
 struct choice {
     float scale_factor[LANES], bias_factor[LANES];
     uint32_t scale_rung[LANES], bias_rung[LANES];
+    bool settled[LANES];
 };
 
 /* What decoding gives: each step rounds. */
@@ -181,6 +191,7 @@ static void try_rungs(const struct nested_work *w, const struct lanes *lanes,
     grid->fit.kernels->error(lanes, &grid->fit.levels, scale, bias, error);
     for (uint32_t k = 0; k < LANES; k++) {
         uint32_t best = 0;
+        if (choice->settled[k]) continue;
         for (uint32_t c = 1; c < CANDIDATES; c++) {
             if (error[c][k] < error[best][k]) best = c;
         }
@@ -236,18 +247,27 @@ static enum effort least_effort(const struct grid *grid)
     return close ? EFFORT_SEARCH : EFFORT_FAST;
 }
 
+static bool improves(const struct nested_work *w, uint64_t first)
+{
+    const struct grid_work *grid = w->grid;
+    const uint64_t n = min_u64(LANES, grid->n_groups - first);
+    return grid->fit.effort >= least_effort(grid->grid) &&
+           !(w->powers && memchr(w->settled + first, 0, n) == NULL);
+}
+
 static ingot_status give(const struct nested_work *w, uint64_t first)
 {
     const struct grid_work *grid = w->grid;
     const bool affine = grid->grid->affine;
-    const bool improves = grid->fit.effort >= least_effort(grid->grid);
-    const struct grid_batch b = improves ? grid_load(grid, first) : grid_place(grid, first);
+    const bool better = improves(w, first);
+    const struct grid_batch b = better ? grid_load(grid, first) : grid_place(grid, first);
     struct choice choice = {0};
     float scale[LANES];
     float bias[LANES];
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
         const uint64_t super = super_of(w, group);
+        choice.settled[k] = w->settled[group];
         choice.scale_factor[k] = w->scale.factors[super];
         choice.scale_rung[k] =
             nearest_rung(&w->scale, w->scale.wanted[group], choice.scale_factor[k]);
@@ -255,7 +275,7 @@ static ingot_status give(const struct nested_work *w, uint64_t first)
         choice.bias_factor[k] = w->bias.factors[super];
         choice.bias_rung[k] = nearest_rung(&w->bias, w->bias.wanted[group], choice.bias_factor[k]);
     }
-    if (improves) improve_scale(w, &b, &choice);
+    if (better) improve_scale(w, &b, &choice);
     if (grid->fit.effort == EFFORT_SEARCH && affine) improve_bias(w, &b, &choice);
     for (uint32_t k = 0; k < LANES; k++) {
         const uint64_t group = b.groups[k];
@@ -430,16 +450,19 @@ ingot_status encode_nested(const struct grid_work *grid, uint8_t *const *streams
         .scale = {.form = &g->scale_entry, .streams = streams},
         .bias = {.form = &g->bias_entry, .streams = streams + n_scale},
     };
+    w.powers = grid_has_powers(grid, &w.power_levels);
     w.row_supers = w.super_groups ? ceil_div(grid->row_groups, w.super_groups) : 0;
     w.n_supers = w.super_groups ? grid->n_rows * w.row_supers : 1;
     w.importance = ingot_allocate(memory, grid->n_groups * sizeof(float));
     w.mean = ingot_allocate(memory, grid->n_groups * sizeof(float));
+    w.settled = ingot_allocate_zeroed(memory, grid->n_groups, 1);
     const bool room = open_table(&w.scale, grid->n_groups, w.n_supers, memory) &&
                       open_table(&w.bias, grid->n_groups, w.n_supers, memory) && w.importance &&
-                      w.mean;
+                      w.mean && w.settled;
     const ingot_status status =
         room ? encode_tables(&w)
              : ingot_fail_memory(grid->error, grid->n_groups * sizeof(float), "tables");
+    ingot_release(memory, w.settled);
     ingot_release(memory, w.mean);
     ingot_release(memory, w.importance);
     close_table(&w.bias, memory);

@@ -60,6 +60,11 @@ struct group_rows {
     float *values[LANES];
 };
 
+/* Of groups with powers of two: weights come in so many, and peaks are between the inverse of the
+ * furthest and itself. */
+enum { POWER_STEP = 16 };
+static const float POWER_PEAK = 0x1p100f;
+
 /* The most weights of a group that is packed, and the largest of them. */
 enum { MAX_PACKED = 256, PACKED_HIGH = 32767 };
 
@@ -127,6 +132,12 @@ struct fit_kernels {
     void (*error)(const struct lanes *lanes, const struct levels *levels,
                   const float scale[CANDIDATES][LANES], const float bias[CANDIDATES][LANES],
                   float error[CANDIDATES][LANES]);
+    /* Scales that are powers of two, for levels that are floats: the least that clips nothing, or
+     * half of that where its error is less. Rows have a multiple of POWER_STEP weights, which count
+     * alike. 0 for zeros, -1 for other peaks than POWER_PEAK says.
+     * An error is of 16 sums, of every sixteenth weight, that are folded in halves. */
+    void (*search_powers)(const struct levels *levels, const struct group_rows *rows,
+                          float scale[LANES]);
     /* The codes, and the values that decoding gives. A scale of 0 has the level nearest to 0. An
      * integer level 0 is +0; a bias of -0 changes nothing, as if it were not there. */
     void (*encode)(const struct levels *levels, const struct group_rows *rows,

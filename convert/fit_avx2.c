@@ -123,6 +123,7 @@ const struct fit_kernels fit_avx2 = {
     .search_packed = fit_search_packed_avx2,
     .search_packed_affine = fit_search_packed_affine_avx2,
     .error = fit_error_avx2,
+    .search_powers = fit_search_powers_avx2,
     .encode = fit_encode_avx2,
 };
 
@@ -132,7 +133,7 @@ static bool available_avx512(void)
            INGOT_CPU_HAS("avx512bw") && INGOT_CPU_HAS("avx512vl") && INGOT_CPU_HAS("avx512vnni");
 }
 
-/* The same, but for what is about integers. */
+/* The same, but for searches, codes and powers of two. */
 const struct fit_kernels fit_avx512 = {
     .name = "avx512",
     .available = available_avx512,
@@ -144,6 +145,7 @@ const struct fit_kernels fit_avx512 = {
     .search_packed = fit_search_packed_avx512,
     .search_packed_affine = fit_search_packed_affine_avx512,
     .error = fit_error_avx2,
+    .search_powers = fit_search_powers_avx512,
     .encode = fit_encode_avx512,
 };
 

@@ -1,4 +1,4 @@
-/* The searches over integers with AVX-512: a register holds one weight of each of eight groups
+/* The searches with AVX-512: a register holds one weight of each of eight groups
  * twice, for two candidates. The operations of a lane are those of fit_plain.c, in its order. */
 #include "convert/fit_avx512.h"
 
@@ -13,10 +13,11 @@ INGOT_TEMPLATE AVX512 struct pair pair_zero(void)
     return (struct pair){_mm512_setzero_ps(), _mm512_setzero_ps()};
 }
 
-INGOT_TEMPLATE AVX512 struct pair pair_add(const struct range *r, bool weighted, __m512 weight,
-                                           __m512 importance, __m512 inverse, struct pair p)
+INGOT_TEMPLATE AVX512 struct pair pair_add(const struct snapper *s, snap_function *snap,
+                                           bool weighted, __m512 weight, __m512 importance,
+                                           __m512 inverse, struct pair p)
 {
-    const __m512 level = snap_uniform(r, _mm512_mul_ps(weight, inverse));
+    const __m512 level = snap(s, _mm512_mul_ps(weight, inverse));
     const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
     return (struct pair){_mm512_add_ps(p.cross, _mm512_mul_ps(scaled, weight)),
                          _mm512_add_ps(p.square, _mm512_mul_ps(scaled, level))};
@@ -29,11 +30,12 @@ INGOT_TEMPLATE AVX512 struct best pair_best(struct pair p, struct best best)
 }
 
 INGOT_TEMPLATE AVX512 void search_as(const struct lanes *lanes, const struct levels *levels,
-                                     bool weighted, uint32_t n, const float first_of[LANES],
+                                     snap_function *snap, enum level_kind kind, bool weighted,
+                                     uint32_t n, const float first_of[LANES],
                                      const float step_of[LANES], float gain[LANES],
                                      float scale[LANES])
 {
-    const struct range r = range_of(levels);
+    const struct snapper s = open_levels(levels, kind);
     const __m512 first = twice(first_of);
     const __m512 step = twice(step_of);
     const __m512 one = _mm512_set1_ps(1.0f);
@@ -45,8 +47,8 @@ INGOT_TEMPLATE AVX512 void search_as(const struct lanes *lanes, const struct lev
         for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
             const __m512 weight = twice(lanes->weights + i);
             const __m512 h = weighted ? twice(lanes->importance + i) : one;
-            a = pair_add(&r, weighted, weight, h, inverse_0, a);
-            b = pair_add(&r, weighted, weight, h, inverse_2, b);
+            a = pair_add(&s, snap, weighted, weight, h, inverse_0, a);
+            b = pair_add(&s, snap, weighted, weight, h, inverse_2, b);
         }
         best = pair_best(b, pair_best(a, best));
     }
@@ -54,30 +56,30 @@ INGOT_TEMPLATE AVX512 void search_as(const struct lanes *lanes, const struct lev
     _mm256_storeu_ps(scale, best.scale);
 }
 
-AVX512 static void search_plain(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                                const float first[LANES], const float step[LANES],
-                                float gain[LANES], float scale[LANES])
-{
-    search_as(lanes, levels, false, n, first, step, gain, scale);
-}
-
-AVX512 static void search_weighted(const struct lanes *lanes, const struct levels *levels,
-                                   uint32_t n, const float first[LANES], const float step[LANES],
-                                   float gain[LANES], float scale[LANES])
-{
-    search_as(lanes, levels, true, n, first, step, gain, scale);
-}
+#define SEARCH(name, snap, kind, weighted)                                                        \
+    AVX512 static void name(const struct lanes *lanes, const struct levels *levels, uint32_t n,   \
+                            const float first[LANES], const float step[LANES], float gain[LANES], \
+                            float scale[LANES])                                                   \
+    {                                                                                             \
+        search_as(lanes, levels, snap, kind, weighted, n, first, step, gain, scale);              \
+    }
+SEARCH(search_uniform, snap_uniform, LEVELS_UNIFORM, false)
+SEARCH(search_uniform_weighted, snap_uniform, LEVELS_UNIFORM, true)
+SEARCH(search_float, snap_float, LEVELS_FLOAT, false)
+SEARCH(search_float_weighted, snap_float, LEVELS_FLOAT, true)
+SEARCH(search_codebook, snap_codebook, LEVELS_CODEBOOK, false)
+SEARCH(search_codebook_weighted, snap_codebook, LEVELS_CODEBOOK, true)
 
 void fit_search_avx512(const struct lanes *lanes, const struct levels *levels, uint32_t n,
                        const float first[LANES], const float step[LANES], float gain[LANES],
                        float scale[LANES])
 {
-    if (levels->kind != LEVELS_UNIFORM) {
-        fit_avx2.search(lanes, levels, n, first, step, gain, scale);
-        return;
-    }
-    (lanes->importance ? search_weighted : search_plain)(lanes, levels, n, first, step, gain,
-                                                         scale);
+    static fit_search_function *const searches[N_LEVEL_KINDS][2] = {
+        [LEVELS_UNIFORM] = {search_uniform, search_uniform_weighted},
+        [LEVELS_FLOAT] = {search_float, search_float_weighted},
+        [LEVELS_CODEBOOK] = {search_codebook, search_codebook_weighted},
+    };
+    searches[levels->kind][lanes->importance != NULL](lanes, levels, n, first, step, gain, scale);
 }
 
 /* ------------------------------------------------------------------ affine groups */
@@ -91,11 +93,11 @@ INGOT_TEMPLATE AVX512 struct triple triple_zero(void)
     return (struct triple){_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
 }
 
-INGOT_TEMPLATE AVX512 struct triple triple_add(const struct range *r, bool weighted, __m512 weight,
-                                               __m512 importance, __m512 inverse, __m512 offset,
-                                               struct triple t)
+INGOT_TEMPLATE AVX512 struct triple triple_add(const struct snapper *s, bool weighted,
+                                               __m512 weight, __m512 importance, __m512 inverse,
+                                               __m512 offset, struct triple t)
 {
-    const __m512 level = snap_uniform(r, _mm512_add_ps(_mm512_mul_ps(weight, inverse), offset));
+    const __m512 level = snap_uniform(s, _mm512_add_ps(_mm512_mul_ps(weight, inverse), offset));
     const __m512 scaled = weighted ? _mm512_mul_ps(importance, level) : level;
     return (struct triple){_mm512_add_ps(t.sum, scaled),
                            _mm512_add_ps(t.square, _mm512_mul_ps(scaled, level)),
@@ -117,7 +119,7 @@ INGOT_TEMPLATE AVX512 void affine_as(const struct lanes *lanes, const struct lev
                                      bool weighted, uint32_t n, const struct affine_line *line,
                                      float gain[LANES], float scale[LANES], float bias[LANES])
 {
-    const struct range r = range_of(levels);
+    const struct snapper s = open_levels(levels, LEVELS_UNIFORM);
     const __m512 first = twice(line->first), step = twice(line->step);
     const __m512 offset_first = twice(line->offset_first), offset_step = twice(line->offset_step);
     const __m512 total = twice(line->total), mean = twice(line->mean);
@@ -132,8 +134,8 @@ INGOT_TEMPLATE AVX512 void affine_as(const struct lanes *lanes, const struct lev
         for (size_t i = 0; i < (size_t)lanes->n * LANES; i += LANES) {
             const __m512 weight = twice(lanes->weights + i);
             const __m512 h = weighted ? twice(lanes->importance + i) : one;
-            a = triple_add(&r, weighted, weight, h, inverse_0, offset_0, a);
-            b = triple_add(&r, weighted, weight, h, inverse_2, offset_2, b);
+            a = triple_add(&s, weighted, weight, h, inverse_0, offset_0, a);
+            b = triple_add(&s, weighted, weight, h, inverse_2, offset_2, b);
         }
         best = triple_best(b, total, mean, triple_best(a, total, mean, best));
     }

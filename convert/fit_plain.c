@@ -186,6 +186,38 @@ static void search_affine(const struct lanes *lanes, const struct levels *levels
     }
 }
 
+static float power_error(const struct levels *levels, const float *weights, uint32_t n,
+                         float inverse)
+{
+    float sums[POWER_STEP] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        const float v = weights[i] * inverse;
+        const float difference = v - snap_float(levels, v);
+        sums[i % POWER_STEP] = sums[i % POWER_STEP] + difference * difference;
+    }
+    for (uint32_t half = POWER_STEP / 2; half > 0; half /= 2) {
+        for (uint32_t i = 0; i < half; i++) sums[i] = sums[i] + sums[i + half];
+    }
+    return sums[0];
+}
+
+/* Errors are in levels, so that none is too small or too large. */
+static void search_powers(const struct levels *levels, const struct group_rows *rows,
+                          float scale[LANES])
+{
+    for (uint32_t k = 0; k < LANES; k++) {
+        const float *weights = rows->weights[k];
+        float peak = 0.0f;
+        for (uint32_t i = 0; i < rows->n[k]; i++) peak = most(peak, fabsf(weights[i]));
+        scale[k] = peak == 0.0f ? 0.0f : -1.0f;
+        if (!power_suits(peak)) continue;
+        const float power = power_above(peak, levels->high);
+        const float whole = power_error(levels, weights, rows->n[k], power_inverse(power));
+        const float half = power_error(levels, weights, rows->n[k], 2.0f * power_inverse(power));
+        scale[k] = power_better(power, whole, half);
+    }
+}
+
 static float reciprocal(float scale)
 {
     return scale == 0.0f ? 0.0f : 1.0f / scale;
@@ -242,5 +274,6 @@ const struct fit_kernels fit_plain = {
     .search_packed = fit_search_packed_plain,
     .search_packed_affine = fit_search_packed_affine_plain,
     .error = error,
+    .search_powers = search_powers,
     .encode = encode,
 };

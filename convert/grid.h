@@ -102,6 +102,13 @@ ingot_status grid_encode(const struct grid_work *work, const struct grid_batch *
 ingot_status grid_refuse(const struct grid_work *work, const struct grid_batch *batch,
                          uint32_t lane);
 
+/* Whether scales are powers of two that grid_find_powers finds, of no more error than any other,
+ * and with what levels. */
+bool grid_has_powers(const struct grid_work *work, struct levels *levels);
+/* Sets scales and found of each group of the batch, found to 0 or 1. True where all are. */
+bool grid_find_powers(const struct grid_work *work, const struct levels *levels,
+                      const struct grid_batch *batch, float *scales, uint8_t *found);
+
 /* Stores entry number `at` of a table of f32, f16 or bf16, and rounds *entry to what is stored.
  * False when that would be infinite. */
 bool grid_put_entry(ingot_dtype format, float *entry, uint8_t *table, uint64_t at);

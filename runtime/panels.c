@@ -80,7 +80,7 @@ static bool slots_fit(const struct maker *m)
     const struct resident_dense *dense = m->dense;
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct resident_table *table = &dense->tables[i];
-        if (!dense->coding->slots[i].has_table) continue;
+        if (!dense->coding->slots[i].has_table || table == m->zeros) continue;
         const bool whole_rows =
             table->run_cols == 0 && table->index == NULL && table->group_cols >= dense->n_cols;
         if (dense->columns != NULL && !whole_rows) return false;
@@ -91,10 +91,11 @@ static bool slots_fit(const struct maker *m)
     return true;
 }
 
-bool panel_has_offsets(const struct ingot_coding *coding)
+bool panel_has_offsets(const struct ingot_coding *coding, bool takes_zeros)
 {
     const struct coding_slot *bias = &coding->slots[SLOT_BIAS];
-    return coding->slots[SLOT_ZERO].has_table || bias->has_table || bias->has_constant;
+    const bool has_zeros = coding->slots[SLOT_ZERO].has_table && !takes_zeros;
+    return has_zeros || bias->has_table || bias->has_constant;
 }
 
 static const struct resident_table *find_index(const struct resident_dense *dense)
@@ -134,7 +135,7 @@ static bool plan(struct maker *m)
     p->halves = p->n_blocks * (PANEL_BLOCK / PANEL_HALF);
     if (!slots_fit(m) || !panel_make_values(m)) return false;
     if (p->has_low && p->n_cols < MIN_COLS_LOW) return false;
-    return !panel_has_offsets(coding) || p->n_cols >= MIN_COLS_OFFSET;
+    return !panel_has_offsets(coding, m->zeros != NULL) || p->n_cols >= MIN_COLS_OFFSET;
 }
 
 /* All entries stay the same over so many halves: 1 or an even number. */
@@ -168,6 +169,7 @@ ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *
     *panels = m.p;
     m.p = NULL;
 done:
+    ingot_release(allocator, m.less_codes);
     ingot_release(allocator, m.value_codes);
     panels_release(m.p, allocator);
     return m.status;

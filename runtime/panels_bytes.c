@@ -78,8 +78,18 @@ static uint64_t entry_bytes(const struct coding_slot *slot, uint32_t name, uint6
     return n_groups * (halves ? 2 : 4);
 }
 
-/* Codebooks of vectors become codes of the values that they have; 0: of none. */
-static uint8_t bits_of(const struct ingot_coding *coding, const float *codebook, bool *certain)
+/* Whether zeros of groups that panels do not have are taken into the values of vectors. */
+static bool takes_zeros(const struct ingot_coding *coding, uint64_t n_cols, uint64_t n_blocks)
+{
+    const struct coding_slot *zero = &coding->slots[SLOT_ZERO];
+    return coding->map == MAP_VECTOR && zero->has_table && zero->group == GROUP_BLOCK &&
+           most_groups(zero, n_cols, n_blocks) == 0 && panel_zeros_are_few(zero->table);
+}
+
+/* Codebooks of vectors become codes of the values that they have, less each of n_zeros; 0: of none.
+ */
+static uint8_t bits_of(const struct ingot_coding *coding, const float *codebook, uint32_t n_zeros,
+                       bool *certain)
 {
     float values[256];
     const uint64_t n = product(coding->n_entries, coding->vector_length);
@@ -87,9 +97,9 @@ static uint8_t bits_of(const struct ingot_coding *coding, const float *codebook,
     if (codebook == NULL) return PANEL_MAX_BITS;
     const uint32_t n_values = panel_distinct(codebook, n, coding->signs != 0, values, NULL);
     if (n_values > 256) return 0;
-    *certain = true;
+    *certain = n_zeros == 1;
     for (uint32_t i = 0; i < n_values; i++) *certain = *certain && panel_value_fits(values[i]);
-    return panel_bits_for(n_values);
+    return panel_bits_for((uint32_t)min_u64((uint64_t)n_values * n_zeros, 256));
 }
 
 bool panels_forecast(const struct ingot_coding *coding, uint64_t n_rows, uint64_t n_cols,
@@ -99,17 +109,19 @@ bool panels_forecast(const struct ingot_coding *coding, uint64_t n_rows, uint64_
     bool certain = false;
     *n_bytes = 0;
     if (n_cols < PANEL_MIN_COLS) return false;
-    if (panel_has_offsets(coding) && n_cols < MIN_COLS_OFFSET) return false;
-    const uint8_t bits = bits_of(coding, codebook, &certain);
+    const uint64_t n_blocks = most_blocks(coding, n_cols);
+    const struct ingot_coding *zeros = coding->slots[SLOT_ZERO].table;
+    const bool takes = takes_zeros(coding, n_cols, n_blocks);
+    if (panel_has_offsets(coding, takes) && n_cols < MIN_COLS_OFFSET) return false;
+    const uint8_t bits = bits_of(coding, codebook, takes ? panel_n_codes(zeros) : 1, &certain);
     if (bits == 0) return false;
     const uint64_t rows = product(ceil_div(n_rows, PANEL_ROWS), PANEL_ROWS);
-    const uint64_t n_blocks = most_blocks(coding, n_cols);
     uint64_t total =
         sum(sizeof(struct panels), product(rows, product(n_blocks, UINT64_C(4) * bits)));
     if (coding->index_bits) total = sum(total, product(n_blocks, PANEL_BLOCK * sizeof(uint32_t)));
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
-        if (!slot->has_table) continue;
+        if (!slot->has_table || (i == SLOT_ZERO && takes)) continue;
         if (i == SLOT_POST) {
             total = sum(total, product(n_cols, sizeof(float)));
             continue;

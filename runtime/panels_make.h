@@ -18,6 +18,11 @@ struct maker {
     float values[256];
     uint32_t n_values;
     uint8_t *value_codes;
+    /* Zeros of groups finer than halves, taken into the values: the zero of code z makes value v
+     * that of number less_codes[z * n_plain + v]. NULL: none. */
+    const struct resident_table *zeros;
+    uint8_t *less_codes;
+    uint32_t n_plain;
     ingot_error *error;
     ingot_status status;
 };
@@ -54,7 +59,14 @@ bool panel_make_values(struct maker *m);
  * code and offset apart, where |code * scale| exceeds |w|: the bound of 2 K 2^-24 leaves room for
  * that from so many columns on, and for the rest from PANEL_MIN_COLS on. */
 enum { MIN_COLS_LOW = 512, MIN_COLS_OFFSET = 1024 };
-bool panel_has_offsets(const struct ingot_coding *coding);
+bool panel_has_offsets(const struct ingot_coding *coding, bool takes_zeros);
+/* Whether zeros are values of a code alone, so that they can be taken into those of vectors. */
+bool panel_zeros_are_few(const struct ingot_coding *zeros);
+/* Codes that a coding of at most 8 bits has. */
+static inline uint32_t panel_n_codes(const struct ingot_coding *coding)
+{
+    return coding->map == MAP_CODEBOOK ? coding->n_entries : 1u << coding->bits;
+}
 
 /* Two-level entries with fewer groups than this for a super would be larger than flat ones. */
 enum { MIN_SUPER_GROUPS = 2 };
@@ -67,8 +79,8 @@ uint32_t panel_distinct(const float *numbers, uint64_t n, bool negated, float va
 /* Whether a value has a place in the tables. */
 bool panel_value_fits(float v);
 
-/* Codebooks of vectors: false when they have more values than codes of 8 bits, or one that is no
- * number. */
+/* Codebooks of vectors: false when they have more values, less zeros that are taken into them, than
+ * codes of 8 bits, or one that is no number. */
 bool panel_collect_values(struct maker *m);
 /* Their codes as those of scalars. */
 void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uint32_t n,

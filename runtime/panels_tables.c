@@ -234,7 +234,7 @@ static void make_table(struct maker *m, enum coding_slot_name name, struct panel
     const struct coding_slot *slot = &m->dense->coding->slots[name];
     struct entries e = {&m->dense->tables[name], out, slot->inverse_table && name == SLOT_SCALE};
     out->factor = 1.0f;
-    if (!slot->has_table || m->status != INGOT_OK) return;
+    if (!slot->has_table || e.table == m->zeros || m->status != INGOT_OK) return;
     out->halves = panel_table_halves(m->p, e.table);
     out->n_groups = ceil_div(m->p->n_blocks * (PANEL_BLOCK / PANEL_HALF), out->halves);
     const bool two_level = is_two_level(e.table) && !e.inverse &&
@@ -254,7 +254,7 @@ void panel_make_tables(struct maker *m)
     make_table(m, SLOT_ZERO, &p->zero);
     make_table(m, SLOT_SCALE, &p->scale);
     make_table(m, SLOT_BIAS, &p->bias);
-    if (slots[SLOT_ZERO].has_table && slots[SLOT_ZERO].has_constant) {
+    if (p->zero.kind != ENTRIES_NONE && slots[SLOT_ZERO].has_constant) {
         p->zero.add += slots[SLOT_ZERO].constant;
     }
     if (slots[SLOT_SCALE].has_constant) {

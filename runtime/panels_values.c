@@ -25,6 +25,47 @@ uint32_t panel_distinct(const float *numbers, uint64_t n, bool negated, float va
     return n_values;
 }
 
+bool panel_zeros_are_few(const struct ingot_coding *zeros)
+{
+    bool few = zeros->map <= MAP_CODEBOOK && zeros->bits <= PANEL_MAX_BITS;
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        few = few && !zeros->slots[i].has_table && !zeros->slots[i].has_constant;
+    }
+    return few;
+}
+
+/* Whether zeros are of groups that panels do not have, and few. */
+static bool takes_zeros(const struct maker *m)
+{
+    const struct resident_table *zeros = &m->dense->tables[SLOT_ZERO];
+    return zeros->nested != NULL && zeros->index == NULL && zeros->run_cols == 0 &&
+           m->dense->columns == NULL && panel_table_halves(m->p, zeros) == 0 &&
+           panel_zeros_are_few(zeros->nested->coding);
+}
+
+/* Values become those less each of the zeros. */
+static void take_zeros(struct maker *m)
+{
+    const struct resident_dense *zeros = m->dense->tables[SLOT_ZERO].nested;
+    const struct coding_slot *slot = &m->dense->coding->slots[SLOT_ZERO];
+    const uint32_t n_zeros = panel_n_codes(zeros->coding), n = n_zeros * m->n_values;
+    float *values = ingot_allocate_zeroed(m->allocator, n, sizeof *values);
+    m->less_codes = ingot_allocate_zeroed(m->allocator, n, 1);
+    if (values == NULL || m->less_codes == NULL) {
+        m->status = ingot_fail_memory(m->error, n * sizeof *values, "values of a codebook");
+        goto done;
+    }
+    m->zeros = &m->dense->tables[SLOT_ZERO];
+    m->n_plain = m->n_values;
+    for (uint32_t i = 0; i < n; i++) {
+        values[i] = m->values[i % m->n_plain] - panel_code_value(zeros, i / m->n_plain);
+        if (slot->has_constant) values[i] = values[i] - slot->constant;
+    }
+    m->n_values = panel_distinct(values, n, false, m->values, m->less_codes);
+done:
+    ingot_release(m->allocator, values);
+}
+
 /* A codebook of vectors whose values are few is one of scalars, too. */
 bool panel_collect_values(struct maker *m)
 {
@@ -37,7 +78,8 @@ bool panel_collect_values(struct maker *m)
     }
     m->n_values =
         panel_distinct(m->dense->codebook, n, coding->signs != 0, m->values, m->value_codes);
-    return m->n_values <= 256;
+    if (m->n_values <= 256 && takes_zeros(m)) take_zeros(m);
+    return m->status == INGOT_OK && m->n_values <= 256;
 }
 
 uint8_t panel_bits_for(uint32_t n)
@@ -54,7 +96,8 @@ void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uin
     const struct resident_dense *dense = m->dense;
     const struct ingot_coding *coding = dense->coding;
     const uint64_t length = coding->vector_length, n_all = coding->n_entries * length;
-    uint32_t vector = 0, signs = 0;
+    const struct resident_table *zeros = m->zeros;
+    uint32_t vector = 0, signs = 0, zero = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint64_t col = first + i;
         if (i == 0 || col % length == 0) {
@@ -66,6 +109,12 @@ void panel_vector_codes(const struct maker *m, uint64_t row, uint64_t first, uin
         const bool negated =
             coding->signs != 0 && resident_is_negated(signs, coding->signs, col % 8);
         codes[i] = m->value_codes[vector * length + col % length + (negated ? n_all : 0)];
+        if (zeros == NULL) continue;
+        if (i == 0 || col % zeros->group_cols == 0) {
+            zero = resident_code(zeros->nested->planes, zeros->nested->n_planes,
+                                 row / zeros->group_rows, col / zeros->group_cols);
+        }
+        codes[i] = m->less_codes[zero * m->n_plain + codes[i]];
     }
 }
 

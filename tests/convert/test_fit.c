@@ -180,6 +180,23 @@ static void compare_codes(const struct fit_kernels *a, const struct fit_kernels 
     }
 }
 
+/* Rows of whole steps, of any size, some of one large weight. */
+static void compare_powers(const struct fit_kernels *a, const struct fit_kernels *b,
+                           const struct lanes *lanes, const struct levels *levels)
+{
+    float scale[2][LANES];
+    struct group_rows rows;
+    if (levels->kind != LEVELS_FLOAT) return;
+    for (uint32_t k = 0; k < LANES; k++) {
+        rows.n[k] = lanes->n * LANES / POWER_STEP % (k + 2) * POWER_STEP;
+        if (rows.n[k] > lanes->n * LANES) rows.n[k] = 0;
+        rows.weights[k] = lanes->weights + (lanes->n * LANES - rows.n[k]) * k / LANES;
+    }
+    a->search_powers(levels, &rows, scale[0]);
+    b->search_powers(levels, &rows, scale[1]);
+    assert_same(scale[0], scale[1], sizeof scale[0]);
+}
+
 static void compare_load(const struct fit_kernels *a, const struct fit_kernels *b,
                          const struct some_lanes *s)
 {
@@ -204,6 +221,7 @@ static void compare_all(const struct fit_kernels *plain, const struct fit_kernel
             compare_search(plain, other, &s.lanes, &levels);
             compare_packed(plain, other, &s.lanes, &levels);
             compare_errors(plain, other, &s.lanes, &levels);
+            compare_powers(plain, other, &s.lanes, &levels);
             compare_codes(plain, other, &s.lanes, &levels);
         }
     }
@@ -355,13 +373,65 @@ static void test_exact(void **state)
     check_exact(true);
 }
 
+/* Of groups with a power of two no other has less error, whatever the weights. */
+static void check_powers(const struct levels *levels, float shape, struct random *random)
+{
+    static float weights[LANES][32];
+    const struct fit_kernels *kernels = fit_kernels_find(NULL);
+    const struct fit_kernels *plain = fit_kernels_find("plain");
+    struct some_lanes s = {.lanes = {32, s.weights, NULL, ALL_LANES}};
+    struct group_rows rows;
+    float found[LANES], scale[CANDIDATES][LANES], bias[CANDIDATES][LANES] = {{0}};
+    float error[CANDIDATES][LANES], least[LANES];
+    const float *sources[LANES];
+    for (uint32_t k = 0; k < LANES; k++) {
+        for (uint32_t i = 0; i < 32; i++) {
+            const float share = (float)random_below(random, 20001) / 10000.0f - 1.0f;
+            weights[k][i] = copysignf(powf(fabsf(share), shape), share);
+        }
+        rows.n[k] = 32;
+        sources[k] = rows.weights[k] = weights[k];
+        least[k] = INFINITY;
+    }
+    kernels->search_powers(levels, &rows, found);
+    plain->load(sources, 32, s.weights);
+    for (int32_t exponent = -24; exponent < 12; exponent += CANDIDATES) {
+        for (uint32_t c = 0; c < CANDIDATES; c++) {
+            for (uint32_t k = 0; k < LANES; k++) {
+                scale[c][k] = ldexpf(1.0f, exponent + (int32_t)c);
+            }
+        }
+        plain->error(&s.lanes, levels, scale, bias, error);
+        for (uint32_t i = 0; i < CANDIDATES * LANES; i++) {
+            least[i % LANES] = fminf(least[i % LANES], error[i / LANES][i % LANES]);
+        }
+    }
+    for (uint32_t k = 0; k < LANES; k++) {
+        memcpy(scale[0], found, sizeof found);
+        plain->error(&s.lanes, levels, scale, bias, error);
+        assert_true(error[0][k] <= least[k] * 1.00001f);
+    }
+}
+
+static void test_powers(void **state)
+{
+    (void)state;
+    static const float shapes[] = {0.1f, 0.5f, 1.0f, 2.0f, 4.0f, 10.0f};
+    struct random random = {5};
+    for (uint32_t round = 0; round < 300; round++) {
+        for (uint32_t i = 0; i < 5; i++) {
+            const struct levels levels = some_levels(i);
+            check_powers(&levels, shapes[round % 6], &random);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels_agree),
-        cmocka_unit_test(test_sums_agree),
-        cmocka_unit_test(test_near_the_least),
-        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_levels_agree),   cmocka_unit_test(test_sums_agree),
+        cmocka_unit_test(test_near_the_least), cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_powers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

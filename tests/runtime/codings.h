@@ -48,6 +48,7 @@ static const struct ingot_coding table_e8m0 = {FLOAT(8, INGOT_F8_E8M0)};
 static const struct ingot_coding table_book = {
     BOOK(8, 256), .slots[SLOT_SCALE] = {GROUPS(table_f32, GROUP_RUN, 0, 8)},
     .slots[SLOT_BIAS] = {CONSTANT(2.5f)}};
+static const struct ingot_coding table_two = {BOOK(1, 2)};
 static const struct ingot_coding table_deep = {UINT(3),
                                                .slots[SLOT_ZERO] = {TABLE(table_f16, 4, 1)},
                                                .slots[SLOT_SCALE] = {TABLE(table_f16, 4, 1)}};
@@ -199,6 +200,17 @@ static const struct coding_case coding_cases[] = {
     {"f4_e2m1 and positive e4m3",
      "plain",
      {FLOAT(4, INGOT_F4_E2M1), .slots[SLOT_SCALE] = {TABLE(table_positive_e4m3, 1, 16)}}},
+    {"100 vectors of 8 less one of two in groups of 8",
+     "plain",
+     {VECTORS(7, 100, 8, 0), .slots[SLOT_ZERO] = {TABLE(table_two, 1, 8)},
+      .slots[SLOT_SCALE] = {TABLE(table_u6, 1, 16)}}},
+    {"256 vectors of 4 and 7 signs less 4 bits and a constant in groups of 24",
+     "plain",
+     {VECTORS(8, 256, 4, 7), .slots[SLOT_ZERO] = {TABLE(table_u4, 3, 24), CONSTANT(1.5f)},
+      .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}}},
+    {"100 vectors of 8 less f16 in groups of 8",
+     "plain",
+     {VECTORS(7, 100, 8, 0), .slots[SLOT_ZERO] = {TABLE(table_f16, 1, 8)}}},
 };
 enum { N_CODING_CASES = sizeof coding_cases / sizeof *coding_cases };
 

@@ -151,7 +151,8 @@ static inline void made_table(struct made *m, const struct coding_slot *slot,
         if (table->index == NULL) table->index = made_index(m, dense->n_cols, slot->group_cols);
         table->group_cols = 1;
     }
-    if (coding_is_raw(coding)) {
+    const bool is_float = coding->format == INGOT_F16 || coding->format == INGOT_F32;
+    if (coding->map == MAP_FLOAT && is_float && coding_is_raw(coding)) {
         made_flat(m, table);
         return;
     }

@@ -49,7 +49,8 @@ static const char *const encodings[] = {
 };
 /* Others: a term of 409 columns that has codes of its own; narrow codes; a list. */
 static const char *const more[] = {
-    "columns10+int8", "columns10+int4", "outliers1+int4", "int2", "int3", "ternary", "q2_k", "q3_k",
+    "columns10+int8", "columns10+int4", "outliers1+int4", "int2",  "int3",
+    "ternary",        "q2_k",           "q3_k",           "iq1_m",
 };
 enum {
     N_ENCODINGS = sizeof encodings / sizeof *encodings,

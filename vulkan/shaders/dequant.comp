@@ -6,10 +6,6 @@
 #include "interface.glsl"
 #include "map.glsl"
 #include "tables.glsl"
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer Counters
-{
-    uint v[];
-};
 layout(constant_id = SPEC_RESULT) const uint RESULT = RESULT_F32;
 
 void keep_largest(vec4 w)
@@ -17,7 +13,7 @@ void keep_largest(vec4 w)
     const uvec4 magnitudes = floatBitsToUint(w) & 0x7fffffffu;
     const uint largest = max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w));
     /* Of what is not finite, no scale makes an f16. */
-    if (largest < 0x7f800000u) atomicMax(Counters(push.y).v[0], largest);
+    if (largest < 0x7f800000u) atomicMax(AT(Counters, y, 0), largest);
 }
 
 void main()
@@ -36,11 +32,11 @@ void main()
         const vec4 w = complete_weights(mapped, entries);
         if (RESULT == RESULT_LARGEST) keep_largest(w);
         [[unroll]] for (uint j = 0; j < 4; j++) {
-            if (RESULT == RESULT_F32) push.y.v[at + k * 4u + j] = w[j];
+            if (RESULT == RESULT_F32) AT(Floats, y, at + k * 4u + j) = w[j];
         }
         [[unroll]] for (uint j = 0; j < 4; j += 2) {
             const uint pair = half_from_f32(w[j]) | (half_from_f32(w[j + 1u]) << 16);
-            if (RESULT == RESULT_F16) push.y.v[(at + k * 4u + j) / 2u] = uintBitsToFloat(pair);
+            if (RESULT == RESULT_F16) AT(Floats, y, (at + k * 4u + j) / 2u) = uintBitsToFloat(pair);
         }
     }
 }

@@ -9,10 +9,10 @@ void main()
     const uint i = gl_GlobalInvocationID.x;
     const uint vector = gl_WorkGroupID.y;
     if (i >= push.y_stride) return;
-    const uint column = i < push.end_row ? push.list.v[i] : 0xffffffffu;
+    const uint column = i < push.end_row ? AT(Words, list, i) : 0xffffffffu;
     float value = 0.0;
     if (column != 0xffffffffu) {
-        value = Floats(push.x).v[vector * push.x_stride + column] * push.factors.v[i];
+        value = AT(Floats, x, vector * push.x_stride + column) * AT(Floats, factors, i);
     }
-    push.y.v[vector * push.y_stride + i] = value;
+    AT(Floats, y, vector * push.y_stride + i) = value;
 }

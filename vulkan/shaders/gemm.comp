@@ -44,7 +44,8 @@ void load_vectors(uint first_vector, uint block)
     [[unroll]] for (uint i = 0; i < GEMM_VECTORS; i += GROUP_THREADS / (STEP_COLS / 4)) {
         const uint v = first + i;
         const uint vector = min(first_vector + v, push.n_vectors - 1u);
-        const vec4 x = push.x.v[vector * (push.x_stride / 4u) + block * (STEP_COLS / 4) + quad];
+        const uint at = vector * (push.x_stride / 4u) + block * (STEP_COLS / 4) + quad;
+        const vec4 x = AT(Vectors, x, at);
         [[unroll]] for (uint j = 0; j < 4; j++) tile_x[quad * 4u + j][v / 4u][v % 4u] = x[j];
     }
 }

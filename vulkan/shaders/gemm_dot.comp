@@ -38,7 +38,7 @@ void load_vectors(uint first_vector, uint step)
     if (part >= ROUNDED_WORDS / 4u) return;
     const uint vector = min(first_vector + v, push.n_vectors - 1u);
     const uint at = (vector * push.x_stride + step * ROUNDED_WORDS) / 4u + part;
-    const uvec4 words = Words4(push.x).v[at];
+    const uvec4 words = AT(Words4, x, at);
     if (part == 2u) x_more[v] = words;
     [[unroll]] for (uint i = 0; i < 4; i++) {
         if (part < 2u) tile_x[part * 4u + i][v / 4u][v % 4u] = int(words[i]);

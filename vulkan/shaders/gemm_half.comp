@@ -47,7 +47,7 @@ void load_vectors(uint first_vector, uint block)
     const uint part = gl_LocalInvocationID.x % (GEMM_THREADS / GEMM_VECTORS);
     const uint vector = min(first_vector + v, push.n_vectors - 1u);
     const uint at = vector * (push.x_stride / 4u) + block * (BLOCK_PAIRS / 4u) + part;
-    const uvec4 pairs = Words4(push.x).v[at];
+    const uvec4 pairs = AT(Words4, x, at);
     [[unroll]] for (uint j = 0; j < 4; j++) tile_x[part * 4u + j][v / 4u][v % 4u] = pairs[j];
 }
 
@@ -100,7 +100,7 @@ void main()
         const uint vector = first_vector + n * 4u + j;
         if (vector >= push.n_vectors) continue;
         const float factor =
-            Floats(push.x).v[(vector + 1u) * push.x_stride - 4u] / (push.unit * HALF_UNIT);
+            AT(Floats, x, (vector + 1u) * push.x_stride - 4u) / (push.unit * HALF_UNIT);
         [[unroll]] for (uint i = 0; i < 8; i++) {
             const uint to = first_row + (i / 4u) * (GEMM_ROWS / 2) + m * 4u + i % 4u;
             if (to >= push.end_row) continue;

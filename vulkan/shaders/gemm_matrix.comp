@@ -62,7 +62,7 @@ void fetch_vectors(uint first_vector, uint block)
         const uint at = i * GROUP_THREADS + gl_LocalInvocationID.x;
         const uint vector = min(first_vector + at / BLOCK_OCTETS, push.n_vectors - 1u);
         const uint octet = block * BLOCK_OCTETS + at % BLOCK_OCTETS;
-        octets[i] = Words4(push.x).v[vector * (push.x_stride / 4u) + octet];
+        octets[i] = AT(Words4, x, vector * (push.x_stride / 4u) + octet);
     }
 }
 
@@ -101,7 +101,7 @@ void store_results(uint base, uint first_row, uint first_vector)
         const uint vector = first_vector + i / TILE_M;
         if (row >= push.end_row || vector >= push.n_vectors) continue;
         const uint behind = (vector + 1u) * push.x_stride - 4u;
-        const float sum = results[base + i] * (Floats(push.x).v[behind] / push.unit);
+        const float sum = results[base + i] * (AT(Floats, x, behind) / push.unit);
         store_sum(gl_WorkGroupID.z, vector, row, sum);
     }
 }

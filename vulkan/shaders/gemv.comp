@@ -38,7 +38,7 @@ void sum_rows(uint first_row)
                 vec4 x[VECTORS];
                 [[unroll]] for (uint v = 0; v < VECTORS; v++) {
                     const uint vector = min(v, push.n_vectors - 1u);
-                    x[v] = push.x.v[vector * (push.x_stride / 4u) + step * STEP_QUADS + quad];
+                    x[v] = AT(Vectors, x, vector * (push.x_stride / 4u) + step * STEP_QUADS + quad);
                     if (has_offset()) x_sums[v] += (x[v].x + x[v].y) + (x[v].z + x[v].w);
                 }
                 [[unroll]] for (uint r = 0; r < ROWS; r++) {

@@ -11,8 +11,7 @@
 Rounded load_rounded(uint vector, uint step)
 {
     const uint at = (min(vector, push.n_vectors - 1u) * push.x_stride + step * ROUNDED_WORDS) / 4u;
-    Words4 words = Words4(push.x);
-    return Rounded(ivec4(words.v[at]), ivec4(words.v[at + 1u]), words.v[at + 2u]);
+    return Rounded(ivec4(AT(Words4, x, at)), ivec4(AT(Words4, x, at + 1u)), AT(Words4, x, at + 2u));
 }
 
 /* sum ((q - zero) * scale + bias) x  =  d * (scale * (sum q X - zero * sum X) + bias * sum X) for

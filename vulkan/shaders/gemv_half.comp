@@ -21,10 +21,9 @@ struct Paired
 Paired load_paired(uint vector, uint step)
 {
     const uint at = (min(vector, push.n_vectors - 1u) * push.x_stride + step * PAIRED_WORDS) / 4u;
-    Words4 words = Words4(push.x);
     Paired x;
-    [[unroll]] for (uint i = 0; i < 4; i++) x.pairs[i] = words.v[at + i];
-    [[unroll]] for (uint i = 0; i < 2; i++) x.more[i] = words.v[at + 4u + i];
+    [[unroll]] for (uint i = 0; i < 4; i++) x.pairs[i] = AT(Words4, x, at + i);
+    [[unroll]] for (uint i = 0; i < 2; i++) x.more[i] = AT(Words4, x, at + 4u + i);
     return x;
 }
 

@@ -26,10 +26,10 @@ void main()
     const uint at = HEADER.codes + min(row, push.end_row - 1u);
     const uint end = row < push.end_row ? WORD(at + 1u) : 0u;
     for (uint vector = 0; vector < push.n_vectors; vector++) {
-        Floats x = Floats(push.x);
         float sum = 0.0;
         for (uint i = WORD(at) + lane; i < end; i += LANES) {
-            sum = fma(value_at(i), x.v[vector * push.x_stride + WORD(HEADER.columns + i)], sum);
+            const uint column = WORD(HEADER.columns + i);
+            sum = fma(value_at(i), AT(Floats, x, vector * push.x_stride + column), sum);
         }
         partial[thread] = sum;
         for (uint half_lanes = LANES / 2u; half_lanes > 0u; half_lanes /= 2u) {

@@ -6,7 +6,7 @@ void map_begin() {}
 
 Step step_load(uint row, uint step)
 {
-    return Words4(push.base).v[(HEADER.codes + row * HEADER.row_words) / 4u + step];
+    return AT(Words4, base, (HEADER.codes + row * HEADER.row_words) / 4u + step);
 }
 
 vec4 step_weights(Step step, uint i)

@@ -11,8 +11,7 @@ void map_begin() {}
 Step step_load(uint row, uint step)
 {
     const uint at = (HEADER.codes + row * HEADER.row_words) / 4u + step * 2u;
-    Words4 words = Words4(push.base);
-    return Step(words.v[at], words.v[at + 1u]);
+    return Step(AT(Words4, base, at), AT(Words4, base, at + 1u));
 }
 
 vec4 step_weights(Step step, uint i)

@@ -17,8 +17,8 @@ Step step_load(uint row, uint step)
 {
     const uint block = step / MASK_BLOCK_WORDS;
     const uint at = (HEADER.codes + row * HEADER.row_words) / 4u + block * 2u;
-    const uvec4 low = Words4(push.base).v[at];
-    const uvec4 high = Words4(push.base).v[at + 1u];
+    const uvec4 low = AT(Words4, base, at);
+    const uvec4 high = AT(Words4, base, at + 1u);
     const uint last = step % MASK_BLOCK_WORDS;
     Step s = Step(0u, WORD(HEADER.blocks + row * HEADER.row_blocks + block));
     [[unroll]] for (uint i = 0; i < MASK_BLOCK_WORDS; i++) {

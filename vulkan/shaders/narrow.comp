@@ -35,7 +35,7 @@ void main()
     const uint from = vector * n_quads;
     uint bits = 0u;
     for (uint i = thread; i < n_quads; i += GROUP_THREADS) {
-        bits = max(bits, largest_of(push.x.v[from + i]));
+        bits = max(bits, largest_of(AT(Vectors, x, from + i)));
     }
     largest[thread] = bits;
     for (uint n = GROUP_THREADS / 2u; n > 0u; n /= 2u) {
@@ -46,9 +46,9 @@ void main()
     const float unit = narrow_unit(largest[0], NARROW_X_EXPONENT);
     const uint to = vector * push.y_stride;
     for (uint i = thread; i < (push.y_stride - 4u) / 2u; i += GROUP_THREADS) {
-        const vec4 x = i < n_quads ? push.x.v[from + i] * unit : vec4(0.0);
-        push.y.v[to + i * 2u] = uintBitsToFloat(pair(x.x, x.y));
-        push.y.v[to + i * 2u + 1u] = uintBitsToFloat(pair(x.z, x.w));
+        const vec4 x = i < n_quads ? AT(Vectors, x, from + i) * unit : vec4(0.0);
+        AT(Floats, y, to + i * 2u) = uintBitsToFloat(pair(x.x, x.y));
+        AT(Floats, y, to + i * 2u + 1u) = uintBitsToFloat(pair(x.z, x.w));
     }
-    if (thread == 0u) push.y.v[to + push.y_stride - 4u] = 1.0 / unit;
+    if (thread == 0u) AT(Floats, y, to + push.y_stride - 4u) = 1.0 / unit;
 }

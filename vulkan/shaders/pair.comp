@@ -21,7 +21,7 @@ void main()
     vec4 x[STEP_COLS / 4];
     uint bits = 0u;
     [[unroll]] for (uint i = 0; i < STEP_COLS / 4; i++) {
-        x[i] = push.x.v[from + i];
+        x[i] = AT(Vectors, x, from + i);
         [[unroll]] for (uint j = 0; j < 4; j++) {
             const uint magnitude = floatBitsToUint(x[i][j]) & 0x7fffffffu;
             if (magnitude < 0x7f800000u) bits = max(bits, magnitude);
@@ -35,15 +35,15 @@ void main()
     [[unroll]] for (uint pair = 0; pair < STEP_COLS / 2; pair++) {
         const uint low = halves[pair_column(pair, 0u, widest_plane(BITS))];
         const uint high = halves[pair_column(pair, 1u, widest_plane(BITS))];
-        push.y.v[to + pair] = uintBitsToFloat(low | (high << 16));
+        AT(Floats, y, to + pair) = uintBitsToFloat(low | (high << 16));
     }
-    push.y.v[to + 16u] = 1.0 / unit;
+    AT(Floats, y, to + 16u) = 1.0 / unit;
     [[unroll]] for (uint quarter = 0; quarter < 4; quarter++) {
         float sum = 0.0;
         [[unroll]] for (uint j = 0; j < QUARTER_COLS; j++) {
             sum += f32_from_half(halves[quarter * QUARTER_COLS + j]);
         }
-        push.y.v[to + 17u + quarter] = sum;
+        AT(Floats, y, to + 17u + quarter) = sum;
     }
-    [[unroll]] for (uint i = 21u; i < PAIRED_WORDS; i++) push.y.v[to + i] = 0.0;
+    [[unroll]] for (uint i = 21u; i < PAIRED_WORDS; i++) AT(Floats, y, to + i) = 0.0;
 }

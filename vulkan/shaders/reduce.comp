@@ -9,10 +9,9 @@ void main()
     const uint row = push.first_row + gl_GlobalInvocationID.x;
     const uint vector = gl_WorkGroupID.y;
     if (row >= push.end_row) return;
-    Floats slices = Floats(push.x);
     float sum = 0.0;
     for (uint i = 0; i < push.n_slices; i++) {
-        sum += slices.v[i * push.slice_stride + vector * push.x_stride + row];
+        sum += AT(Floats, x, i * push.slice_stride + vector * push.x_stride + row);
     }
     store(vector, row, sum);
 }

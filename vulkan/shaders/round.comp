@@ -23,7 +23,7 @@ void main()
     vec4 x[STEP_COLS / 4];
     uint bits = 0u;
     [[unroll]] for (uint i = 0; i < STEP_COLS / 4; i++) {
-        x[i] = push.x.v[from + i];
+        x[i] = AT(Vectors, x, from + i);
         [[unroll]] for (uint j = 0; j < 4; j++) {
             bits = max(bits, floatBitsToUint(x[i][j]) & 0x7fffffffu);
         }
@@ -41,7 +41,7 @@ void main()
         [[unroll]] for (uint j = 0; j < 4; j++) {
             word |= uint(q[slot_column(slot, j, widest_plane(BITS))] & 0xff) << (8u * j);
         }
-        push.y.v[to + slot] = uintBitsToFloat(word);
+        AT(Floats, y, to + slot) = uintBitsToFloat(word);
     }
     uint sums[2] = uint[2](0u, 0u);
     [[unroll]] for (uint quarter = 0; quarter < 4; quarter++) {
@@ -50,8 +50,8 @@ void main()
         sums[quarter / 2u] |= uint(sum & 0xffff) << (16u * (quarter & 1u));
     }
     const float scale = is_zero ? 0.0 : largest / 127.0;
-    push.y.v[to + 8u] = is_finite ? scale : uintBitsToFloat(0x7fc00000u);
-    push.y.v[to + 9u] = uintBitsToFloat(sums[0]);
-    push.y.v[to + 10u] = uintBitsToFloat(sums[1]);
-    push.y.v[to + 11u] = 0.0;
+    AT(Floats, y, to + 8u) = is_finite ? scale : uintBitsToFloat(0x7fc00000u);
+    AT(Floats, y, to + 9u) = uintBitsToFloat(sums[0]);
+    AT(Floats, y, to + 10u) = uintBitsToFloat(sums[1]);
+    AT(Floats, y, to + 11u) = 0.0;
 }

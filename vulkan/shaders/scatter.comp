@@ -8,6 +8,6 @@ void main()
     const uint i = push.first_row + gl_GlobalInvocationID.x;
     const uint vector = gl_WorkGroupID.y;
     if (i >= push.end_row) return;
-    const float value = Floats(push.x).v[vector * push.x_stride + i] * push.factors.v[i];
-    store(vector, push.list.v[i], value);
+    const float value = AT(Floats, x, vector * push.x_stride + i) * AT(Floats, factors, i);
+    store(vector, AT(Words, list, i), value);
 }

@@ -18,11 +18,11 @@ Step step_load(uint row, uint step)
     const uint at = HEADER.codes + row * HEADER.row_words;
     Step s = Step(uvec4(0), uvec4(0), uvec4(0), uvec2(0), 0u);
     if (BITS == 8) {
-        s.eight_low = Words4(push.base).v[at / 4u + step * 2u];
-        s.eight_high = Words4(push.base).v[at / 4u + step * 2u + 1u];
+        s.eight_low = AT(Words4, base, at / 4u + step * 2u);
+        s.eight_high = AT(Words4, base, at / 4u + step * 2u + 1u);
     }
-    if ((BITS & 4) != 0) s.four = Words4(push.base).v[at / 4u + step];
-    if ((BITS & 2) != 0) s.two = Words2(push.base).v[(at + HEADER.room * (BITS & 4)) / 2u + step];
+    if ((BITS & 4) != 0) s.four = AT(Words4, base, at / 4u + step);
+    if ((BITS & 2) != 0) s.two = AT(Words2, base, (at + HEADER.room * (BITS & 4)) / 2u + step);
     if ((BITS & 1) != 0) s.one = WORD(at + HEADER.room * (BITS & 6) + step);
     return s;
 }
