@@ -171,23 +171,6 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
     return model_read_raw(model_under(model), entry->source, offset, n_bytes, dst, error);
 }
 
-static uint32_t n_attachments(const struct model *model)
-{
-    return model_n_attachments(model_under(model));
-}
-
-static void attachment_of(const struct model *model, uint32_t index,
-                          struct model_attachment *attachment)
-{
-    model_attachment(model_under(model), index, attachment);
-}
-
-static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
-                                    uint64_t n_bytes, void *dst, ingot_error *error)
-{
-    return model_read_attachment(model_under(model), index, offset, n_bytes, dst, error);
-}
-
 static void close_model(struct model *model)
 {
     struct dialect_model *m = (struct dialect_model *)model;
@@ -275,11 +258,9 @@ static const struct model_kind dialect_kind = {
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
-    .n_attachments = n_attachments,
-    .attachment = attachment_of,
-    .read_attachment = read_attachment,
     .source_blob = source_blob,
     MODEL_OVER_CALLS,
+    MODEL_OVER_ATTACHMENTS,
 };
 
 /* ------------------------------------------------------------------ recognising */

@@ -51,3 +51,20 @@ uint64_t model_over_source_bytes(const struct model *model)
 {
     return model_source_bytes(self(model)->under);
 }
+
+uint32_t model_over_n_attachments(const struct model *model)
+{
+    return model_n_attachments(self(model)->under);
+}
+
+void model_over_attachment(const struct model *model, uint32_t index,
+                           struct model_attachment *attachment)
+{
+    model_attachment(self(model)->under, index, attachment);
+}
+
+ingot_status model_over_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
+                                        uint64_t n_bytes, void *dst, ingot_error *error)
+{
+    return model_read_attachment(self(model)->under, index, offset, n_bytes, dst, error);
+}

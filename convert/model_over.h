@@ -26,10 +26,21 @@ struct span model_over_metadata(const struct model *model);
 ingot_status model_over_unchanged(const struct model *model, ingot_error *error);
 uint64_t model_over_source_bytes(const struct model *model);
 
+uint32_t model_over_n_attachments(const struct model *model);
+void model_over_attachment(const struct model *model, uint32_t index,
+                           struct model_attachment *attachment);
+ingot_status model_over_read_attachment(const struct model *model, uint32_t index, uint64_t offset,
+                                        uint64_t n_bytes, void *dst, ingot_error *error);
+
 /* Those of them that none replaces, as rows of its model_kind. */
 #define MODEL_OVER_CALLS                                                  \
     .container = model_over_container, .n_tensors = model_over_n_tensors, \
     .metadata = model_over_metadata, .unchanged = model_over_unchanged,   \
     .source_bytes = model_over_source_bytes
+
+/* And of those that have all attachments. */
+#define MODEL_OVER_ATTACHMENTS                                                      \
+    .n_attachments = model_over_n_attachments, .attachment = model_over_attachment, \
+    .read_attachment = model_over_read_attachment
 
 #endif

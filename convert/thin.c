@@ -1,7 +1,7 @@
 /* Models of fewer rows: calls pass to the whole model with other rows. */
 #include "convert/thin.h"
 
-#include "convert/model_kind.h"
+#include "convert/model_over.h"
 #include "format/alloc.h"
 #include "format/fail.h"
 
@@ -9,9 +9,7 @@
 enum { RUN_ROWS = 16 };
 
 struct thin_model {
-    struct model model;
-    struct model_kind kind; /* with the name of the format of all */
-    const struct model *all;
+    struct model_over base;
     uint64_t max_weights;
 };
 
@@ -60,7 +58,7 @@ static uint64_t run_of(const struct rows *rows, uint64_t row, uint64_t n)
 static void tensor_of(const struct model *model, uint32_t index, struct model_tensor *tensor)
 {
     const struct thin_model *m = self(model);
-    model_tensor(m->all, index, tensor);
+    model_tensor(m->base.under, index, tensor);
     const struct rows rows = rows_of(m, tensor);
     if (rows.n == rows.n_all) return;
     const uint64_t n_matrices = tensor->n_rows / rows.n_all;
@@ -76,11 +74,11 @@ static ingot_status decode_f32(const struct model *model, uint32_t index, uint64
     const struct thin_model *m = self(model);
     struct model_tensor t;
     ingot_status status = INGOT_OK;
-    model_tensor(m->all, index, &t);
+    model_tensor(m->base.under, index, &t);
     const struct rows rows = rows_of(m, &t);
     for (uint64_t done = 0; done < n_rows && status == INGOT_OK;) {
         const uint64_t n = run_of(&rows, first_row + done, n_rows - done);
-        status = model_decode_f32(m->all, index, row_of(&rows, first_row + done), n,
+        status = model_decode_f32(m->base.under, index, row_of(&rows, first_row + done), n,
                                   dst + done * t.n_cols, error);
         done += n;
     }
@@ -96,12 +94,13 @@ read_rows(const struct thin_model *m, uint32_t index, uint64_t row_bytes, const 
           ingot_error *error)
 {
     ingot_status status = INGOT_OK;
-    if (rows->n == rows->n_all) return read(m->all, index, offset, n_bytes, dst, error);
+    if (rows->n == rows->n_all) return read(m->base.under, index, offset, n_bytes, dst, error);
     for (uint64_t done = 0; done < n_bytes && status == INGOT_OK;) {
         const uint64_t row = (offset + done) / row_bytes, within = (offset + done) % row_bytes;
         const uint64_t run_bytes = run_of(rows, row, UINT32_MAX) * row_bytes;
         const uint64_t n = min_u64(n_bytes - done, run_bytes - within);
-        status = read(m->all, index, row_of(rows, row) * row_bytes + within, n, dst + done, error);
+        status = read(m->base.under, index, row_of(rows, row) * row_bytes + within, n, dst + done,
+                      error);
         done += n;
     }
     return status;
@@ -112,7 +111,7 @@ static ingot_status read_raw(const struct model *model, uint32_t index, uint64_t
 {
     const struct thin_model *m = self(model);
     struct model_tensor t;
-    model_tensor(m->all, index, &t);
+    model_tensor(m->base.under, index, &t);
     const struct rows rows = rows_of(m, &t);
     return read_rows(m, index, ingot_raw_bytes(t.dtype, t.n_cols), &rows, offset, n_bytes, dst,
                      model_read_raw, error);
@@ -123,7 +122,7 @@ static ingot_status read_foreign(const struct model *model, uint32_t index, uint
 {
     const struct thin_model *m = self(model);
     struct model_tensor t;
-    model_tensor(m->all, index, &t);
+    model_tensor(m->base.under, index, &t);
     const struct rows rows = rows_of(m, &t);
     return read_rows(m, index, t.foreign.n_bytes / max_u64(1, t.n_rows), &rows, offset, n_bytes,
                      dst, model_read_foreign, error);
@@ -131,42 +130,10 @@ static ingot_status read_foreign(const struct model *model, uint32_t index, uint
 
 /* ------------------------------------------------------------------ what is the whole model's */
 
-static const ingot_file *container(const struct model *model)
-{
-    return model_container(self(model)->all);
-}
-
-static uint32_t n_tensors(const struct model *model)
-{
-    return model_n_tensors(self(model)->all);
-}
-
 static ingot_status find(const struct model *model, const char *name, size_t name_bytes,
                          uint32_t *index)
 {
-    return model_find(self(model)->all, name, name_bytes, index);
-}
-
-static struct span metadata(const struct model *model)
-{
-    return model_metadata(self(model)->all);
-}
-
-static uint32_t n_attachments(const struct model *model)
-{
-    return model_n_attachments(self(model)->all);
-}
-
-static void attachment_of(const struct model *model, uint32_t index,
-                          struct model_attachment *attachment)
-{
-    model_attachment(self(model)->all, index, attachment);
-}
-
-static ingot_status read_attachment(const struct model *model, uint32_t index, uint64_t offset,
-                                    uint64_t n_bytes, void *dst, ingot_error *error)
-{
-    return model_read_attachment(self(model)->all, index, offset, n_bytes, dst, error);
+    return model_find(model_under(model), name, name_bytes, index);
 }
 
 static ingot_status source_blob(const struct model *model, const uint32_t *attachment_blobs,
@@ -183,16 +150,6 @@ static ingot_status source_blob(const struct model *model, const uint32_t *attac
     return ingot_fail(error, INGOT_NOT_FOUND, INGOT_NO_OFFSET, "source", "rows are left out");
 }
 
-static ingot_status unchanged(const struct model *model, ingot_error *error)
-{
-    return model_unchanged(self(model)->all, error);
-}
-
-static uint64_t source_bytes(const struct model *model)
-{
-    return model_source_bytes(self(model)->all);
-}
-
 static void close_model(struct model *model)
 {
     ingot_release(model->allocator, model);
@@ -200,20 +157,14 @@ static void close_model(struct model *model)
 
 static const struct model_kind thin_kind = {
     .close = close_model,
-    .container = container,
-    .n_tensors = n_tensors,
     .tensor = tensor_of,
     .find = find,
     .decode_f32 = decode_f32,
     .read_raw = read_raw,
     .read_foreign = read_foreign,
-    .metadata = metadata,
-    .n_attachments = n_attachments,
-    .attachment = attachment_of,
-    .read_attachment = read_attachment,
     .source_blob = source_blob,
-    .unchanged = unchanged,
-    .source_bytes = source_bytes,
+    MODEL_OVER_CALLS,
+    MODEL_OVER_ATTACHMENTS,
 };
 
 ingot_status model_thin(const struct model *all, uint64_t max_weights, struct model **model,
@@ -221,11 +172,10 @@ ingot_status model_thin(const struct model *all, uint64_t max_weights, struct mo
 {
     struct thin_model *m = ingot_allocate_zeroed(all->allocator, 1, sizeof *m);
     if (m == NULL) return ingot_fail_memory(error, sizeof *m, "model");
-    m->kind = thin_kind;
-    m->kind.format = model_format(all);
-    m->model = (struct model){&m->kind, all->allocator, 0, {.allocator = all->allocator}};
-    m->all = all;
+    /* Nothing here changes what is under it, nor closes it. */
+    model_over_begin(&m->base, &thin_kind, (struct model *)(uintptr_t)all, all->allocator);
+    m->base.n_tensors = model_n_tensors(all);
     m->max_weights = max_weights;
-    *model = &m->model;
+    *model = &m->base.model;
     return INGOT_OK;
 }
