@@ -115,18 +115,14 @@ INGOT_TEMPLATE AVX512 __m512 add_group(__m512 total, __m512 sum, const struct ch
     return _mm512_fmadd_ps(_mm512_loadu_ps(e->offset[i]), _mm512_set1_ps(*x_sum), total);
 }
 
-/* Far ahead into the second cache where computing takes about as long as reading; nearer, into the
- * first, where it does not. */
+/* Far ahead into the second cache. Of 8-bit codes, which the CPU's own prefetching follows, one
+ * line of four: all of them took up what it reads with. */
 INGOT_TEMPLATE AVX512 void fetch_block(const uint8_t *block, const int bits)
 {
-    enum { FAR_BYTES = 16384, NEAR_BYTES = 4096 };
+    enum { AHEAD_BYTES = 26624 };
     INGOT_UNROLL
-    for (int k = 0; k < bits; k++) {
-        if (bits == 8) {
-            _mm_prefetch((const char *)(block + NEAR_BYTES + 64 * k), _MM_HINT_T0);
-        } else {
-            _mm_prefetch((const char *)(block + FAR_BYTES + 64 * k), _MM_HINT_T1);
-        }
+    for (int k = 0; k < bits; k += bits == 8 ? 4 : 1) {
+        _mm_prefetch((const char *)(block + AHEAD_BYTES + 64 * k), _MM_HINT_T1);
     }
 }
 

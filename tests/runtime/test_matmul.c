@@ -248,6 +248,52 @@ static void wide_x_meets_the_bound(void **state)
     }
 }
 
+/* The power of two that brings the largest sum of |w x| near the largest float, and x not past it.
+ */
+static float to_the_brink(const struct resident_matrix *matrix, const struct reference *reference,
+                          const float *x)
+{
+    struct exact *wide = calloc((size_t)matrix->n_cols, sizeof *wide);
+    struct exact *exact = calloc((size_t)matrix->n_rows, sizeof *exact);
+    assert_non_null(wide);
+    assert_non_null(exact);
+    double most = 4;
+    for (uint64_t c = 0; c < matrix->n_cols; c++) {
+        wide[c] = (struct exact){(double)x[c], fabs((double)x[c])};
+    }
+    exact_multiply(reference, matrix, wide, exact);
+    for (uint64_t r = 0; r < matrix->n_rows; r++) most = fmax(most, exact[r].magnitude);
+    free(exact);
+    free(wide);
+    return (float)ldexp(1, 126 - ilogb(most));
+}
+
+/* What is infinite on the way, such as codes times x, must not be where the sum is not. */
+static void huge_x_meets_the_bound(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < N_CODING_CASES; i++) {
+        struct made m;
+        start(&m, i, 21, 1120);
+        add_dense(&m, &coding_cases[i].coding);
+        float *x = made_x(&m, 1);
+        struct reference reference = reference_make(&m.matrix);
+        const float brink = to_the_brink(&m.matrix, &reference, x);
+        for (uint32_t c = 0; c < 1120; c++) x[c] *= brink;
+        for (uint32_t k = 0; k < N_LEVELS; k++) {
+            if (cpu_level_find(level_names[k]) == NULL) continue;
+            void *device = open_device(level_names[k], 2);
+            float *y = multiply(device, &m.matrix, x, 1);
+            check_bound(coding_cases[i].name, level_names[k], &m.matrix, &reference, x, 1, y, 1.0);
+            free(y);
+            backend->close(device);
+        }
+        reference_release(&reference);
+        free(x);
+        made_release(&m);
+    }
+}
+
 /* A weight of 0 is no error, whatever x is. */
 static void zeros_stay_zero(void **state)
 {
@@ -399,6 +445,7 @@ int main(void)
         cmocka_unit_test(sums_of_parts_meet_the_bound),
         cmocka_unit_test(long_rows_meet_the_bound),
         cmocka_unit_test(wide_x_meets_the_bound),
+        cmocka_unit_test(huge_x_meets_the_bound),
         cmocka_unit_test(zeros_stay_zero),
         cmocka_unit_test(empty_matrices_multiply),
         cmocka_unit_test(threads_do_not_change_a_bit),
