@@ -119,6 +119,8 @@ static const struct ingot_coding int8_constant = {INT(8), .slots[SLOT_SCALE] = {
 static const struct ingot_coding uint3 = {UINT(3), .slots[SLOT_ZERO] = {CONSTANT(3)}};
 static const struct ingot_coding int8_rows = {INT(8),
                                               .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}};
+static const struct ingot_coding book_groups = {BOOK(4, 16),
+                                                .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}};
 static const struct ingot_coding int4_groups = {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)},
                                                 .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}};
 
@@ -190,8 +192,9 @@ static void sums_of_parts_meet_the_bound(void **state)
 static void long_rows_meet_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&f32, &int4_groups, &int8_rows};
-    for (uint32_t i = 0; i < 3; i++) {
+    static const struct ingot_coding *const codings[] = {&f32, &int4_groups, &int8_rows,
+                                                         &book_groups};
+    for (uint32_t i = 0; i < sizeof codings / sizeof *codings; i++) {
         struct made m;
         start(&m, i, 2, 100003);
         add_dense(&m, codings[i]);
@@ -210,6 +213,8 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
     for (uint64_t at = 0; at < 37 * plane->row_bytes; at += 4u * plane->bits) {
         *(uint8_t *)(uintptr_t)(plane->data + at) = plane->bits == 4 ? 0x88 : 0;
     }
+    float *codebook = (float *)(uintptr_t)m.matrix.parts[0].dense.codebook;
+    if (codebook != NULL) codebook[8] = 0.0f;
     float *x = made_x(&m, n);
     for (uint64_t c = 0; c < n * 2080; c++) {
         x[c] *= c % 32 == 0 ? ratio : powf(step, (float)(c % 32));
@@ -231,15 +236,16 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
 static void wide_x_meets_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows};
+    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows, &book_groups};
+    enum { N_CODINGS = sizeof codings / sizeof *codings };
     /* Of the largest x to the others, and from each column to the next. */
     static const float shapes_of_x[][2] = {{1, 1},         {0x1p10f, 1},       {0x1p30f, 1},
                                            {0x1p60f, 1},   {1, 0.5f},          {1, 0.0625f},
                                            {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0}};
-    for (uint32_t i = 0; i < 2 * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
-        const float *shape = shapes_of_x[i / 2];
-        check_wide(codings[i % 2], 1, shape[0], shape[1]);
-        check_wide(codings[i % 2], 3, shape[0], shape[1]);
+    for (uint32_t i = 0; i < N_CODINGS * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
+        const float *shape = shapes_of_x[i / N_CODINGS];
+        check_wide(codings[i % N_CODINGS], 1, shape[0], shape[1]);
+        check_wide(codings[i % N_CODINGS], 3, shape[0], shape[1]);
     }
 }
 
