@@ -189,6 +189,38 @@ static void find_integers(struct maker *m, const float *values, uint32_t n)
     }
 }
 
+/* The longest run of plain codes, if shifting the codes so gives any. */
+static struct panel_floats shifted_floats(const struct panels *p, uint32_t shift)
+{
+    struct panel_floats best = {.shift = 0};
+    for (uint32_t first = 1; first < 128;) {
+        const int32_t exponent = (p->high[first] >> 7 & 255) - (int32_t)(first << shift >> 7);
+        uint32_t end = first;
+        while (end < 128 && end << shift >> 7 != 0 &&
+               p->high[end] == (uint32_t)((int32_t)(end << shift) + exponent * 128)) {
+            end++;
+        }
+        if (end - first > (uint32_t)(best.shift != 0 ? best.most - best.least + 1 : 0)) {
+            best = (struct panel_floats){shift, exponent, (uint8_t)first, (uint8_t)(end - 1), NULL};
+        }
+        first = end > first ? end : first + 1;
+    }
+    return best;
+}
+
+/* Worth it only if nearly all codes are plain, and zero is. */
+static void find_floats(struct panels *p)
+{
+    enum { MIN_PLAIN = 96, MIN_EXPONENT = 96, MAX_EXPONENT = 127 };
+    for (uint32_t shift = 4; shift <= 5 && p->is_signed && p->high[0] == 0; shift++) {
+        const struct panel_floats floats = shifted_floats(p, shift);
+        const bool fits = floats.exponent >= MIN_EXPONENT && floats.exponent <= MAX_EXPONENT;
+        if (floats.shift != 0 && fits && floats.most - floats.least + 1 >= MIN_PLAIN) {
+            p->floats = floats;
+        }
+    }
+}
+
 bool panel_value_fits(float v)
 {
     return !isfinite(v) || v == 0.0f || (fabsf(v) >= 0x1p-90f && fabsf(v) <= 0x1p90f);
@@ -220,5 +252,6 @@ bool panel_make_values(struct maker *m)
         p->is_signed = p->is_signed && p->low[i] == 0 && (both || no_number);
     }
     find_integers(m, values, n);
+    find_floats(p);
     return true;
 }
