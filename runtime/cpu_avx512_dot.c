@@ -128,7 +128,7 @@ INGOT_TEMPLATE AVX512 void add_any_steps(struct sums *sums, const uint8_t *block
         return;
     }
     struct sums own = no_sums();
-    const __m512 inverse = _mm512_set1_ps(1 / unit);
+    const __m512 inverse = _mm512_set1_ps(1 / (unit * FLOAT_LIFT));
     add_steps(&own, block, high, low, x, first, n, bits, has_low, x_low, false, span, n_x);
     INGOT_UNROLL
     for (int i = 0; i < N_SUMS; i++) {
