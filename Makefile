@@ -15,7 +15,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 flags_release  := -O2 -g
 flags_debug    := -O0 -g3
-flags_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 flags_thread   := -O1 -g -fsanitize=thread
 flags_coverage := -O0 -g --coverage
 flags_clang    := -O1 -g
@@ -236,6 +236,11 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
 $(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
+# With what the sanitizers add, the usual search for registers takes minutes in the largest kernels.
+ifeq ($(config),sanitize)
+BRIEF_SEARCH := $(shell $(CC) -Werror -fira-region=one -fsyntax-only -x c /dev/null 2>/dev/null && echo -fira-region=one)
+$(O)/runtime/cpu_avx512_%.o: private flags_sanitize += $(BRIEF_SEARCH)
+endif
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
 .SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
@@ -325,6 +330,7 @@ LIB := $(DESTDIR)$(PREFIX)/lib
 INCLUDE := $(DESTDIR)$(PREFIX)/include
 MAN := $(DESTDIR)$(PREFIX)/share/man/man1
 COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+PYTHON := $(DESTDIR)$(PREFIX)/share/ingot
 
 # Manual pages and completion say what the command says of itself.
 $(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
@@ -333,14 +339,15 @@ $(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
 $(G)/ingot.bash: $(OUT)/ingot tools/completion.sh tools/verbs.sh
 	$(call if_changed,sh tools/completion.sh $<)
 
-install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, manual pages and completion under PREFIX (/usr/local)
-	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS)
+install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, ingot.py, manual pages and completion under PREFIX (/usr/local)
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS) $(PYTHON)
 	install -m 755 $(OUT)/ingot $(BIN)/ingot
 	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
 	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
 	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
 	ln -sf $(SONAME) $(LIB)/libingot.so
 	install -m 644 format/ingot.h $(INCLUDE)/ingot.h
+	install -m 644 python/ingot.py $(PYTHON)/ingot.py
 	install -m 644 $(G)/man/*.1 $(MAN)
 	install -m 644 $(G)/ingot.bash $(COMPLETIONS)/ingot
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ingot' \
@@ -351,7 +358,7 @@ install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, i
 uninstall: $(G)/man ## removes what install put there
 	rm -f $(BIN)/ingot $(LIB)/libingot.a $(LIB)/libingot.so $(LIB)/$(SONAME) $(LIB)/libingot.so.$(VERSION) \
 	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc $(addprefix $(MAN)/,$(notdir $(wildcard $(G)/man/*.1))) \
-	    $(COMPLETIONS)/ingot
+	    $(COMPLETIONS)/ingot $(PYTHON)/ingot.py
 
 # ---------------------------------------------------------------- the rest
 
