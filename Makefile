@@ -15,7 +15,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 flags_release  := -O2 -g
 flags_debug    := -O0 -g3
-flags_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 flags_thread   := -O1 -g -fsanitize=thread
 flags_coverage := -O0 -g --coverage
 flags_clang    := -O1 -g
@@ -64,16 +64,18 @@ FOLDERS := format convert runtime $(if $(WITHOUT_VULKAN),,vulkan)
 LIBRARY_SOURCES := $(wildcard $(FOLDERS:=/*.c))
 COMMAND_SOURCES := $(wildcard cli/*.c)
 # A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
-MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
+MAPS := f32 f16 bf16 integer lookup vector
+MASKED_MAPS := $(addprefix sparse_,f32 f16 bf16 integer lookup)
 MAPPED_KERNELS := gemv gemm dequant
 INTEGER_KERNELS := gemv_dot gemm_dot gemv_half
 HALF_MAPS := f16 bf16 integer lookup vector
 MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
+           $(foreach kernel,gemv gemm,$(addprefix $(kernel)_,$(MASKED_MAPS))) \
            $(INTEGER_KERNELS:%=%_integer) $(HALF_MAPS:%=gemm_half_%) $(addprefix list_,f32 f16 bf16) \
            reduce gather scatter narrow pair round read peak idle
 # Those that need a newer compiler are committed; "make shaders" makes them anew.
 # For tests those that products and decoding run, reaching memory by descriptors.
-DESCRIPTOR_SPIRV := $(patsubst %,$(G)/descriptors/%.spv,$(filter-out read peak idle dequant_sparse_%,$(MODULES)))
+DESCRIPTOR_SPIRV := $(patsubst %,$(G)/descriptors/%.spv,$(filter-out read peak idle,$(MODULES)))
 SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv) $(wildcard vulkan/prebuilt/*.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 
@@ -236,6 +238,11 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
 $(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
+# With what the sanitizers add, the usual search for registers takes minutes in the largest kernels.
+ifeq ($(config),sanitize)
+BRIEF_SEARCH := $(shell $(CC) -Werror -fira-region=one -fsyntax-only -x c /dev/null 2>/dev/null && echo -fira-region=one)
+$(O)/runtime/cpu_avx512_%.o: private flags_sanitize += $(BRIEF_SEARCH)
+endif
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
 .SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)
