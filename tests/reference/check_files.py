@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from ingot_index import RuleError, xxh128
+from ingot_records import RuleError, xxh128
 from ingot_reader import hashes, open_file
 
 
