@@ -1,4 +1,5 @@
-/* A table of text with aligned columns. Owns its cells; knows nothing of what they say. */
+/* A table of text with aligned columns. Owns its cells, one behind the other, as there may be a row
+ * for each tensor; knows nothing of what they say. */
 #include "cli/table.h"
 
 #include <stdarg.h>
@@ -8,15 +9,18 @@
 
 #include "cli/report.h"
 #include "cli/text.h"
+#include "format/bytes.h"
 
-static bool grow(struct table *table)
+static bool reserve(struct table *table, size_t n_bytes)
 {
-    if (table->n_cells < table->capacity) return true;
-    const size_t capacity = table->capacity > 0 ? table->capacity * 2 : 64;
-    if (capacity > SIZE_MAX / sizeof *table->cells) return false;
-    char **cells = realloc(table->cells, capacity * sizeof *cells);
-    if (!cells) return false;
-    table->cells = cells;
+    if (!table->widths) table->widths = calloc(table->n_columns, sizeof *table->widths);
+    if (!table->widths) return false;
+    if (n_bytes <= table->capacity - table->n_bytes) return true;
+    if (n_bytes > SIZE_MAX / 2 - table->capacity) return false;
+    const size_t capacity = table->capacity * 2 + n_bytes;
+    char *text = realloc(table->text, capacity);
+    if (!text) return false;
+    table->text = text;
     table->capacity = capacity;
     return true;
 }
@@ -24,9 +28,16 @@ static bool grow(struct table *table)
 void table_bytes(struct table *table, const char *bytes, size_t n_bytes)
 {
     if (table->failed) return;
-    char *text = grow(table) ? text_safe(bytes, n_bytes) : NULL;
-    table->failed = !text;
-    if (text) table->cells[table->n_cells++] = text;
+    char *text = text_safe(bytes, n_bytes);
+    const size_t n = text ? strlen(text) + 1 : 0;
+    table->failed = !text || !reserve(table, n);
+    if (!table->failed) {
+        size_t *width = &table->widths[table->n_cells++ % table->n_columns];
+        *width = max_u64(*width, text_width(text));
+        memcpy(table->text + table->n_bytes, text, n);
+        table->n_bytes += n;
+    }
+    free(text);
 }
 
 void table_cell(struct table *table, const char *format, ...)
@@ -44,61 +55,55 @@ void table_cell(struct table *table, const char *format, ...)
     free(text);
 }
 
-static size_t column_width(const struct table *table, size_t column)
+/* Prints a cell. Blanks are printed only before text, so that no line ends with them: *blanks are
+ * those before the next one. */
+static void print_cell(const struct column *column, const char *text, size_t width, int *blanks,
+                       FILE *out)
 {
-    size_t width = text_width(table->columns[column].title);
-    for (size_t i = column; i < table->n_cells; i += table->n_columns) {
-        const size_t w = text_width(table->cells[i]);
-        if (w > width) width = w;
+    const int padding = (int)(width - text_width(text));
+    if (column->numbers) *blanks += padding;
+    if (text[0]) {
+        fprintf(out, "%*s%s", *blanks, "", text);
+        *blanks = 0;
     }
-    return width;
+    if (!column->numbers) *blanks += padding;
+    *blanks += 2;
 }
 
-/* Prints n_columns cells as a line. Blanks are printed only before text, so that no line ends with
- * them. */
-static void print_line(const struct table *table, const char *const *cells, const size_t *widths,
-                       int indent, FILE *out)
+static size_t column_width(const struct table *table, size_t column)
 {
-    int blanks = indent;
-    for (size_t c = 0; c < table->n_columns; c++) {
-        const int padding = (int)(widths[c] - text_width(cells[c]));
-        if (table->columns[c].numbers) blanks += padding;
-        if (cells[c][0]) {
-            fprintf(out, "%*s%s", blanks, "", cells[c]);
-            blanks = 0;
-        }
-        if (!table->columns[c].numbers) blanks += padding;
-        blanks += 2;
-    }
-    fputc('\n', out);
+    const size_t title = text_width(table->columns[column].title);
+    return table->widths ? max_u64(title, table->widths[column]) : title;
 }
 
 bool table_print(const struct table *table, FILE *out, int indent)
 {
-    const size_t n = table->n_columns;
-    size_t *widths = calloc(n, sizeof *widths);
-    const char **titles = calloc(n, sizeof *titles);
-    const bool ready = widths && titles && !table->failed;
-    for (size_t c = 0; ready && c < n; c++) {
-        widths[c] = column_width(table, c);
-        titles[c] = table->columns[c].title;
-    }
-    if (ready) {
-        print_line(table, titles, widths, indent, out);
-        for (size_t i = 0; i < table->n_cells; i += n) {
-            print_line(table, (const char *const *)(table->cells + i), widths, indent, out);
-        }
-    } else {
+    const char *text = table->text;
+    int blanks = indent;
+    if (table->failed) {
         report_no_memory();
+        return false;
     }
-    free(titles);
-    free(widths);
-    return ready;
+    for (size_t c = 0; c < table->n_columns; c++) {
+        const struct column *column = &table->columns[c];
+        print_cell(column, column->title, column_width(table, c), &blanks, out);
+    }
+    for (size_t i = 0; i < table->n_cells; i++) {
+        const size_t c = i % table->n_columns;
+        if (c == 0) {
+            fputc('\n', out);
+            blanks = indent;
+        }
+        print_cell(&table->columns[c], text, column_width(table, c), &blanks, out);
+        text += strlen(text) + 1;
+    }
+    fputc('\n', out);
+    return true;
 }
 
 void table_release(struct table *table)
 {
-    for (size_t i = 0; i < table->n_cells; i++) free(table->cells[i]);
-    free(table->cells);
+    free(table->widths);
+    free(table->text);
     *table = (struct table){.columns = table->columns, .n_columns = table->n_columns};
 }

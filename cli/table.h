@@ -18,8 +18,10 @@ struct column {
 struct table {
     const struct column *columns;
     size_t n_columns;
-    char **cells;
+    size_t *widths; /* of each column's cells */
     size_t n_cells;
+    char *text; /* of the cells, each ends with a zero byte */
+    size_t n_bytes;
     size_t capacity;
     bool failed;
 };
