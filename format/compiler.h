@@ -40,6 +40,12 @@ static inline int ingot_cpu_has_f16c(void)
 }
 #endif
 
+#if defined(INGOT_X86_64)
+/* A wide vector that is loaded before it is used: some instructions that load as well take their
+ * time. */
+#define INGOT_IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#endif
+
 /* INGOT_AARCH64: 64-bit ARM and a compiler that can be asked for features of its CPUs. */
 #if defined(__GNUC__) && defined(__aarch64__)
 #define INGOT_AARCH64 1

@@ -63,17 +63,6 @@ INGOT_TEMPLATE AVX512 void put_block(const struct block_values *v, float step, f
     store_u32(dst + digit_step_at(n_digits) + 4, 0);
 }
 
-/* Three digits hold integers up to this. */
-static const float most_of_three = 127.0f * 65536 + 127.0f * 256 + 127.0f;
-
-/* The power of two in which `largest` takes three digits. */
-static float step_of(float largest)
-{
-    const uint32_t exponent = f32_bits(largest) >> 23 & 255; /* largest < 2^(exponent - 126) */
-    const float step = f32_from_bits((exponent + 127 - 126 - 23) << 23);
-    return largest <= most_of_three * step ? step : 2 * step;
-}
-
 /* Whether what is left of x is within `share` of what it was. */
 INGOT_TEMPLATE AVX512 bool is_near(const struct block_values *rest, const struct block_values *x,
                                    float share)
@@ -105,7 +94,7 @@ AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *d
             if (dst == end || !(is_zero || (largest >= 0x1p-100f && largest <= 0x1p100f))) {
                 return false;
             }
-            const float step = is_zero ? 1.0f : step_of(largest);
+            const float step = is_zero ? 1.0f : three_digit_step(largest);
             __m512i q[2];
             put_block(&rest, step, 1 / step, p, dst, q, 3);
             INGOT_UNROLL

@@ -264,8 +264,7 @@ static void take_columns(const struct panels *p, const float *x, float *dst)
     }
 }
 
-/* bf16 products take subnormals for zeros: x far from 1 is brought near it, by a power of two. */
-AVX512 static float bring_near(float *x, uint64_t n)
+AVX512 float avx512_bring_near(float *x, uint64_t n)
 {
     __m512 most = _mm512_setzero_ps();
     for (uint64_t i = 0; i < n; i += 16)
@@ -290,18 +289,6 @@ AVX512 static __m512i pair_up(__m256bh first, __m256bh second)
     return _mm512_permutexvar_epi16(load_512(order), both);
 }
 
-AVX512 static __m512 floats_of(__m256bh v)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)v), 16));
-}
-
-/* What is left of x; nothing where that is no number. */
-AVX512 static __m512 rest_of(__m512 x, __m256bh high)
-{
-    const __m512 rest = _mm512_sub_ps(x, floats_of(high));
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
-}
-
 AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
                               float *x)
 {
@@ -311,14 +298,14 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
     for (uint64_t b = 0; b < p->n_blocks; b++) {
         const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
         const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
-        __m512 s0 = floats_of(h0), s1 = floats_of(h1);
+        __m512 s0 = bf16_floats(h0), s1 = bf16_floats(h1);
         _mm512_storeu_si512(ready + row->high + 64 * b, pair_up(h0, h1));
         if (has_low) {
-            const __m256bh l0 = _mm512_cvtneps_pbh(rest_of(x0, h0));
-            const __m256bh l1 = _mm512_cvtneps_pbh(rest_of(x1, h1));
+            const __m256bh l0 = _mm512_cvtneps_pbh(bf16_rest(x0, h0));
+            const __m256bh l1 = _mm512_cvtneps_pbh(bf16_rest(x1, h1));
             _mm512_storeu_si512(ready + row->low + 64 * b, pair_up(l0, l1));
-            s0 = _mm512_add_ps(s0, floats_of(l0));
-            s1 = _mm512_add_ps(s1, floats_of(l1));
+            s0 = _mm512_add_ps(s0, bf16_floats(l0));
+            s1 = _mm512_add_ps(s1, bf16_floats(l1));
         }
         if (has_sums) sum = avx512_put_sum(p, sums, b, s0, s1, sum);
     }
@@ -361,9 +348,7 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
     }
 }
 
-/* Whether products of bf16 take every column: none is so far below the largest one that a part of
- * it is a subnormal. */
-AVX512 static bool fits_pairs(const float *x, uint64_t n)
+AVX512 bool avx512_fits_pairs(const float *x, uint64_t n)
 {
     __mmask16 small = 0;
     for (uint64_t i = 0; i < n; i += 16) {
@@ -381,9 +366,9 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
     enum ready_way way = READY_DIGITS;
-    if (row->n_digits != 1) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
+    if (row->n_digits != 1) factor = avx512_bring_near(floats, p->n_blocks * PANEL_BLOCK);
     if (row->digits == INGOT_NONE || !avx512_make_digits(p, row, floats, own)) {
-        way = fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
+        way = avx512_fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
     }
     if (way == READY_PAIRS) make_pairs(p, row, own, floats);
     if (way == READY_FLOATS) {
@@ -399,7 +384,7 @@ static void make_many(const struct panels *p, const struct ready_row *row, uint8
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
     if (row->high != INGOT_NONE) {
-        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
+        factor = avx512_bring_near(floats, p->n_blocks * PANEL_BLOCK);
         make_pairs(p, row, own, floats);
     }
     if (row->bytes != INGOT_NONE) make_bytes(p, row, own, floats);

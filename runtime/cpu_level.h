@@ -43,22 +43,34 @@ struct cpu_product {
     uint64_t y_stride;
 };
 
-/* A row of kept values: its part of the bitmap, the values' one plane and the number of its first.
- */
-struct cpu_kept_row {
+/* Kept values of one plane under a bitmap, as kernels take them. */
+struct cpu_kept {
     const uint8_t *mask;
+    uint64_t mask_row_bytes;
     const uint8_t *values;
-    uint64_t first;
+    const uint32_t *row_offsets; /* n_rows + 1 */
+    uint64_t n_rows;
+    uint64_t n_cols;
+    const uint8_t *own; /* what the kernel made of them, part after part */
 };
+
+enum { KEPT_PART_ROWS = 32 /* a multiple of the first rows of slices with few rows of x */ };
 
 /* Kept values under a bitmap times one row of x. */
 struct cpu_sparse_kernel {
     const char *name;
-    /* Of the values; what fits has no slot but a constant scale that multiplies. */
+    /* Of the values; what fits has no slot but one scale a row or for all, which multiplies. */
     bool (*fits)(const struct ingot_coding *coding);
-    /* sums[i], without the scale, of row i, i < n_rows. */
-    void (*dot)(const struct cpu_kept_row *rows, uint32_t n_rows, uint64_t n_cols, const float *x,
-                float *sums);
+    /* Bytes of what the kernel holds beside the values, for KEPT_PART_ROWS rows; NULL: nothing. */
+    uint64_t (*part_bytes)(uint64_t n_cols);
+    void (*make_part)(const struct cpu_kept *kept, uint64_t part, uint8_t *own);
+    /* Bytes of one row of x made ready, a multiple of 64; NULL: it is taken as it is. */
+    uint64_t (*x_bytes)(uint64_t n_cols);
+    void (*x_prepare)(uint64_t n_cols, const float *x, uint8_t *ready);
+    /* sums[i], without the scale, of row first_row + i, i < n_rows; first_row is a multiple of
+     * KEPT_PART_ROWS. */
+    void (*dot)(const struct cpu_kept *kept, uint64_t first_row, uint32_t n_rows, const float *x,
+                const uint8_t *ready, float *sums);
 };
 
 struct cpu_level {

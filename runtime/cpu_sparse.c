@@ -3,29 +3,140 @@
 
 #include <assert.h>
 
+#include "format/alloc.h"
 #include "format/bytes.h"
+#include "format/fail.h"
 #include "runtime/bitmap.h"
 
+/* Up to so many rows of x, spreading in registers beats doing it once in memory. */
+enum { DOT_BATCH = 4 };
+
+/* ------------------------------------------------------------------ the kernel */
+
+static void make_part(void *context, uint64_t part)
+{
+    struct cpu_sparse *sparse = context;
+    const uint64_t part_bytes = sparse->kernel->part_bytes(sparse->n_cols);
+    sparse->kernel->make_part(&sparse->kept, part, (uint8_t *)sparse->own + part * part_bytes);
+}
+
+/* What the kernel holds beside the values. */
+static ingot_status make_own(struct cpu_sparse *sparse, struct ingot_pool *pool,
+                             const ingot_allocator *allocator, uint64_t *resident_bytes,
+                             ingot_error *error)
+{
+    if (sparse->kernel->part_bytes == NULL) return INGOT_OK;
+    const uint64_t n_parts = ceil_div(sparse->kept.n_rows, KEPT_PART_ROWS);
+    const uint64_t n_bytes = n_parts * sparse->kernel->part_bytes(sparse->n_cols);
+    sparse->own = ingot_allocate(allocator, n_bytes);
+    if (sparse->own == NULL) return ingot_fail_memory(error, n_bytes, "kept values");
+    ingot_pool_run(pool, n_parts, make_part, sparse);
+    sparse->kept.own = sparse->own;
+    *resident_bytes += n_bytes;
+    return INGOT_OK;
+}
+
+/* The scales of rows at hand. */
+static ingot_status make_scales(struct cpu_sparse *sparse, const ingot_allocator *allocator,
+                                uint64_t *resident_bytes, ingot_error *error)
+{
+    const struct resident_dense *values = &sparse->resident->values;
+    const uint64_t n_rows = sparse->kept.n_rows;
+    if (!values->coding->slots[SLOT_SCALE].has_table) return INGOT_OK;
+    sparse->scales = ingot_allocate_zeroed(allocator, n_rows, sizeof *sparse->scales);
+    if (sparse->scales == NULL) return ingot_fail_memory(error, n_rows * sizeof(float), "scales");
+    for (uint64_t r = 0; r < n_rows; r++) {
+        sparse->scales[r] = cpu_plain_entry(&values->tables[SLOT_SCALE], r, 0);
+    }
+    *resident_bytes += n_rows * sizeof *sparse->scales;
+    return INGOT_OK;
+}
+
 ingot_status cpu_sparse_make(const struct cpu_level *level, const struct resident_sparse *resident,
-                             uint64_t n_rows, uint64_t n_cols, struct cpu_sparse *sparse,
+                             uint64_t n_rows, uint64_t n_cols, struct ingot_pool *pool,
+                             const ingot_allocator *allocator, struct cpu_sparse *sparse,
                              uint64_t *resident_bytes, ingot_error *error)
 {
     assert(resident->values.n_rows == 1);
     sparse->resident = resident;
     sparse->n_cols = n_cols;
-    const struct ingot_coding *coding = resident->values.coding;
     for (uint32_t i = 0; level->sparse != NULL && i < *level->n_sparse; i++) {
         if (sparse->kernel != NULL || resident->columns != NULL) break;
-        if (level->sparse[i].fits(coding)) sparse->kernel = &level->sparse[i];
+        if (level->sparse[i].fits(resident->values.coding)) sparse->kernel = &level->sparse[i];
     }
-    const struct coding_slot *scale = &coding->slots[SLOT_SCALE];
-    sparse->scale = scale->has_constant ? scale->constant : 1.0f;
     *resident_bytes += resident->columns != NULL
                            ? resident->row_offsets[n_rows] * sizeof *resident->columns
                            : resident->mask.row_bytes * n_rows;
     *resident_bytes += (n_rows + 1) * sizeof *resident->row_offsets;
-    return cpu_dense_choose(level, &resident->values, &sparse->values, resident_bytes, error);
+    ingot_status status =
+        cpu_dense_choose(level, &resident->values, &sparse->values, resident_bytes, error);
+    if (status != INGOT_OK || sparse->kernel == NULL) return status;
+    sparse->kept = (struct cpu_kept){.mask = resident->mask.data,
+                                     .mask_row_bytes = resident->mask.row_bytes,
+                                     .values = resident->values.planes[0].data,
+                                     .row_offsets = resident->row_offsets,
+                                     .n_rows = n_rows,
+                                     .n_cols = n_cols};
+    status = make_own(sparse, pool, allocator, resident_bytes, error);
+    return status == INGOT_OK ? make_scales(sparse, allocator, resident_bytes, error) : status;
 }
+
+void cpu_sparse_release(struct cpu_sparse *sparse, const ingot_allocator *allocator)
+{
+    ingot_release(allocator, sparse->scales);
+    ingot_release(allocator, sparse->own);
+}
+
+/* Bytes of a row of x made ready. */
+static uint64_t ready_bytes(const struct cpu_sparse *sparse)
+{
+    const struct cpu_sparse_kernel *kernel = sparse->kernel;
+    return kernel != NULL && kernel->x_bytes != NULL ? kernel->x_bytes(sparse->n_cols) : 0;
+}
+
+uint64_t cpu_sparse_x_bytes(const struct cpu_sparse *sparse, uint64_t n_x)
+{
+    return n_x <= DOT_BATCH ? n_x * ready_bytes(sparse) : 0;
+}
+
+struct x_job {
+    const struct cpu_sparse *sparse;
+    const float *x;
+    uint64_t x_stride;
+    uint8_t *ready;
+};
+
+static void prepare_row(void *context, uint64_t j)
+{
+    const struct x_job *job = context;
+    job->sparse->kernel->x_prepare(job->sparse->n_cols, job->x + j * job->x_stride,
+                                   job->ready + j * ready_bytes(job->sparse));
+}
+
+void cpu_sparse_x_prepare(const struct cpu_sparse *sparse, struct ingot_pool *pool, const float *x,
+                          uint64_t x_stride, uint64_t n_x, void *ready)
+{
+    if (cpu_sparse_x_bytes(sparse, n_x) == 0) return;
+    struct x_job job = {sparse, x, x_stride, ready};
+    ingot_pool_run(pool, n_x, prepare_row, &job);
+}
+
+static void add_dots(const struct cpu_sparse *sparse, const uint8_t *ready, const struct slice *s)
+{
+    const struct coding_slot *slot = &sparse->resident->values.coding->slots[SLOT_SCALE];
+    const float scale = slot->has_constant ? slot->constant : 1.0f;
+    float sums[TASK_MAX_ROWS];
+    for (uint64_t j = 0; j < s->n_x; j++) {
+        sparse->kernel->dot(&sparse->kept, s->first_row, s->n_rows, s->x + j * s->x_stride,
+                            ready + j * ready_bytes(sparse), sums);
+        for (uint32_t i = 0; i < s->n_rows; i++) {
+            const float of_row = sparse->scales != NULL ? sparse->scales[s->first_row + i] : scale;
+            s->y[j * s->y_stride + i] += of_row * sums[i];
+        }
+    }
+}
+
+/* ------------------------------------------------------------------ spreading out in memory */
 
 struct sparse_source {
     const struct cpu_sparse *part;
@@ -109,32 +220,10 @@ static void sparse_decode(void *context, struct block *block)
     }
 }
 
-static void add_dots(const struct cpu_sparse *sparse, const struct slice *s)
-{
-    const struct resident_sparse *resident = sparse->resident;
-    struct cpu_kept_row rows[TASK_MAX_ROWS];
-    float sums[TASK_MAX_ROWS];
-    for (uint32_t i = 0; i < s->n_rows; i++) {
-        const uint64_t row = s->first_row + i;
-        rows[i] =
-            (struct cpu_kept_row){resident->mask.data + row * resident->mask.row_bytes,
-                                  resident->values.planes[0].data, resident->row_offsets[row]};
-    }
-    for (uint64_t j = 0; j < s->n_x; j++) {
-        sparse->kernel->dot(rows, s->n_rows, sparse->n_cols, s->x + j * s->x_stride, sums);
-        for (uint32_t i = 0; i < s->n_rows; i++) {
-            s->y[j * s->y_stride + i] += sparse->scale * sums[i];
-        }
-    }
-}
-
-/* Up to so many rows of x, spreading in registers beats doing it once in memory. */
-enum { DOT_BATCH = 4 };
-
-void cpu_sparse_add(const struct cpu_sparse *sparse, const struct slice *s)
+void cpu_sparse_add(const struct cpu_sparse *sparse, const void *ready, const struct slice *s)
 {
     if (sparse->kernel != NULL && s->n_x <= DOT_BATCH) {
-        add_dots(sparse, s);
+        add_dots(sparse, ready, s);
         return;
     }
     struct sparse_source source = {.part = sparse, .level = s->level, .first_row = s->first_row};
