@@ -118,6 +118,10 @@ extern const struct cpu_kernel cpu_plain_kernel;
 /* Kept values [first, first + n) of one row of the matrix, at these columns, by the reference. */
 void cpu_plain_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
                            const uint32_t *cols, uint64_t n, float *dst);
+/* What the coding's slots make of v, which its map gave for columns [first_col, first_col + n_cols)
+ * of a row of the matrix. */
+void cpu_plain_apply_slots(const struct resident_dense *values, uint64_t row, uint64_t first_col,
+                           uint64_t n_cols, float *v);
 /* A table's entry for weight (row, col). */
 float cpu_plain_entry(const struct resident_table *table, uint64_t row, uint64_t col);
 

@@ -52,6 +52,25 @@ static ingot_status make_scales(struct cpu_sparse *sparse, const ingot_allocator
     return INGOT_OK;
 }
 
+static bool has_tables(const struct ingot_coding *coding)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < N_SLOTS; i++) any = any || coding->slots[i].has_table;
+    return any;
+}
+
+/* Tables are in the matrix's coordinates: they are applied to values that are spread out. */
+static void make_bare(const struct cpu_level *level, struct cpu_sparse *sparse)
+{
+    const struct resident_dense *values = &sparse->resident->values;
+    if (sparse->resident->columns != NULL || !has_tables(values->coding)) return;
+    sparse->bare_coding = *values->coding;
+    memset(sparse->bare_coding.slots, 0, sizeof sparse->bare_coding.slots);
+    sparse->bare = *values;
+    sparse->bare.coding = &sparse->bare_coding;
+    sparse->values.kernel = cpu_level_kernel(level, &sparse->bare);
+}
+
 ingot_status cpu_sparse_make(const struct cpu_level *level, const struct resident_sparse *resident,
                              uint64_t n_rows, uint64_t n_cols, struct ingot_pool *pool,
                              const ingot_allocator *allocator, struct cpu_sparse *sparse,
@@ -70,7 +89,9 @@ ingot_status cpu_sparse_make(const struct cpu_level *level, const struct residen
     *resident_bytes += (n_rows + 1) * sizeof *resident->row_offsets;
     ingot_status status =
         cpu_dense_choose(level, &resident->values, &sparse->values, resident_bytes, error);
-    if (status != INGOT_OK || sparse->kernel == NULL) return status;
+    if (status != INGOT_OK) return status;
+    make_bare(level, sparse);
+    if (sparse->kernel == NULL) return INGOT_OK;
     sparse->kept = (struct cpu_kept){.mask = resident->mask.data,
                                      .mask_row_bytes = resident->mask.row_bytes,
                                      .values = resident->values.planes[0].data,
@@ -145,78 +166,63 @@ struct sparse_source {
     uint64_t
         next_kept[TASK_MAX_ROWS]; /* the first kept value not yet unpacked, by row of the slice */
     float packed[CPU_COLS + 4 * CPU_VECTOR];
-    uint32_t cols[CPU_COLS];
 };
 
-/* Values of one row without tables, where a mask says. Returns how many. */
-static uint64_t expand_masked(struct sparse_source *source, const uint8_t *mask, uint64_t next,
-                              uint64_t n_cols, float *dst)
+static void clear_others(const uint8_t *mask, uint64_t n_cols, float *v)
 {
-    const struct resident_sparse *sparse = source->part->resident;
+    for (uint64_t c = 0; c < n_cols; c++) { /* without a branch that nothing foretells */
+        const uint32_t held = mask[c / 8] >> c % 8 & 1u;
+        v[c] = f32_from_bits(f32_bits(v[c]) & (0u - held));
+    }
+}
+
+/* Values of one row from column first_col on where a mask says. Returns how many. */
+static uint64_t expand_masked(struct sparse_source *source, uint64_t row, uint64_t next,
+                              uint64_t first_col, uint64_t n_cols, float *dst)
+{
+    const struct cpu_sparse *part = source->part;
+    const struct resident_sparse *sparse = part->resident;
+    const bool is_bare = part->bare.coding != NULL;
+    const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes + first_col / 8;
     const uint64_t n_kept = bitmap_ones(mask, n_cols);
     const uint64_t lead = next % CPU_VECTOR; /* decoders begin at whole groups */
     if (n_kept > 0) {
-        source->part->values.kernel->decode(&sparse->values, 0, next - lead, lead + n_kept,
-                                            source->packed);
+        part->values.kernel->decode(is_bare ? &part->bare : &sparse->values, 0, next - lead,
+                                    lead + n_kept, source->packed);
     }
     source->level->expand(mask, n_cols, source->packed + lead, dst);
+    if (is_bare && n_kept > 0) {
+        cpu_plain_apply_slots(&sparse->values, row, first_col, n_cols, dst);
+        clear_others(mask, n_cols, dst);
+    }
     return n_kept;
 }
 
-/* Columns [first_col, first_col + n_cols) of the kept values of a row, from `next` on. */
-static uint64_t listed_cols(const struct resident_sparse *sparse, uint64_t row, uint64_t next,
-                            uint64_t first_col, uint64_t n_cols, uint32_t *cols)
-{
-    uint64_t n = 0;
-    if (sparse->columns != NULL) {
-        const uint64_t end = sparse->row_offsets[row + 1];
-        for (; next + n < end && sparse->columns[next + n] < first_col + n_cols; n++) {
-            cols[n] = sparse->columns[next + n];
-        }
-        return n;
-    }
-    const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes;
-    for (uint64_t c = first_col; c < first_col + n_cols; c++) {
-        if (mask[c / 8] >> c % 8 & 1) cols[n++] = (uint32_t)c;
-    }
-    return n;
-}
-
-/* Values of one row at columns that are counted one by one. Returns how many. */
+/* Values of one row at columns of a list. Returns how many. */
 static uint64_t expand_listed(struct sparse_source *source, uint64_t row, uint64_t next,
                               uint64_t first_col, uint64_t n_cols, float *dst)
 {
     const struct resident_sparse *sparse = source->part->resident;
-    const uint64_t n = listed_cols(sparse, row, next, first_col, n_cols, source->cols);
+    const uint32_t *cols = sparse->columns + next;
+    const uint64_t n_left = sparse->row_offsets[row + 1] - next;
+    uint64_t n = 0;
+    while (n < n_left && cols[n] < first_col + n_cols) n++;
     memset(dst, 0, (size_t)n_cols * sizeof *dst);
-    cpu_plain_decode_kept(&sparse->values, next, row, source->cols, n, source->packed);
-    for (uint64_t i = 0; i < n; i++) dst[source->cols[i] - first_col] = source->packed[i];
+    cpu_plain_decode_kept(&sparse->values, next, row, cols, n, source->packed);
+    for (uint64_t i = 0; i < n; i++) dst[cols[i] - first_col] = source->packed[i];
     return n;
-}
-
-static bool has_tables(const struct ingot_coding *coding)
-{
-    bool any = false;
-    for (uint32_t i = 0; i < N_SLOTS; i++) any = any || coding->slots[i].has_table;
-    return any;
 }
 
 static void sparse_decode(void *context, struct block *block)
 {
     struct sparse_source *source = context;
-    const struct resident_sparse *sparse = source->part->resident;
-    const bool masked = sparse->columns == NULL && !has_tables(sparse->values.coding);
     for (uint32_t i = 0; i < block->n_rows; i++) {
         const uint64_t row = block->first_row + i;
         uint64_t *next = &source->next_kept[row - source->first_row];
         float *dst = block->w + i * CPU_STRIDE;
-        if (masked) {
-            const uint8_t *mask =
-                sparse->mask.data + row * sparse->mask.row_bytes + block->first_col / 8;
-            *next += expand_masked(source, mask, *next, block->n_cols, dst);
-        } else {
-            *next += expand_listed(source, row, *next, block->first_col, block->n_cols, dst);
-        }
+        const bool is_list = source->part->resident->columns != NULL;
+        *next += (is_list ? expand_listed : expand_masked)(source, row, *next, block->first_col,
+                                                           block->n_cols, dst);
     }
 }
 

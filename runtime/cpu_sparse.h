@@ -8,6 +8,9 @@ struct cpu_sparse {
     const struct resident_sparse *resident;
     uint64_t n_cols;
     struct cpu_dense values;
+    struct resident_dense
+        bare; /* the values without slots where these have tables; else no coding */
+    struct ingot_coding bare_coding;
     const struct cpu_sparse_kernel *kernel; /* NULL: rows are spread out in memory */
     struct cpu_kept kept;                   /* as the kernel takes them */
     void *own;                              /* what the kernel made of them */

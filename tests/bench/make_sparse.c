@@ -31,7 +31,12 @@ static const struct {
 } kinds[] = {
     {"bf16", {.map = MAP_FLOAT, .bits = 16, .format = INGOT_BF16, .codebook_stream = INGOT_NONE}},
     {"int8", {.map = MAP_INT, .bits = 8, .codebook_stream = INGOT_NONE, SCALE(f32, 0)}},
-    {"int4", {.map = MAP_INT, .bits = 4, .codebook_stream = INGOT_NONE, SCALE(f16, 32)}},
+    {"int4",
+     {.map = MAP_UINT,
+      .bits = 4,
+      .codebook_stream = INGOT_NONE,
+      .slots[SLOT_ZERO] = {.has_constant = true, .constant = 8},
+      SCALE(f16, 32)}},
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
@@ -115,7 +120,7 @@ static void make_values(const struct ingot_coding *coding, struct streams *s, ui
         const float v = (float)(next(&state) >> 40) * 0x1p-23f - 1.0f;
         store_u16(s->data[CODES] + i, bf16_from_f32(0.04f * v));
     }
-    for (uint64_t i = 0; coding->map == MAP_INT && i < n_bytes; i++) {
+    for (uint64_t i = 0; coding->map != MAP_FLOAT && i < n_bytes; i++) {
         s->data[CODES][i] = (uint8_t)next(&state);
     }
     if (n_scales == 0) return;
