@@ -325,6 +325,7 @@ LIB := $(DESTDIR)$(PREFIX)/lib
 INCLUDE := $(DESTDIR)$(PREFIX)/include
 MAN := $(DESTDIR)$(PREFIX)/share/man/man1
 COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+PYTHON := $(DESTDIR)$(PREFIX)/share/ingot
 
 # Manual pages and completion say what the command says of itself.
 $(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
@@ -333,14 +334,15 @@ $(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
 $(G)/ingot.bash: $(OUT)/ingot tools/completion.sh tools/verbs.sh
 	$(call if_changed,sh tools/completion.sh $<)
 
-install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, manual pages and completion under PREFIX (/usr/local)
-	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS)
+install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, ingot.py, manual pages and completion under PREFIX (/usr/local)
+	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS) $(PYTHON)
 	install -m 755 $(OUT)/ingot $(BIN)/ingot
 	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
 	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
 	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
 	ln -sf $(SONAME) $(LIB)/libingot.so
 	install -m 644 format/ingot.h $(INCLUDE)/ingot.h
+	install -m 644 python/ingot.py $(PYTHON)/ingot.py
 	install -m 644 $(G)/man/*.1 $(MAN)
 	install -m 644 $(G)/ingot.bash $(COMPLETIONS)/ingot
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ingot' \
@@ -351,7 +353,7 @@ install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, i
 uninstall: $(G)/man ## removes what install put there
 	rm -f $(BIN)/ingot $(LIB)/libingot.a $(LIB)/libingot.so $(LIB)/$(SONAME) $(LIB)/libingot.so.$(VERSION) \
 	    $(INCLUDE)/ingot.h $(LIB)/pkgconfig/ingot.pc $(addprefix $(MAN)/,$(notdir $(wildcard $(G)/man/*.1))) \
-	    $(COMPLETIONS)/ingot
+	    $(COMPLETIONS)/ingot $(PYTHON)/ingot.py
 
 # ---------------------------------------------------------------- the rest
 

@@ -1,4 +1,5 @@
 /* Adapters: which optional terms are on, and the list of their names. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "format/alloc.h"
@@ -67,6 +68,7 @@ uint32_t ingot_file_n_adapters(const ingot_file *file)
 void ingot_file_adapter(const ingot_file *file, uint32_t index, const char **name,
                         uint32_t *name_bytes)
 {
+    assert(index < file->n_adapters);
     *name = file->adapters[index].name;
     *name_bytes = file->adapters[index].name_bytes;
 }

@@ -2,6 +2,8 @@
 #ifndef INGOT_FILE_H
 #define INGOT_FILE_H
 
+#include <assert.h>
+
 #include "format/decode.h"
 #include "format/reader.h"
 #include "format/records.h"
@@ -53,6 +55,7 @@ ingot_status file_open_at(const char *path, uint32_t depth, const ingot_allocato
 static inline const uint8_t *record_at(const struct ingot_file *file, enum section_kind kind,
                                        uint32_t index)
 {
+    assert(index < file->sections[kind].n_records);
     return file->sections[kind].data + (uint64_t)index * section_record_bytes[kind];
 }
 

@@ -12,6 +12,8 @@
  *   - Any number of threads may share an ingot_file, an ingot_metadata and an ingot_device with its
  *     matrices, but for closing them. A writer belongs to one thread at a time.
  *   - Results depend neither on the number of threads nor on what other threads do.
+ *   - An index that is not there fails an assert. NULL is taken for errors, allocators, options and
+ *     where there are no bytes; elsewhere it is a mistake of the caller.
  *   - What a call takes by pointer is the caller's and may go when the call returns, unless its
  *     comment says that it must outlive something.
  */
@@ -294,7 +296,12 @@ typedef enum ingot_compression {
 
 /* Starts a file. It is written under a temporary name beside `path`, and gets its own name in
  * ingot_writer_finish. path "-" writes to standard output. With replace false, an existing
- * target is INGOT_EXISTS; one that is not a regular file is INGOT_REFUSED. */
+ * target is INGOT_EXISTS; one that is not a regular file is INGOT_REFUSED.
+ *
+ * A call that is refused before anything is written, such as for a name that is there already,
+ * leaves the writer as it was. After one that fails while it writes (memory, the disk, a value that
+ * an encoding cannot hold) it can only be closed: all calls are INGOT_REFUSED then, as they are
+ * once it is finished. So what gets its name is always whole. */
 ingot_status ingot_writer_create(const char *path, bool replace, ingot_compression compression,
                                  const ingot_allocator *allocator, ingot_writer **writer,
                                  ingot_error *error);
@@ -306,9 +313,9 @@ ingot_status ingot_writer_add(ingot_writer *writer, const char *name, ingot_dtyp
  * INGOT_F16 or INGOT_BF16. encoding is what `ingot convert --encode` takes, such as "int4" or
  * "int4+lowrank16"; "f32", "f16" and "bf16" change the tensor's type to theirs, all others keep it.
  * INGOT_UNSUPPORTED for an encoding that is not known, INGOT_REFUSED for a value that it cannot
- * hold. The writer can only be closed after a failure. Any coding that no encoding makes is written
- * by a converter, not through this interface: a coding is a dozen fields that stand in relations to
- * each other and to streams in bit-exact layouts. */
+ * hold. Any coding that no encoding makes is written by a converter, not through this interface: a
+ * coding is a dozen fields that stand in relations to each other and to streams in bit-exact
+ * layouts. */
 ingot_status ingot_writer_add_encoded(ingot_writer *writer, const char *name, ingot_dtype dtype,
                                       uint32_t rank, const uint64_t *dims, const void *data,
                                       const char *encoding, ingot_error *error);
@@ -372,7 +379,9 @@ void ingot_device_close(ingot_device *device);
 void ingot_device_describe(const ingot_device *device, ingot_device_info *info);
 
 /* How x may be rounded in products with a matrix. A CPU level without instructions for it, and rows
- * of fewer than some hundred columns, take x as it is. */
+ * of fewer than some hundred columns, take x as it is. The default is F32: it keeps the bound of
+ * ingot_matmul. Measured on normal weights and x with 2048 columns, over all encodings, y has a
+ * relative L2 error of at most 4e-7 with F32, 0.003 with BF16 and 0.008 with I8. */
 typedef enum ingot_activations {
     INGOT_ACTIVATIONS_F32 = 0, /* as it is: the bound of ingot_matmul holds */
     /* x, and where x has many rows the decoded weights, rounded to bf16; sums in f32. */
@@ -386,7 +395,7 @@ typedef enum ingot_activations {
      * units. */
 } ingot_activations;
 
-/* What a matrix is opened with; all zero is what ingot_matrix_open takes. */
+/* What a matrix is opened with; all zero is what ingot_matrix_open takes, and what NULL means. */
 typedef struct ingot_matrix_options {
     const char *const *adapters; /* names of the adapters that are on, as in ingot_file_decode */
     uint32_t n_adapters;

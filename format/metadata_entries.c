@@ -1,4 +1,5 @@
 /* The metadata of a file as values: read once, then found by number or by key. */
+#include <assert.h>
 #include <stdio.h>
 
 #include "format/alloc.h"
@@ -164,6 +165,7 @@ uint64_t ingot_metadata_n_entries(const ingot_metadata *metadata)
 void ingot_metadata_entry(const ingot_metadata *metadata, uint64_t index, const char **key,
                           uint32_t *key_bytes, ingot_value *value)
 {
+    assert(index < metadata->n_entries);
     struct metadata_walk walk = {cursor_over(metadata->bytes, metadata->n_bytes), 1};
     struct metadata_value v;
     walk.at.offset = metadata->offsets[index];

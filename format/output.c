@@ -267,6 +267,9 @@ static ingot_status check_target(const struct output *output, ingot_error *error
 {
     struct stat found;
     const char *what = NULL;
+    if (output->path[0] == '\0') {
+        return fail(output, INGOT_REFUSED, INGOT_NO_OFFSET, "the target has no name", 0, error);
+    }
     if (lstat(output->path, &found) != 0) return INGOT_OK;
     if (S_ISDIR(found.st_mode)) {
         what = "the target is a folder";

@@ -90,7 +90,8 @@ static ingot_status map_file(const char *path, void **mapping, size_t *n_bytes, 
 {
     ingot_status status = INGOT_OK;
     struct stat found;
-    const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe that nobody writes to would keep a blocking open waiting. */
+    const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *mapping = NULL;
     if (descriptor < 0 || fstat(descriptor, &found) != 0) {
         status = ingot_fail(error, INGOT_IO, INGOT_NO_OFFSET, "file", "cannot open: %s",

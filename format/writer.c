@@ -121,6 +121,12 @@ static ingot_status write_blob_stream(ingot_writer *w, uint64_t n_bytes,
     return status;
 }
 
+static ingot_status fail_index(ingot_writer *writer, uint64_t n_bytes, ingot_error *error)
+{
+    if (!tables_failed(&writer->tables)) return INGOT_OK;
+    return end_if_failed(writer, ingot_fail_memory(error, n_bytes, "index"));
+}
+
 ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const char *name,
                                const char *media_type, uint64_t n_bytes,
                                const struct byte_source *source, uint32_t *index,
@@ -131,10 +137,11 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
     if (media_type && strlen(media_type) > MAX_STRING_BYTES) {
         return ingot_fail_rule(error, R_211, INGOT_NO_OFFSET, "media type", "too long");
     }
-    const ingot_status status = tables_check_blob(tables, kind, name, error);
+    ingot_status status = check_in_use(writer, error);
+    if (status == INGOT_OK) status = tables_check_blob(tables, kind, name, error);
     if (status != INGOT_OK) return status;
-    const ingot_status written = write_blob_stream(writer, n_bytes, source, &r.stream, error);
-    if (written != INGOT_OK) return written;
+    status = end_if_failed(writer, write_blob_stream(writer, n_bytes, source, &r.stream, error));
+    if (status != INGOT_OK) return status;
     if (name) r.name = tables_string(tables, name, (uint32_t)strlen(name));
     if (media_type) {
         r.media_type = tables_string(tables, media_type, (uint32_t)strlen(media_type));
@@ -143,7 +150,7 @@ ingot_status ingot_writer_blob(ingot_writer *writer, ingot_blob_kind kind, const
     blob_write(&r, record);
     if (index) *index = (uint32_t)(tables->blobs.n_bytes / BLOB_BYTES);
     buffer_append(&tables->blobs, record, sizeof record);
-    return tables_failed(tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
+    return fail_index(writer, sizeof record, error);
 }
 
 ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, uint64_t n_bytes,
@@ -153,12 +160,14 @@ ingot_status ingot_writer_codebook(ingot_writer *writer, const void *entries, ui
     const struct byte_source source = memory_bytes(&span);
     uint32_t number = writer->chunks.n_streams;
     bool found;
-    ingot_status status = intern(&writer->codebooks, entries, n_bytes, &number, &found, error);
+    ingot_status status = check_in_use(writer, error);
+    if (status != INGOT_OK) return status;
+    status = intern(&writer->codebooks, entries, n_bytes, &number, &found, error);
     if (status == INGOT_OK && !found) {
         status = write_blob_stream(writer, n_bytes, &source, &number, error);
     }
     if (status == INGOT_OK) *stream = number;
-    return status;
+    return end_if_failed(writer, status);
 }
 
 ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t name_bytes,
@@ -183,8 +192,7 @@ ingot_status ingot_writer_alias(ingot_writer *writer, const char *name, uint32_t
     uint8_t record[TENSOR_BYTES];
     tensor_write(&r, record);
     buffer_append(tensors, record, sizeof record);
-    return tables_failed(&writer->tables) ? ingot_fail_memory(error, sizeof record, "index")
-                                          : INGOT_OK;
+    return fail_index(writer, sizeof record, error);
 }
 
 ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16], const char *name,
@@ -206,7 +214,7 @@ ingot_status ingot_writer_base(ingot_writer *writer, const uint8_t content_id[16
     uint8_t record[FILE_BYTES];
     file_write(&r, record);
     buffer_append(&tables->files, record, sizeof record);
-    return tables_failed(tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
+    return fail_index(writer, sizeof record, error);
 }
 
 ingot_status ingot_writer_attach(ingot_writer *writer, const char *name, const void *data,
@@ -275,6 +283,10 @@ ingot_status ingot_writer_create(const char *path, bool replace, ingot_compressi
                                  ingot_error *error)
 {
     struct output *output;
+    if ((uint32_t)compression > INGOT_COMPRESS_MAX) {
+        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "compression",
+                          "there is none numbered %d", (int)compression);
+    }
     const ingot_status status = output_create(path, replace, allocator, &output, error);
     if (status != INGOT_OK) return status;
     return ingot_writer_over(output, compression, allocator, writer, error);
@@ -282,10 +294,9 @@ ingot_status ingot_writer_create(const char *path, bool replace, ingot_compressi
 
 ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error)
 {
-    if (writer->finished) {
-        return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "writer", "already finished");
-    }
-    ingot_status status = write_metadata(writer, error);
+    ingot_status status = check_in_use(writer, error);
+    if (status != INGOT_OK) return status;
+    status = write_metadata(writer, error);
     if (status == INGOT_OK) status = chunks_flush(&writer->chunks, error);
     if (status == INGOT_OK) {
         status = write_index(&writer->tables, &writer->chunks, writer->header_checksum, error);
@@ -297,7 +308,7 @@ ingot_status ingot_writer_finish(ingot_writer *writer, ingot_error *error)
                             (unsigned long long)writer->max_bytes);
     }
     if (status == INGOT_OK) status = output_finish(writer->chunks.output, error);
-    writer->finished = true;
+    writer->ended = "already finished";
     return status;
 }
 

@@ -97,6 +97,8 @@ ingot_status ingot_writer_metadata(ingot_writer *writer, const char *key, const 
 {
     uint32_t number = 0;
     bool found;
+    ingot_status status = check_in_use(writer, error);
+    if (status != INGOT_OK) return status;
     if ((size_t)value->type >= sizeof types / sizeof *types || !in_range(value)) {
         return ingot_fail_rule(error, R_710, INGOT_NO_OFFSET, key,
                                "a value of an unknown type, or past the range of its type");
@@ -105,7 +107,7 @@ ingot_status ingot_writer_metadata(ingot_writer *writer, const char *key, const 
         return ingot_fail_rule(error, R_711, INGOT_NO_OFFSET, "metadata.key", "too long");
     }
     const uint64_t before = writer->metadata.n_bytes;
-    ingot_status status = put_entry(&writer->metadata, key, value, error);
+    status = put_entry(&writer->metadata, key, value, error);
     if (status == INGOT_OK) {
         status = intern(&writer->metadata_keys, key, strlen(key), &number, &found, error);
         if (status == INGOT_OK && found) {

@@ -230,10 +230,24 @@ ingot_status add_tensor(ingot_writer *w, const struct writer_tensor *t,
     return tables_failed(&w->tables) ? ingot_fail_memory(error, sizeof record, "index") : INGOT_OK;
 }
 
+ingot_status check_in_use(const ingot_writer *w, ingot_error *error)
+{
+    if (w->ended == NULL) return INGOT_OK;
+    return ingot_fail(error, INGOT_REFUSED, INGOT_NO_OFFSET, "writer", "%s", w->ended);
+}
+
+ingot_status end_if_failed(ingot_writer *w, ingot_status status)
+{
+    if (status != INGOT_OK) w->ended = "a call failed while it wrote: it can only be closed";
+    return status;
+}
+
 ingot_status check_tensor(ingot_writer *w, const struct writer_tensor *t, ingot_error *error)
 {
     uint32_t index = (uint32_t)(w->tables.tensors.n_bytes / TENSOR_BYTES);
     bool found;
+    const ingot_status in_use = check_in_use(w, error);
+    if (in_use != INGOT_OK) return in_use;
     if (t->n_terms < 1 || t->n_terms > MAX_TERMS) {
         return ingot_fail_rule(error, R_604, INGOT_NO_OFFSET, "terms", "%u", t->n_terms);
     }

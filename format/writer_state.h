@@ -22,11 +22,16 @@ struct ingot_writer {
     struct ingot_pool *pool; /* once something was encoded */
     uint64_t header_checksum;
     uint64_t max_bytes; /* 0: any */
-    bool finished;
+    const char *ended;  /* why it can only be closed; NULL: it is in use */
 };
 
 /* Writes the metadata blob, if there are entries. */
 ingot_status write_metadata(ingot_writer *writer, ingot_error *error);
+
+/* INGOT_REFUSED when the writer can only be closed. */
+ingot_status check_in_use(const ingot_writer *w, ingot_error *error);
+/* Passes a status on. What failed while it wrote has left the file in pieces: that is the end. */
+ingot_status end_if_failed(ingot_writer *w, ingot_status status);
 
 /* Whether a tensor of that name, type and number of terms may be added; remembers the name. */
 ingot_status check_tensor(ingot_writer *w, const struct writer_tensor *t, ingot_error *error);

@@ -224,7 +224,7 @@ ingot_status write_tensor(ingot_writer *w, const struct writer_tensor *tensor,
         job->streams[i].shape.by_rows = false;
     }
     job->slabs = plan_slabs(stack, job->streams, job->n_streams);
-    status = run_job(job);
+    status = end_if_failed(w, run_job(job));
     ingot_release(w->allocator, job);
     return status;
 }

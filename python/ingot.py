@@ -25,8 +25,8 @@ What w[...] gives:
 Files, devices and matrices may be shared by threads; numpy arrays hold no lock. Failures raise
 ingot.Error, or for names that are not there ingot.NotFound, which is a KeyError too.
 
-The library is the one that INGOT_LIBRARY names, else libingot.so beside this file, else the
-system's.
+The library is the one that INGOT_LIBRARY names, else libingot.so beside this file, else the one
+that was installed with it (PREFIX/lib for PREFIX/share/ingot/ingot.py), else the system's.
 """
 import collections.abc
 import ctypes
@@ -97,10 +97,14 @@ STRUCTURES = {"ingot_error": _Error, "ingot_tensor": _Tensor, "ingot_blob": _Blo
 
 def _find_library():
     named = os.environ.get("INGOT_LIBRARY")
-    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libingot.so")
     if named:
         return named
-    return beside if os.path.exists(beside) else "libingot.so.0"
+    here = os.path.dirname(os.path.abspath(__file__))
+    for path in ("libingot.so", "../../lib/libingot.so.0"):
+        path = os.path.normpath(os.path.join(here, path))
+        if os.path.exists(path):
+            return path
+    return "libingot.so.0"
 
 
 def _declare(library):
@@ -213,6 +217,20 @@ def _bytes(text):
     return encoded
 
 
+def _path(path):
+    encoded = os.fsencode(path)
+    if b"\0" in encoded:
+        raise ValueError("a path may not hold a zero byte")
+    return encoded
+
+
+def _count(n, what):
+    """What is passed on as a 32-bit number."""
+    if not 0 <= n < 1 << 32:
+        raise ValueError(f"{what} is {n}")
+    return n
+
+
 def _names(adapters):
     if isinstance(adapters, str):
         adapters = (adapters,)
@@ -267,15 +285,15 @@ _NUMBERS = {"f64": 1, "f32": 2, "f16": 3, "bf16": 4, "i8": 16, "i16": 17, "i32":
             "u8": 20, "u16": 21, "u32": 22, "u64": 23, "bool": 24, "c64": 25}
 
 
-def _type_of(array):
+def _type_of(name, array):
     """Name of the type of an array, and the array as the bytes that a file holds."""
     if isinstance(array, Bfloat16):
         return "bf16", np.ascontiguousarray(np.asarray(array)).reshape(array.shape)
     array = np.asarray(array)
-    for name, kind in _NUMPY_TYPES.items():
-        if name != "bf16" and array.dtype == kind:
-            return name, np.ascontiguousarray(array).reshape(array.shape)
-    raise TypeError(f"a file has no type for numpy's {array.dtype}")
+    for kind, dtype in _NUMPY_TYPES.items():
+        if kind != "bf16" and array.dtype.newbyteorder("<") == dtype:
+            return kind, np.ascontiguousarray(array, dtype).reshape(array.shape)
+    raise TypeError(f"tensor {name}: a file has no type for numpy's {array.dtype}")
 
 
 def _activations(x):
@@ -285,6 +303,8 @@ def _activations(x):
     x = np.asarray(x)
     if x.dtype == np.float16:
         return _F16, np.ascontiguousarray(x)
+    if np.iscomplexobj(x):
+        raise TypeError("complex numbers cannot be multiplied by a matrix")
     return _F32, np.ascontiguousarray(x, dtype=np.float32)
 
 
@@ -417,7 +437,7 @@ class File(collections.abc.Mapping):
         opened = c_void_p()
         if isinstance(source, (str, os.PathLike)):
             kept = None
-            _call("file_open", os.fsencode(source), None, byref(opened))
+            self._open_path(source, opened)
         else:
             kept = np.frombuffer(source, np.uint8) if len(source) else np.empty(0, np.uint8)
             _call("file_open_memory", kept.ctypes.data, kept.size, None, byref(opened))
@@ -427,6 +447,14 @@ class File(collections.abc.Mapping):
         for i in range(_library.ingot_file_n_tensors(opened)):
             tensor = Tensor(self, i)
             self._tensors[tensor.name] = tensor
+
+    @staticmethod
+    def _open_path(path, opened):
+        try:
+            _call("file_open", _path(path), None, byref(opened))
+        except Error as error:  # of several files, which
+            raise Error(error.status, error.rule, f"{os.fsdecode(path)}: {error.field}",
+                        error.offset, error.what) from None
 
     def _pointer(self):
         if self._handle is None:
@@ -660,10 +688,16 @@ def _encoding_of(encode, name, kind, array):
     return encode.get(name)
 
 
+def _check_names(names, tensors, what):
+    for name in names:
+        if name not in tensors:
+            raise ValueError(f"{what}: there is no tensor {name!r} to be written")
+
+
 def _write(writer, tensors, encode, metadata, attachments, stacks):
     for name, array in tensors.items():
         _library.ingot_writer_set_stack(writer, *((1, 2) if name in stacks else (0, 0)))
-        kind, array = _type_of(array[...] if isinstance(array, Tensor) else array)
+        kind, array = _type_of(name, array[...] if isinstance(array, Tensor) else array)
         dims = (c_uint64 * max(1, array.ndim))(*array.shape)
         encoding = _encoding_of(encode, name, kind, array)
         arguments = (writer, _bytes(name), _NUMBERS[kind], array.ndim, dims, array.ctypes.data)
@@ -697,8 +731,13 @@ def save_file(tensors, path, encode=None, metadata=None, attachments=None, compr
     stacks       names of tensors whose first dimension numbers matrices, as [experts, out, in]
     """
     writer = c_void_p()
-    _call("writer_create", os.fsencode(path), replace, _COMPRESSIONS[compress], None,
-          byref(writer))
+    stacks = (stacks,) if isinstance(stacks, str) else stacks
+    if compress not in _COMPRESSIONS:
+        raise ValueError(f"compress is one of {', '.join(_COMPRESSIONS)}, not {compress}")
+    _check_names(stacks, tensors, "stacks")
+    _check_names(() if encode is None or isinstance(encode, str) else encode, tensors, "encode")
+    _count(threads, "threads")
+    _call("writer_create", _path(path), replace, _COMPRESSIONS[compress], None, byref(writer))
     try:
         _library.ingot_writer_set_threads(writer, threads)
         _write(writer, tensors, encode, metadata, attachments, stacks)
@@ -725,8 +764,10 @@ class Device:
 
     def __init__(self, device="cpu", threads=0):
         opened = c_void_p()
-        _call("device_open", CPU if device == "cpu" else device, threads, None, None,
-              byref(opened))
+        if isinstance(device, str) and device != "cpu":
+            raise ValueError(f'a device is "cpu" or a number, not "{device}"')
+        index = CPU if device == "cpu" else _count(device, "device")
+        _call("device_open", index, _count(threads, "threads"), None, None, byref(opened))
         self._handle = _Handle(opened, _library.ingot_device_close)
 
     @classmethod

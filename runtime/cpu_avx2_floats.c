@@ -5,6 +5,8 @@
 
 #ifdef INGOT_X86_64
 
+#include <math.h>
+
 #include "format/floats.h"
 
 enum { STEPS = AVX2_STEPS, HALVES = AVX2_HALVES };
@@ -274,7 +276,9 @@ AVX2 void avx2_add_raw(const struct avx2_job *job)
     }
 }
 
-AVX2 void avx2_add_floats(const struct avx2_job *job)
+/* Adds a panel's products. `scaled_late`, for one row of x: sums of products are scaled, where
+ * there is no bias, in place of each weight. */
+AVX2 static void add_panel(const struct avx2_job *job, bool scaled_late)
 {
     const struct panels *p = job->p;
     const bool has_zeros = panels_have_zeros(p);
@@ -291,7 +295,7 @@ AVX2 void avx2_add_floats(const struct avx2_job *job)
         avx2_fetch(at, p->block_bytes);
         avx2_code_takers[p->bits](at, &codes);
         const int n = avx2_block_entries(p, job->panel, block, e) ? STEPS / 2 : STEPS;
-        if (job->n_x == 1) {
+        if (scaled_late) {
             for (int s = 0; s < STEPS; s += n) {
                 way.row(&table, &codes, &e[s / n], has_zeros, has_bias, x, s, n, job->sums[0]);
             }
@@ -301,6 +305,29 @@ AVX2 void avx2_add_floats(const struct avx2_job *job)
         for (int s = 0; s < STEPS; s += n) apply(p, &e[s / n], 4 * s, 4 * n, &w);
         add_rows(&w, x, job->n_x, job->sums);
     }
+}
+
+static bool all_finite(const float values[PANEL_ROWS])
+{
+    for (int i = 0; i < PANEL_ROWS; i++) {
+        if (!isfinite(values[i])) return false;
+    }
+    return true;
+}
+
+/* Products with codes may be infinite where those with weights are not. */
+AVX2 void avx2_add_floats(const struct avx2_job *job)
+{
+    float before[PANEL_ROWS];
+    if (job->n_x > 1) {
+        add_panel(job, false);
+        return;
+    }
+    memcpy(before, job->sums[0], sizeof before);
+    add_panel(job, true);
+    if (all_finite(job->sums[0])) return;
+    memcpy(job->sums[0], before, sizeof before);
+    add_panel(job, false);
 }
 
 #endif

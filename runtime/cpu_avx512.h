@@ -169,11 +169,21 @@ static inline uint64_t n_main_groups(const struct panels *p)
 
 /* ------------------------------------------------------------------ x */
 
+/* Columns of a block as the pairs of its steps. */
+INGOT_TEMPLATE AVX512 __m512i pair_up(__m256i first, __m256i second)
+{
+    static const uint16_t order[32] = {0,  2,  1,  3,  4,  6,  5,  7,  8,  10, 9,
+                                       11, 12, 14, 13, 15, 16, 18, 17, 19, 20, 22,
+                                       21, 23, 24, 26, 25, 27, 28, 30, 29, 31};
+    const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+    return _mm512_permutexvar_epi16(load_512(order), both);
+}
+
 /* Up to so many rows of x, multiplying from the codes beats decoding them first. */
 enum { DOT_X = 4 };
 
 /* How one of a few rows of x is multiplied by codes. */
-enum ready_way { READY_PAIRS, READY_DIGITS, READY_FLOATS, N_READY_WAYS };
+enum ready_way { READY_PAIRS, READY_DIGITS, READY_WORDS, READY_FLOATS, N_READY_WAYS };
 
 /* One row of x made ready: offsets in bytes of its parts, INGOT_NONE for those it lacks. It begins
  * with an f32, what the sums are multiplied by, and a u32: the way, of a few rows by codes. */
@@ -221,6 +231,9 @@ INGOT_TEMPLATE AVX512 __m512 bf16_rest(__m512 x, __m256bh high)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
 }
 
+/* Digits of x: one or three of 8 bits for 8-bit integers, two of 12 bits for 16-bit ones. */
+enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3 };
+
 /* A block of n digits of x, for 32 columns:
  *
  *     n * 32 bytes   digits, the highest first: x = step * sum over k of digit k * 256^(n - 1 - k)
@@ -228,17 +241,19 @@ INGOT_TEMPLATE AVX512 __m512 bf16_rest(__m512 x, __m256bh high)
  *                    sum, times less zero
  *     f32            step
  *     u32            1: another block for the same columns follows, whose products are added
- */
+ *
+ * With two words, the first is 32 words in the order of pairs, then 32 more, x = step * (4096 *
+ * first + second), and there are no sums. */
 static inline uint64_t digit_step_at(const uint32_t n_digits)
 {
-    return UINT64_C(32) * n_digits + UINT64_C(8) * n_digits;
+    return n_digits == TWO_WORDS ? 128 : UINT64_C(40) * n_digits;
 }
 
 /* Blocks of digits that x may take, for each block of columns. */
 enum { DIGIT_LAYERS = 2 };
 uint64_t avx512_digit_block_bytes(uint32_t n_digits);
 /* Makes the digits of x of all columns, and its sums, in a row that is made ready: one digit, or
- * three within the bound; false when x is not of that kind. */
+ * several within the bound; false when x is not of that kind. */
 bool avx512_make_digits(const struct panels *panels, const struct ready_row *row, const float *x,
                         uint8_t *ready);
 
@@ -281,8 +296,9 @@ struct panel_job {
     uint64_t y_stride;
 };
 void avx512_dot(const struct panel_job *job);
-/* One row of x that has digits; one row of x as it is. */
+/* One row of x that has digits, for 8-bit integers or 16-bit ones; one row of x as it is. */
 void avx512_dot_digits(const struct panel_job *job);
+void avx512_dot_words(const struct panel_job *job);
 void avx512_dot_floats(const struct panel_job *job);
 void avx512_multiply(const struct panel_job *job);
 

@@ -20,6 +20,20 @@ INGOT_TEMPLATE AVX512 float largest_of(const struct block_values *v)
     return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v->x[0]), _mm512_abs_ps(v->x[1])));
 }
 
+/* The words of q: what is left of a multiple of 4096 is signed. */
+INGOT_TEMPLATE AVX512 void put_words(const __m512i q[2], uint8_t *dst)
+{
+    __m256i high[2], low[2];
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) {
+        const __m512i second = _mm512_srai_epi32(_mm512_slli_epi32(q[i], 20), 20);
+        low[i] = _mm512_cvtepi32_epi16(second);
+        high[i] = _mm512_cvtepi32_epi16(_mm512_srai_epi32(_mm512_sub_epi32(q[i], second), 12));
+    }
+    _mm512_storeu_si512(dst, pair_up(high[0], high[1]));
+    _mm512_storeu_si512(dst + 64, pair_up(low[0], low[1]));
+}
+
 /* The digits of q, the lowest being digit n - 1, and what hangs on them. */
 INGOT_TEMPLATE AVX512 void put_digits(__m512i q[2], const struct panels *p, uint8_t *dst,
                                       const uint32_t n_digits)
@@ -58,8 +72,13 @@ INGOT_TEMPLATE AVX512 void put_block(const struct block_values *v, float step, f
         q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(v->x[i], _mm512_set1_ps(inverse)));
     }
     __m512i rest[2] = {q[0], q[1]};
-    put_digits(rest, p, dst, n_digits);
-    store_f32(dst + digit_step_at(n_digits), step * p->integers.unit);
+    if (n_digits == TWO_WORDS) {
+        put_words(q, dst);
+    } else {
+        put_digits(rest, p, dst, n_digits);
+    }
+    const float unit = n_digits == TWO_WORDS ? p->words.unit : p->integers.unit;
+    store_f32(dst + digit_step_at(n_digits), step * unit);
     store_u32(dst + digit_step_at(n_digits) + 4, 0);
 }
 
@@ -79,9 +98,10 @@ INGOT_TEMPLATE AVX512 bool is_near(const struct block_values *rest, const struct
 /* Every column's x is off by at most K 2^-24 of itself, which is half of what the bound allows:
  * what three digits leave of columns far below the largest of their block goes to a further block.
  */
-AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+INGOT_TEMPLATE AVX512 bool make_several(const struct panels *p, const float *x, uint8_t *dst,
+                                        float *sums, const uint32_t n_digits)
 {
-    const uint8_t *end = dst + p->n_blocks * DIGIT_LAYERS * avx512_digit_block_bytes(3);
+    const uint8_t *end = dst + p->n_blocks * DIGIT_LAYERS * avx512_digit_block_bytes(n_digits);
     const float share = (float)p->n_cols * 0x1p-24f;
     float sum = 0;
     for (uint64_t b = 0; b < p->n_blocks; b++) {
@@ -96,15 +116,15 @@ AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *d
             }
             const float step = is_zero ? 1.0f : three_digit_step(largest);
             __m512i q[2];
-            put_block(&rest, step, 1 / step, p, dst, q, 3);
+            put_block(&rest, step, 1 / step, p, dst, q, n_digits);
             INGOT_UNROLL
             for (int i = 0; i < 2; i++) {
                 rest.x[i] =
                     _mm512_fnmadd_ps(_mm512_cvtepi32_ps(q[i]), _mm512_set1_ps(step), rest.x[i]);
             }
             more = !is_near(&rest, &all, share);
-            store_u32(dst + digit_step_at(3) + 4, more);
-            dst += avx512_digit_block_bytes(3);
+            store_u32(dst + digit_step_at(n_digits) + 4, more);
+            dst += avx512_digit_block_bytes(n_digits);
         }
         if (sums != NULL) sum = avx512_put_sum(p, sums, b, all.x[0], all.x[1], sum);
     }
@@ -120,8 +140,8 @@ AVX512 static bool make_one(const struct panels *p, const float *x, uint8_t *dst
             {_mm512_loadu_ps(x + 32 * b), _mm512_loadu_ps(x + 32 * b + 16)}};
         const float step = largest_of(&v) / 127.0f;
         __m512i q[2];
-        put_block(&v, step, step > 0x1p-120f ? 1.0f / step : 0.0f, p, dst, q, 1);
-        dst += avx512_digit_block_bytes(1);
+        put_block(&v, step, step > 0x1p-120f ? 1.0f / step : 0.0f, p, dst, q, ONE_DIGIT);
+        dst += avx512_digit_block_bytes(ONE_DIGIT);
         if (sums == NULL) continue;
         const __m512 taken = _mm512_set1_ps(step);
         sum = avx512_put_sum(p, sums, b, _mm512_mul_ps(_mm512_cvtepi32_ps(q[0]), taken),
@@ -130,12 +150,29 @@ AVX512 static bool make_one(const struct panels *p, const float *x, uint8_t *dst
     return true;
 }
 
+AVX512 static bool make_two(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+{
+    return make_several(p, x, dst, sums, TWO_WORDS);
+}
+
+AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+{
+    return make_several(p, x, dst, sums, THREE_DIGITS);
+}
+
+static bool (*const make_functions[])(const struct panels *p, const float *x, uint8_t *dst,
+                                      float *sums) = {
+    [ONE_DIGIT] = make_one,
+    [TWO_WORDS] = make_two,
+    [THREE_DIGITS] = make_three,
+};
+
 bool avx512_make_digits(const struct panels *p, const struct ready_row *row, const float *x,
                         uint8_t *ready)
 {
     uint8_t *dst = ready + row->digits;
     float *sums = avx512_has_offset(p) ? (float *)(void *)(ready + row->sums) : NULL;
-    return row->n_digits == 1 ? make_one(p, x, dst, sums) : make_three(p, x, dst, sums);
+    return make_functions[row->n_digits](p, x, dst, sums);
 }
 
 #endif

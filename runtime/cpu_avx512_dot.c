@@ -297,6 +297,7 @@ static dot_function *const kind_functions[N_PANEL_KINDS] = {
 static dot_function *const way_functions[N_READY_WAYS] = {
     [READY_PAIRS] = dot_codes,
     [READY_DIGITS] = avx512_dot_digits,
+    [READY_WORDS] = avx512_dot_words,
     [READY_FLOATS] = avx512_dot_floats,
 };
 

@@ -26,9 +26,9 @@ struct kept_rows {
     const uint8_t *at[KEPT_ROWS]; /* the next value of each */
 };
 
-/* The rows after those in hand, fetched into the second cache step by step: reading flows then as if
- * the values of all rows were one. Of what is kept at most three quarters, every line is fetched; of
- * more, lines at equal distances. */
+/* The rows after those in hand, fetched into the second cache step by step: reading flows then as
+ * if the values of all rows were one. Of what is kept at most three quarters, every line is
+ * fetched; of more, lines at equal distances. */
 enum { KEPT_LINES = KEPT_ROWS * KEPT_STEP * 3 / 4 / 64 /* of each byte of values, at a step */ };
 struct kept_ahead {
     const uint8_t *values;

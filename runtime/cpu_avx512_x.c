@@ -110,7 +110,7 @@ AVX512 __m512 avx512_super(const struct panel_table *t, uint64_t panel, uint64_t
 {
     const float unit = t->codes_are == CODES_ANY ? 1.0f : t->lut_unit;
     const __m512 factor = _mm512_set1_ps(t->factor * unit);
-    if (t->kind == ENTRIES_F16) return factor;
+    if (t->kind == ENTRIES_F16 || t->kind == ENTRIES_F32) return factor;
     return _mm512_mul_ps(super_of(t, panel, i), factor);
 }
 
@@ -207,6 +207,13 @@ static uint64_t part_after(struct ready_row *row, uint64_t n_bytes)
     return at;
 }
 
+/* Of a few rows of x by codes; 0: they have no integers. */
+static uint32_t n_digits_of(const struct panels *p, enum panel_mode mode)
+{
+    if (p->integers.present) return mode == PANEL_MODE_I8 ? ONE_DIGIT : THREE_DIGITS;
+    return p->words.present && mode == PANEL_MODE_F32 ? TWO_WORDS : 0;
+}
+
 struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, uint64_t n_x)
 {
     struct ready_row row = {.n_bytes = 64}; /* the factor */
@@ -214,12 +221,12 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
     const bool dots = n_x <= DOT_X;
     row.high = row.low = row.bytes = row.scales = row.starts = row.sums = row.digits = INGOT_NONE;
     row.floats = part_after(&row, n_cols * 4);
-    if (dots && p->integers.present) {
-        row.n_digits = mode == PANEL_MODE_I8 ? 1 : 3;
-        row.digits = part_after(&row, p->n_blocks * (row.n_digits == 1 ? 1 : DIGIT_LAYERS) *
+    if (dots) row.n_digits = n_digits_of(p, mode);
+    if (row.n_digits > 0) {
+        row.digits = part_after(&row, p->n_blocks * (row.n_digits == ONE_DIGIT ? 1 : DIGIT_LAYERS) *
                                           avx512_digit_block_bytes(row.n_digits));
     }
-    if (row.n_digits == 1) {
+    if (row.n_digits == ONE_DIGIT) {
         row.sums = part_after(&row, n_main_groups(p) * 4);
         return row;
     }
@@ -278,17 +285,6 @@ AVX512 float avx512_bring_near(float *x, uint64_t n)
     return ldexpf(1.0f, exponent);
 }
 
-/* Columns of a block as the pairs of its steps. */
-AVX512 static __m512i pair_up(__m256bh first, __m256bh second)
-{
-    static const uint16_t order[32] = {0,  2,  1,  3,  4,  6,  5,  7,  8,  10, 9,
-                                       11, 12, 14, 13, 15, 16, 18, 17, 19, 20, 22,
-                                       21, 23, 24, 26, 25, 27, 28, 30, 29, 31};
-    const __m512i both =
-        _mm512_inserti64x4(_mm512_castsi256_si512((__m256i)first), (__m256i)second, 1);
-    return _mm512_permutexvar_epi16(load_512(order), both);
-}
-
 AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
                               float *x)
 {
@@ -299,11 +295,11 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
         const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
         const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
         __m512 s0 = bf16_floats(h0), s1 = bf16_floats(h1);
-        _mm512_storeu_si512(ready + row->high + 64 * b, pair_up(h0, h1));
+        _mm512_storeu_si512(ready + row->high + 64 * b, pair_up((__m256i)h0, (__m256i)h1));
         if (has_low) {
             const __m256bh l0 = _mm512_cvtneps_pbh(bf16_rest(x0, h0));
             const __m256bh l1 = _mm512_cvtneps_pbh(bf16_rest(x1, h1));
-            _mm512_storeu_si512(ready + row->low + 64 * b, pair_up(l0, l1));
+            _mm512_storeu_si512(ready + row->low + 64 * b, pair_up((__m256i)l0, (__m256i)l1));
             s0 = _mm512_add_ps(s0, bf16_floats(l0));
             s1 = _mm512_add_ps(s1, bf16_floats(l1));
         }
@@ -365,8 +361,8 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
 {
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
-    enum ready_way way = READY_DIGITS;
-    if (row->n_digits != 1) factor = avx512_bring_near(floats, p->n_blocks * PANEL_BLOCK);
+    enum ready_way way = row->n_digits == TWO_WORDS ? READY_WORDS : READY_DIGITS;
+    if (row->n_digits != ONE_DIGIT) factor = avx512_bring_near(floats, p->n_blocks * PANEL_BLOCK);
     if (row->digits == INGOT_NONE || !avx512_make_digits(p, row, floats, own)) {
         way = avx512_fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
     }

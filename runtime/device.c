@@ -9,6 +9,15 @@
 #include "format/pool.h"
 #include "runtime/backends.h"
 
+const ingot_matrix_options matrix_defaults = {.adapters = NULL};
+
+ingot_status check_activations(ingot_activations activations, ingot_error *error)
+{
+    if ((uint32_t)activations <= INGOT_ACTIVATIONS_I8) return INGOT_OK;
+    return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "activations",
+                      "there is no way %d to take x", (int)activations);
+}
+
 /* Device `local` of a backend, which is number `index` in the list. */
 struct place {
     const struct ingot_backend *backend;

@@ -19,6 +19,11 @@ struct ingot_device {
     pthread_mutex_t turn; /* held by the thread whose call the backend runs */
 };
 
+extern const ingot_matrix_options matrix_defaults;
+
+/* INGOT_UNSUPPORTED for a number that names no way to take x. */
+ingot_status check_activations(ingot_activations activations, ingot_error *error);
+
 void device_lock(ingot_device *device);
 void device_unlock(ingot_device *device);
 

@@ -247,7 +247,6 @@ static ingot_status add_tensor(struct forecast *f, const ingot_file *file, uint3
 static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_t tensor,
                              const struct file_term *term, struct stack_shape stack)
 {
-    static const ingot_matrix_options no_adapters = {.adapters = NULL};
     const ingot_file *base;
     uint32_t target;
     if (term->coding != NULL && term->coding->map == MAP_OPAQUE) {
@@ -270,7 +269,7 @@ static ingot_status add_term(struct forecast *f, const ingot_file *file, uint32_
         return adders[term->kind](f, file, term, stack);
     }
     const ingot_status status = ingot_file_follow(file, tensor, term, &base, &target, f->error);
-    return status == INGOT_OK ? add_tensor(f, base, target, &no_adapters) : status;
+    return status == INGOT_OK ? add_tensor(f, base, target, &matrix_defaults) : status;
 }
 
 static ingot_status add_tensor(struct forecast *f, const ingot_file *file, uint32_t tensor,
@@ -302,13 +301,15 @@ ingot_status ingot_matrix_forecast(const ingot_device *device, const ingot_file 
                                    const ingot_matrix_options *options, uint64_t *n_bytes,
                                    ingot_error *error)
 {
+    if (options == NULL) options = &matrix_defaults;
     struct forecast f = {.device = device,
                          .matrix_index = matrix_index,
                          .in_place = options->in_place,
                          .error = error};
     assert(tensor < ingot_file_n_tensors(file));
     assert(matrix_index < ingot_file_layout(file, tensor).shape.n_matrices);
-    const ingot_status status = add_tensor(&f, file, tensor, options);
+    ingot_status status = check_activations(options->activations, error);
+    if (status == INGOT_OK) status = add_tensor(&f, file, tensor, options);
     if (status != INGOT_OK) return status;
     /* Backends keep the descriptions of parts. */
     const uint64_t n_brought = options->switchable ? 1 + (uint64_t)options->n_adapters : 1;

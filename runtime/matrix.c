@@ -257,10 +257,9 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     assert(tensor < ingot_file_n_tensors(file));
     const struct stack_shape stack = ingot_file_layout(file, tensor).shape;
     assert(matrix_index < stack.n_matrices);
-    if ((uint32_t)options->activations > INGOT_ACTIVATIONS_I8) {
-        return ingot_fail(error, INGOT_UNSUPPORTED, INGOT_NO_OFFSET, "activations",
-                          "there is no way %d to take x", (int)options->activations);
-    }
+    if (options == NULL) options = &matrix_defaults;
+    ingot_status status = check_activations(options->activations, error);
+    if (status != INGOT_OK) return status;
     ingot_matrix *made = ingot_allocate_zeroed(device->allocator, 1, sizeof *made);
     if (made == NULL) return ingot_fail_memory(error, sizeof *made, "matrix");
     made->device = device;
@@ -268,7 +267,7 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
     made->n_rows = stack.n_rows;
     made->n_cols = stack.n_cols;
     made->keeps_file = options->lazy || options->in_place;
-    ingot_status status = set_adapters(made, options, error);
+    status = set_adapters(made, options, error);
     if (status == INGOT_OK && options->lazy) {
         uint64_t n_bytes; /* what the index alone tells against it, is told now */
         status =
@@ -287,8 +286,7 @@ ingot_status ingot_matrix_open_with(ingot_device *device, const ingot_file *file
 ingot_status ingot_matrix_open(ingot_device *device, const ingot_file *file, uint32_t tensor,
                                uint64_t matrix_index, ingot_matrix **matrix, ingot_error *error)
 {
-    const ingot_matrix_options options = {.adapters = NULL};
-    return ingot_matrix_open_with(device, file, tensor, matrix_index, &options, matrix, error);
+    return ingot_matrix_open_with(device, file, tensor, matrix_index, NULL, matrix, error);
 }
 
 void ingot_matrix_close(ingot_matrix *matrix)

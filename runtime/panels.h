@@ -77,6 +77,16 @@ struct panel_integers {
     float unit;
 };
 
+/* The values of codes of up to 6 bits as 16-bit integers, where these are so near that products of
+ * n_cols columns keep the bound: value = values[code] * unit * factor, unit being a power of two.
+ */
+struct panel_words {
+    bool present;
+    int16_t values[64];
+    float unit;
+    float factor;
+};
+
 struct panels {
     enum panel_kind kind;
     uint8_t bits;
@@ -95,6 +105,7 @@ struct panels {
     bool has_low;
     bool is_signed; /* 8 bits: the highest is the sign, also of the low parts */
     struct panel_integers integers;
+    struct panel_words words;
     uint64_t halves; /* the columns over which all entries stay the same / PANEL_HALF: 1 or even */
     struct panel_table scale;
     struct panel_table zero;

@@ -189,6 +189,58 @@ static void find_integers(struct maker *m, const float *values, uint32_t n)
     }
 }
 
+/* The largest share of itself that a value is off by when all, of at most 32767 / inverse, are
+ * rounded to multiples of 1 / inverse. */
+static float rounding_share(const float *values, uint32_t n, float inverse)
+{
+    float most = 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        const float v = fabsf(values[i]) * inverse;
+        const float rest = v - (float)(int32_t)(v + 0.5f);
+        const float share = v == 0.0f ? 0.0f : fabsf(rest) / v;
+        most = share > most ? share : most;
+    }
+    return most;
+}
+
+/* The largest of them; INFINITY when one is no number. */
+static float largest_value(const float *values, uint32_t n)
+{
+    float largest = 0.0f;
+    for (uint32_t i = 0; i < n; i++) {
+        largest = isnan(values[i]) ? INFINITY : fmaxf(largest, fabsf(values[i]));
+    }
+    return largest;
+}
+
+/* Of the units that make the largest value one of so many integers, the one that suits all values
+ * best. Digits of x take half of the bound of 2 K 2^-24 sum|w x|; values off by up to
+ * three quarters of K 2^-24 of themselves take most of the rest, and leave enough to sums, which
+ * are rounded a few times for 32 columns. Beside offsets a weight may be far less than its value.
+ */
+static void find_words(struct maker *m, const float *values, uint32_t n)
+{
+    enum { MOST = 32767, N_UNITS = 1024 };
+    struct panel_words *words = &m->p->words;
+    const float enough = 0x1p-15f;
+    const float largest = largest_value(values, n);
+    float best = 1.0f, inverse = 0.0f;
+    if (n > 64 || !(largest >= 0x1p-8f && largest <= 0x1p8f)) return;
+    for (uint32_t k = 0; k < N_UNITS && best > enough; k++) {
+        const float unit_inverse = (float)(MOST - k) / largest;
+        const float share = rounding_share(values, n, unit_inverse);
+        if (share >= best) continue;
+        best = share;
+        inverse = unit_inverse;
+    }
+    if (best > (float)m->p->n_cols * 0x3p-26f) return;
+    int exponent;
+    words->factor = 2.0f * frexpf(1.0f / inverse, &exponent);
+    words->unit = ldexpf(1.0f, exponent - 1);
+    for (uint32_t i = 0; i < 64; i++) words->values[i] = (int16_t)lrintf(values[i % n] * inverse);
+    words->present = true;
+}
+
 bool panel_value_fits(float v)
 {
     return !isfinite(v) || v == 0.0f || (fabsf(v) >= 0x1p-90f && fabsf(v) <= 0x1p90f);
@@ -220,5 +272,7 @@ bool panel_make_values(struct maker *m)
         p->is_signed = p->is_signed && p->low[i] == 0 && (both || no_number);
     }
     find_integers(m, values, n);
+    const bool has_offsets = panel_has_offsets(m->dense->coding, m->zeros != NULL);
+    if (!p->integers.present && !has_offsets) find_words(m, values, n);
     return true;
 }

@@ -65,6 +65,10 @@ class Reading(Case):
                     self.assertEqual(f[name].shape, array.shape)
                 f.verify()
 
+    def test_byte_order(self):
+        array = self.saved({"w": matrix().astype(">f4")})["w"][...]
+        self.same(array, matrix())
+
     def test_indexing_is_numpys(self):
         array = np.arange(7 * 5 * 4, dtype=np.float32).reshape(7, 5, 4)
         keys = [0, -1, 3, slice(None), slice(2, 5), slice(5, 2), slice(None, None, -1),
@@ -219,6 +223,9 @@ class Errors(Case):
             ingot.open(self.path("none"))
         self.assertEqual(caught.exception.status, "input/output")
         self.assertIsNone(caught.exception.offset)
+        self.assertIn(self.path("none"), str(caught.exception))
+        with self.assertRaises(ValueError):  # and not the file "a"
+            ingot.open(self.path("a\0b"))
         for data in (b"", b"x" * 500):
             with self.assertRaises(ingot.Error) as caught:
                 ingot.open(data)
@@ -254,7 +261,10 @@ class Errors(Case):
                  (dict(encode={"i": "int4"}), ingot.Error, "unsupported"),
                  (dict(encode={"nan": "int4"}), ingot.Error, "refused"),
                  (dict(attachments={"../x": b""}), ingot.Error, "invalid"),
-                 (dict(compress="zip"), KeyError, None)]
+                 (dict(compress="zip"), ValueError, None),
+                 (dict(encode={"none": "int4"}), ValueError, None),
+                 (dict(stacks=["none"]), ValueError, None),
+                 (dict(threads=-1), ValueError, None)]
         tensors = {"w": matrix(), "i": np.arange(4), "nan": np.full((2, 4), np.nan, np.float32)}
         for options, kind, status in cases:
             with self.assertRaises(kind) as caught:
@@ -262,8 +272,10 @@ class Errors(Case):
             if status:
                 self.assertEqual(caught.exception.status, status)
             self.assertFalse(os.listdir(self.folder))
-        with self.assertRaises(TypeError):
+        with self.assertRaisesRegex(TypeError, "tensor w"):
             ingot.save_file({"w": np.array(["a"])}, self.path())
+        with self.assertRaises(ValueError):
+            ingot.save_file({}, self.path("a\0b"))
         with self.assertRaises(ValueError):
             ingot.save_file({"a\0b": matrix()}, self.path())
         ingot.save_file({}, self.path())
@@ -334,6 +346,11 @@ class Computing(Case):
         with self.assertRaises(ingot.Error) as caught:
             ingot.Device(999)
         self.assertEqual(caught.exception.status, "device")
+        for wrong in (dict(threads=-1), dict(device="gpu"), dict(device=-1)):
+            with self.assertRaises(ValueError):
+                ingot.Device(**wrong)
+        with self.assertRaises(TypeError):
+            f["w"].matmul(np.ones(96, complex))
         with self.assertRaises(IndexError):
             f["w"].matrix(index=1)
 

@@ -15,7 +15,7 @@ make=${MAKE:-make}
 
 expect 0 "$make" install "PREFIX=$prefix"
 for path in bin/ingot lib/libingot.a lib/libingot.so include/ingot.h lib/pkgconfig/ingot.pc \
-    share/man/man1/ingot.1 share/bash-completion/completions/ingot; do
+    share/ingot/ingot.py share/man/man1/ingot.1 share/bash-completion/completions/ingot; do
     [ -s "$prefix/$path" ] || fail "make install: there is no $path"
 done
 [ "$n_failed" -eq 0 ] || finish
@@ -111,6 +111,15 @@ if command -v gcc >/dev/null; then
     expect 0 gcc -std=c11 $(pkg-config --cflags ingot) -o "$scratch/static" examples/statistics.c \
         "$prefix/lib/libingot.a" $(pkg-config --libs $(pkg-config --print-requires-private ingot)) -lm -ldl -pthread
     expect 0 env -u LD_LIBRARY_PATH "$scratch/static" "$scratch/model.ingot" lm_head.weight
+fi
+
+# Python finds the library that was installed with the module.
+if python=$(sh tools/python.sh numpy); then
+    expect 0 env -u LD_LIBRARY_PATH -u INGOT_LIBRARY "PYTHONPATH=$prefix/share/ingot" "$python" -B -c \
+        'import sys, ingot; print(ingot.open(sys.argv[1])["lm_head.weight"].encoding)' "$scratch/model.ingot"
+    prints 'int4-g32'
+else
+    echo 'note: no Python 3.11 with numpy: the installed module was not used'
 fi
 
 # ---- manual pages and completion say what the command says

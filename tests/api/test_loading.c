@@ -313,12 +313,17 @@ static void refusals_are_not_put_off(void **state)
         .lazy = true, .switchable = true, .adapters = names, .n_adapters = 1};
     struct written w;
     ingot_matrix *matrix = NULL;
+    uint64_t n_bytes = 0;
     ingot_device *device = open_cpu(1, NULL);
     written_begin(&w, INGOT_COMPRESS_NONE);
     assert_int_equal(ingot_writer_add(w.writer, "c", INGOT_C64, 2, small, values, NULL), INGOT_OK);
     written_end(&w);
     ingot_file *file = open_bytes(&w);
     assert_int_equal(ingot_matrix_open_with(device, file, 0, 0, &lazy, &matrix, NULL),
+                     INGOT_UNSUPPORTED);
+    assert_int_equal(ingot_matrix_open_with(device, file, 0, 0, NULL, &matrix, NULL),
+                     INGOT_UNSUPPORTED);
+    assert_int_equal(ingot_matrix_forecast(device, file, 0, 0, NULL, &n_bytes, NULL),
                      INGOT_UNSUPPORTED);
     ingot_file_close(file);
     written_release(&w);

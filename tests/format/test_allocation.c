@@ -305,6 +305,40 @@ static void test_writing_to_disk(void **state)
     made_release(&t.made);
 }
 
+/* A caller that goes on whatever fails gets a whole file or none. */
+static void test_writing_regardless(void **state)
+{
+    (void)state;
+    static const uint8_t zeros[1200];
+    static uint8_t mixed[1200];
+    for (uint32_t i = 0; i < sizeof mixed; i++) mixed[i] = (uint8_t)(i * i >> 3 & 31);
+    struct failing_memory memory = {.has_failed = true};
+    uint32_t n_refused = 0;
+    for (uint64_t i = 0; memory.has_failed; i++) {
+        memory = (struct failing_memory){.fail_at = i};
+        const ingot_allocator allocator = failing_allocator(&memory);
+        struct byte_buffer bytes = {0};
+        struct output *output = NULL;
+        ingot_writer *writer = NULL;
+        assert_int_equal(output_to_memory(&bytes, NULL, &output, NULL), INGOT_OK);
+        if (ingot_writer_over(output, INGOT_COMPRESS_FAST, &allocator, &writer, NULL) != INGOT_OK) {
+            continue;
+        }
+        const ingot_value number = {.type = INGOT_VALUE_U8};
+        (void)ingot_writer_add(writer, "a", INGOT_F32, 2, dims, mixed, NULL);
+        (void)ingot_writer_attach(writer, "blob", mixed, 300, NULL);
+        (void)ingot_writer_metadata(writer, "key", &number, NULL);
+        (void)ingot_writer_add(writer, "b", INGOT_F4_E2M1, 2, dims, zeros, NULL);
+        const ingot_status status = ingot_writer_finish(writer, NULL);
+        if (status == INGOT_OK) judge_good(bytes.data, bytes.n_bytes);
+        n_refused += status == INGOT_REFUSED;
+        ingot_writer_close(writer);
+        assert_int_equal(memory.n_live, 0);
+        buffer_release(&bytes);
+    }
+    assert_true(n_refused > 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +348,7 @@ int main(void)
         cmocka_unit_test(test_writing),
         cmocka_unit_test(test_writing_on_threads),
         cmocka_unit_test(test_writing_to_disk),
+        cmocka_unit_test(test_writing_regardless),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

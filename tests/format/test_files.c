@@ -44,6 +44,7 @@ static void write_base(const char *path, const uint16_t bits[6])
     assert_int_equal(ingot_writer_add(writer, "w", INGOT_F16, 2, dims, bits, &error), INGOT_OK);
     assert_int_equal(ingot_writer_finish(writer, &error), INGOT_OK);
     assert_int_equal(ingot_writer_finish(writer, &error), INGOT_REFUSED);
+    assert_int_equal(ingot_writer_attach(writer, "late", "text", 4, &error), INGOT_REFUSED);
     ingot_writer_close(writer);
 }
 
@@ -77,6 +78,11 @@ static void test_what_cannot_be_opened(void **state)
     ingot_error error;
     assert_int_equal(ingot_file_open(folder_path(f, "missing"), NULL, &file, &error), INGOT_IO);
     assert_int_equal(ingot_file_open(f->path, NULL, &file, &error), INGOT_IO);
+    /* A pipe that nobody writes to is not waited for. */
+    assert_int_equal(mkfifo(folder_path(f, "pipe"), 0600), 0);
+    (void)alarm(60);
+    assert_int_equal(ingot_file_open(folder_path(f, "pipe"), NULL, &file, &error), INGOT_IO);
+    (void)alarm(0);
     write_text(folder_path(f, "empty"), "");
     assert_int_equal(ingot_file_open(folder_path(f, "empty"), NULL, &file, &error), INGOT_INVALID);
     assert_int_equal(error.rule, 121);
@@ -121,6 +127,19 @@ static void test_output_appears(void **state)
     output_close(output);
     check_text(path, "theirs");
     assert_int_equal(folder_entries(f), 1);
+}
+
+static void test_no_target(void **state)
+{
+    (void)state;
+    struct output *output = NULL;
+    ingot_writer *writer = NULL;
+    ingot_error error;
+    assert_int_equal(output_create("", true, NULL, &output, &error), INGOT_REFUSED);
+    assert_int_equal(ingot_writer_create("a", true, (ingot_compression)9, NULL, &writer, &error),
+                     INGOT_UNSUPPORTED);
+    assert_null(output);
+    assert_null(writer);
 }
 
 static void test_output_given_up(void **state)
@@ -180,6 +199,7 @@ int main(void)
         IN_FOLDER(test_what_cannot_be_opened),
         IN_FOLDER(test_output_exists),
         IN_FOLDER(test_output_appears),
+        cmocka_unit_test(test_no_target),
         IN_FOLDER(test_output_given_up),
         IN_FOLDER(test_output_to_odd_targets),
     };

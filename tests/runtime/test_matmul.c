@@ -118,6 +118,8 @@ static const struct ingot_coding int8_constant = {INT(8), .slots[SLOT_SCALE] = {
 static const struct ingot_coding uint3 = {UINT(3), .slots[SLOT_ZERO] = {CONSTANT(3)}};
 static const struct ingot_coding int8_rows = {INT(8),
                                               .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}};
+static const struct ingot_coding book_groups = {BOOK(4, 16),
+                                                .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}};
 static const struct ingot_coding int4_groups = {UINT(4), .slots[SLOT_ZERO] = {CONSTANT(8)},
                                                 .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 32)}};
 
@@ -190,8 +192,9 @@ static void sums_of_parts_meet_the_bound(void **state)
 static void long_rows_meet_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&f32, &int4_groups, &int8_rows};
-    for (uint32_t i = 0; i < 3; i++) {
+    static const struct ingot_coding *const codings[] = {&f32, &int4_groups, &int8_rows,
+                                                         &book_groups};
+    for (uint32_t i = 0; i < sizeof codings / sizeof *codings; i++) {
         struct made m;
         start(&m, i, 2, 100003);
         add_dense(&m, codings[i]);
@@ -235,6 +238,8 @@ static void check_wide_dense(const struct ingot_coding *coding, uint64_t n, cons
     for (uint64_t at = 0; at < 37 * plane->row_bytes; at += 4u * plane->bits) {
         *(uint8_t *)(uintptr_t)(plane->data + at) = plane->bits == 4 ? 0x88 : 0;
     }
+    float *codebook = (float *)(uintptr_t)m.matrix.parts[0].dense.codebook;
+    if (codebook != NULL) codebook[8] = 0.0f;
     check_wide(&m, n, shape[0], shape[1]);
 }
 
@@ -278,17 +283,64 @@ static void check_few_small(const struct ingot_coding *coding, float ratio)
 static void wide_x_meets_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows};
+    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows, &book_groups};
+    enum { N_CODINGS = sizeof codings / sizeof *codings };
     /* Of the largest x to the others, and from each column to the next. */
     static const float shapes_of_x[][2] = {{1, 1},         {0x1p10f, 1},       {0x1p30f, 1},
                                            {0x1p60f, 1},   {1, 0.5f},          {1, 0.0625f},
                                            {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0}};
-    for (uint32_t i = 0; i < 2 * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
-        const float *shape = shapes_of_x[i / 2];
-        check_wide_dense(codings[i % 2], 1, shape);
-        check_wide_dense(codings[i % 2], 3, shape);
-        check_wide_sparse(i % 2 ? &int8_rows : &bf16, 1, shape);
-        check_wide_sparse(i % 2 ? &int8_rows : &bf16, 3, shape);
+    for (uint32_t i = 0; i < N_CODINGS * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
+        const float *shape = shapes_of_x[i / N_CODINGS];
+        check_wide_dense(codings[i % N_CODINGS], 1, shape);
+        check_wide_dense(codings[i % N_CODINGS], 3, shape);
+        check_wide_sparse(i % N_CODINGS ? &int8_rows : &bf16, 1, shape);
+        check_wide_sparse(i % N_CODINGS ? &int8_rows : &bf16, 3, shape);
+    }
+}
+
+/* The power of two that brings the largest sum of |w x| near the largest float, and x not past it.
+ */
+static float to_the_brink(const struct resident_matrix *matrix, const struct reference *reference,
+                          const float *x)
+{
+    struct exact *wide = calloc((size_t)matrix->n_cols, sizeof *wide);
+    struct exact *exact = calloc((size_t)matrix->n_rows, sizeof *exact);
+    assert_non_null(wide);
+    assert_non_null(exact);
+    double most = 4;
+    for (uint64_t c = 0; c < matrix->n_cols; c++) {
+        wide[c] = (struct exact){(double)x[c], fabs((double)x[c])};
+    }
+    exact_multiply(reference, matrix, wide, exact);
+    for (uint64_t r = 0; r < matrix->n_rows; r++) most = fmax(most, exact[r].magnitude);
+    free(exact);
+    free(wide);
+    return (float)ldexp(1, 126 - ilogb(most));
+}
+
+/* What is infinite on the way, such as codes times x, must not be where the sum is not. */
+static void huge_x_meets_the_bound(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < N_CODING_CASES; i++) {
+        struct made m;
+        start(&m, i, 21, 1120);
+        add_dense(&m, &coding_cases[i].coding);
+        float *x = made_x(&m, 1);
+        struct reference reference = reference_make(&m.matrix);
+        const float brink = to_the_brink(&m.matrix, &reference, x);
+        for (uint32_t c = 0; c < 1120; c++) x[c] *= brink;
+        for (uint32_t k = 0; k < N_LEVELS; k++) {
+            if (cpu_level_find(level_names[k]) == NULL) continue;
+            void *device = open_device(level_names[k], 2);
+            float *y = multiply(device, &m.matrix, x, 1);
+            check_bound(coding_cases[i].name, level_names[k], &m.matrix, &reference, x, 1, y, 1.0);
+            free(y);
+            backend->close(device);
+        }
+        reference_release(&reference);
+        free(x);
+        made_release(&m);
     }
 }
 
@@ -468,6 +520,7 @@ int main(void)
         cmocka_unit_test(wide_x_meets_the_bound),
         cmocka_unit_test(small_columns_count),
         cmocka_unit_test(small_kept_values_are_no_zeros),
+        cmocka_unit_test(huge_x_meets_the_bound),
         cmocka_unit_test(zeros_stay_zero),
         cmocka_unit_test(empty_matrices_multiply),
         cmocka_unit_test(threads_do_not_change_a_bit),

@@ -109,6 +109,60 @@ static void panels_take_the_bytes_of_their_codes(void **state)
     }
 }
 
+/* ------------------------------------------------------------------ values as integers */
+
+/* Panels of 16 values and n_cols columns. */
+static struct panels *make_book(struct made *m, const float *values, uint64_t n_cols)
+{
+    static const struct ingot_coding coding = {BOOK(4, 16),
+                                               .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 64)}};
+    struct resident_dense dense;
+    *m = (struct made){.random = {1}};
+    made_dense(m, &coding, 16, n_cols, &dense);
+    dense.codebook = values;
+    return make(&dense);
+}
+
+static void values_are_near_their_words(void **state)
+{
+    (void)state;
+    static const float nf4[16] = {-1.0f,        -0.69619280f, -0.52507305f, -0.39491749f,
+                                  -0.28444138f, -0.18477343f, -0.09105004f, 0.0f,
+                                  0.07958030f,  0.16093020f,  0.24611230f,  0.33791524f,
+                                  0.44070983f,  0.56261700f,  0.72295684f,  1.0f};
+    static const uint64_t n_cols[] = {1024, 4096, 14336};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct made m;
+        struct panels *p = make_book(&m, nf4, n_cols[i]);
+        assert_true(p != NULL && p->words.present);
+        for (uint32_t k = 0; k < 16; k++) {
+            const double v = (double)p->words.values[k] * p->words.unit * p->words.factor;
+            assert_true(fabs(v - nf4[k]) <= fabs((double)nf4[k]) * 1024 * 0x3p-26);
+        }
+        panels_release(p, NULL);
+        made_release(&m);
+    }
+}
+
+/* A value far below the largest is no multiple of a unit that makes the largest 16 bits. */
+static void values_far_apart_have_no_words(void **state)
+{
+    (void)state;
+    static const float values[16] = {1.0f,     0.7f,     0.5f,    0.3f,     -0.2f,   -0.6f,
+                                     1.3e-5f,  2.9e-5f,  3.1e-6f, -7.7e-5f, 5.3e-5f, 4.1e-4f,
+                                     -8.3e-6f, 6.03e-5f, 9.1e-5f, -2.71e-5f};
+    static const float too_large[16] = {1.0f, INFINITY};
+    static const float no_number[16] = {NAN, 1.0f};
+    static const float *const books[] = {values, too_large, no_number};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct made m;
+        struct panels *p = make_book(&m, books[i], 4096);
+        assert_true(p != NULL && !p->words.present);
+        panels_release(p, NULL);
+        made_release(&m);
+    }
+}
+
 /* ------------------------------------------------------------------ x rounded */
 
 struct subject {
@@ -307,6 +361,8 @@ int main(void)
         cmocka_unit_test(codings_find_their_form),
         cmocka_unit_test(short_rows_have_no_panels),
         cmocka_unit_test(panels_take_the_bytes_of_their_codes),
+        cmocka_unit_test(values_are_near_their_words),
+        cmocka_unit_test(values_far_apart_have_no_words),
         cmocka_unit_test(rounded_x_stays_within_a_percent),
         cmocka_unit_test(outliers_harm_their_block_alone),
         cmocka_unit_test(x_of_any_size_meets_the_bound),
