@@ -15,7 +15,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 flags_release  := -O2 -g
 flags_debug    := -O0 -g3
-flags_sanitize := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+flags_sanitize := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 flags_thread   := -O1 -g -fsanitize=thread
 flags_coverage := -O0 -g --coverage
 flags_clang    := -O1 -g
@@ -236,6 +236,11 @@ $(FAULT_SHIM): $(O)/tests/faults/shim.o
 WEIGHT_LOOPS := encode_grid encode_nested encode_slabs fit_plain fit_search grid measure planes raw_values sums
 $(WEIGHT_LOOPS:%=$(O)/convert/%.o): private flags_release := -O3 -g -fno-math-errno -fno-trapping-math
 $(O)/tests/faults/shim.o: private flags_$(config) := -O1 -g
+# With what the sanitizers add, the usual search for registers takes minutes in the largest kernels.
+ifeq ($(config),sanitize)
+BRIEF_SEARCH := $(shell $(CC) -Werror -fira-region=one -fsyntax-only -x c /dev/null 2>/dev/null && echo -fira-region=one)
+$(O)/runtime/cpu_avx512_%.o: private flags_sanitize += $(BRIEF_SEARCH)
+endif
 
 $(O)/tests/%.o: private TEST_FLAGS = $(CMOCKA_FLAGS)
 .SECONDARY: $(TEST_SUPPORT) $(TEST_PROGRAMS:$(B)/%=$(O)/%.o) $(INTEROP_PROGRAMS:$(B)/%=$(O)/%.o) $(BENCH_PROGRAMS:$(B)/%=$(O)/%.o) $(O)/tests/fuzz/replay.o $(O)/tests/golden/make_fixtures.o $(FUZZ_PROGRAMS:$(B)/%=$(O)/%.o)

@@ -963,13 +963,13 @@ def restore(file, folder):
                 out.write(piece)
 
 
-def print_hashes(file):
+def hashes(file):
     for i, name in enumerate(file.names):
         try:
             word = xxh128(file.tensor_bytes(i)[1]).hex()
         except Undecodable:
             word = "-"
-        sys.stdout.buffer.write(name + b"\t" + word.encode() + b"\n")
+        yield name + b"\t" + word.encode() + b"\n"
 
 
 def main(arguments=None):
@@ -988,7 +988,7 @@ def main(arguments=None):
                 print(remark, file=sys.stderr)
             print("valid")
         elif options.hash:
-            print_hashes(file)
+            sys.stdout.buffer.writelines(hashes(file))
         elif options.dump or options.restore:
             (dump if options.dump else restore)(file, options.dump or options.restore)
         else:
