@@ -171,7 +171,7 @@ struct sparse_source {
 static void clear_others(const uint8_t *mask, uint64_t n_cols, float *v)
 {
     for (uint64_t c = 0; c < n_cols; c++) { /* without a branch that nothing foretells */
-        const uint32_t held = mask[c / 8] >> c % 8 & 1u;
+        const uint32_t held = (uint32_t)mask[c / 8] >> c % 8 & 1u;
         v[c] = f32_from_bits(f32_bits(v[c]) & (0u - held));
     }
 }
