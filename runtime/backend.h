@@ -128,6 +128,12 @@ struct backend_options {
     const char *cpu_level; /* NULL: the best */
 };
 
+/* Bit i stands for part i: a dense part, a sparse part or the A of a low-rank part, and its B. */
+struct kept_parts {
+    uint64_t parts;
+    uint64_t b;
+};
+
 /* Unless said otherwise, functions are called from one thread at a time per device. */
 struct ingot_backend {
     const char *name;
@@ -157,11 +163,11 @@ struct ingot_backend {
     bool (*own_form)(void *device, const struct ingot_coding *coding, uint64_t n_rows,
                      uint64_t n_cols, const float *codebook, uint64_t *n_bytes);
     /* Copies what it needs out of `matrix`, whose pointers die after the call, but for those of the
-     * parts i of which it sets bit i of *kept_parts, and for factors and the numbers of columns:
-     * they live until matrix_release. */
+     * parts that it names in *kept, and for factors and the numbers of columns: they live until
+     * matrix_release. */
     ingot_status (*matrix_upload)(void *device, const struct resident_matrix *matrix,
-                                  void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
-                                  ingot_error *error);
+                                  void **uploaded, uint64_t *resident_bytes,
+                                  struct kept_parts *kept, ingot_error *error);
     void (*matrix_release)(void *device, void *uploaded); /* takes NULL */
     /* After INGOT_DEVICE: whether that came of a device that was lost, which is there again, with
      * nothing of what was uploaded before; uploaded (NULL: an upload failed) is to be released and

@@ -56,7 +56,7 @@ struct part_kind {
                          uint64_t *resident_bytes, ingot_error *error);
     void (*begin)(struct pass *pass);
     void (*add)(const struct pass *pass, const struct slice *slice);
-    bool (*keeps)(const struct cpu_part *part); /* pointers of the resident form */
+    bool (*keeps)(const struct cpu_part *part); /* pointers of the resident form, B left out */
 };
 
 /* ------------------------------------------------------------------ tasks over rows */
@@ -203,15 +203,15 @@ static void lowrank_add(const struct pass *pass, const struct slice *slice)
     cpu_dense_add(&pass->part->dense, PANEL_MODE_F32, pass->ready, &s);
 }
 
-static bool lowrank_keeps(const struct cpu_part *part)
+static bool a_keeps(const struct cpu_part *part)
 {
-    return part->dense.panels == NULL || part->dense_a.panels == NULL;
+    return part->dense_a.panels == NULL;
 }
 
 static const struct part_kind part_kinds[N_RESIDENT_KINDS] = {
     [RESIDENT_DENSE] = {dense_make, dense_begin, dense_add, dense_keeps},
     [RESIDENT_SPARSE] = {sparse_make, sparse_begin, sparse_add, keeps_all},
-    [RESIDENT_LOWRANK] = {lowrank_make, lowrank_begin, lowrank_add, lowrank_keeps},
+    [RESIDENT_LOWRANK] = {lowrank_make, lowrank_begin, lowrank_add, a_keeps},
 };
 
 /* ------------------------------------------------------------------ the rows and columns of a part
@@ -299,12 +299,12 @@ static const enum panel_mode modes[] = {
 };
 
 ingot_status cpu_matrix_upload(void *device_pointer, const struct resident_matrix *resident,
-                               void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
+                               void **uploaded, uint64_t *resident_bytes, struct kept_parts *kept,
                                ingot_error *error)
 {
     struct cpu_device *device = device_pointer;
     uint64_t n_bytes = sizeof(struct cpu_matrix) + resident->n_parts * sizeof(struct cpu_part);
-    uint64_t kept = 0;
+    struct kept_parts made = {0, 0};
     struct cpu_matrix *matrix = ingot_allocate_zeroed(device->allocator, 1, n_bytes);
     if (matrix == NULL) return ingot_fail_memory(error, n_bytes, "matrix");
     matrix->n_rows = resident->n_rows;
@@ -319,7 +319,9 @@ ingot_status cpu_matrix_upload(void *device_pointer, const struct resident_matri
         part->n_cols = resident->n_cols;
         part->kind = &part_kinds[part->resident.kind];
         status = part->kind->make(device, part, &n_bytes, error);
-        if (status == INGOT_OK && part->kind->keeps(part)) kept |= UINT64_C(1) << i;
+        if (status != INGOT_OK) break;
+        made.parts |= (uint64_t)part->kind->keeps(part) << i;
+        made.b |= (uint64_t)dense_keeps(part) << i;
     }
     if (status != INGOT_OK) {
         cpu_matrix_release(device, matrix);
@@ -327,7 +329,7 @@ ingot_status cpu_matrix_upload(void *device_pointer, const struct resident_matri
     }
     *uploaded = matrix;
     *resident_bytes = n_bytes;
-    *kept_parts = kept;
+    *kept = made;
     return INGOT_OK;
 }
 

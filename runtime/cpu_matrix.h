@@ -19,7 +19,8 @@ bool cpu_device_scratch(struct cpu_device *device, uint64_t n_bytes);
 
 /* struct ingot_backend's matrix_upload, matrix_release and matmul. */
 ingot_status cpu_matrix_upload(void *device, const struct resident_matrix *matrix, void **uploaded,
-                               uint64_t *resident_bytes, uint64_t *kept_parts, ingot_error *error);
+                               uint64_t *resident_bytes, struct kept_parts *kept,
+                               ingot_error *error);
 void cpu_matrix_release(void *device, void *uploaded);
 ingot_status cpu_matmul(void *device, void *uploaded, const float *x, uint64_t n, float *y,
                         ingot_error *error);

@@ -56,13 +56,15 @@ static ingot_status upload(ingot_matrix *matrix, const struct resident_matrix *r
                            struct brought *brought, ingot_error *error)
 {
     ingot_device *device = matrix->device;
-    uint64_t n_bytes = 0, kept = 0;
+    uint64_t n_bytes = 0;
+    struct kept_parts kept = {0, 0};
     const ingot_status status = device->backend->matrix_upload(
         device->opened, resident, &brought->uploaded, &n_bytes, &kept, error);
     if (status != INGOT_OK) return status;
     matrix->resident_bytes += n_bytes;
     for (uint32_t i = 0; i < RESIDENT_MAX_PARTS; i++) { /* also those of replaced parts */
-        if (!(kept >> i & 1)) store_release_group(&brought->store, i);
+        if (!(kept.parts >> i & 1)) store_release_group(&brought->store, store_group(i));
+        if (!(kept.b >> i & 1)) store_release_group(&brought->store, store_group_b(i));
     }
     return INGOT_OK;
 }

@@ -56,7 +56,7 @@ static ingot_status new_part(const struct load *load, const struct parts *parts)
 {
     if (parts->matrix->n_parts == RESIDENT_MAX_PARTS)
         return load_refuse(load, "more than 64 terms");
-    load->store->group = parts->matrix->n_parts;
+    load->store->group = store_group(parts->matrix->n_parts);
     parts->matrix->parts[parts->matrix->n_parts++] = (struct resident_part){.row_factors = NULL};
     return INGOT_OK;
 }
@@ -179,6 +179,7 @@ static ingot_status load_lowrank_term(const struct load *load, const struct file
     part->lowrank.multiplier = term->multiplier;
     status = load_dense(load, term->coding, a, term->first_stream, &part->lowrank.a);
     if (status != INGOT_OK) return status;
+    load->store->group = store_group_b(parts->matrix->n_parts - 1);
     status = load_dense(load, term->coding_b, b, term->first_stream + n_a, &part->lowrank.b);
     if (status != INGOT_OK || term->magnitude == NULL) return status;
     return load_magnitude(load, parts, term->magnitude, term->first_stream + n_a + n_b);

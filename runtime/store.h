@@ -13,6 +13,17 @@ struct store {
     uint32_t group; /* of the blocks that are taken next */
 };
 
+/* The groups of part i of a matrix, and of the B of a low-rank one. */
+static inline uint32_t store_group(uint32_t part)
+{
+    return 2 * part;
+}
+
+static inline uint32_t store_group_b(uint32_t part)
+{
+    return 2 * part + 1;
+}
+
 /* n_bytes bytes, followed by RESIDENT_SLACK_BYTES of zeros; uninitialised, aligned for any type.
  * They live until the store is released. `what` names them in a failure. */
 ingot_status store_take(struct store *store, uint64_t n_bytes, const char *what, void **memory,

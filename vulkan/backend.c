@@ -89,15 +89,15 @@ static struct ingot_pool *backend_pool(void *device)
 }
 
 static ingot_status backend_upload(void *device, const struct resident_matrix *matrix,
-                                   void **uploaded, uint64_t *resident_bytes, uint64_t *kept_parts,
-                                   ingot_error *error)
+                                   void **uploaded, uint64_t *resident_bytes,
+                                   struct kept_parts *kept, ingot_error *error)
 {
     struct vk_matrix *made = NULL;
     const ingot_status status = ingot_vk_matrix_upload(device, matrix, &made, error);
     if (status != INGOT_OK) return status;
     *uploaded = made;
     *resident_bytes = made->resident_bytes;
-    *kept_parts = 0;
+    *kept = (struct kept_parts){0};
     return INGOT_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "tests/support/unit.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -383,6 +384,54 @@ static void test_forecast_of_panels(void **state)
     free(values);
 }
 
+/* Bytes that are taken, each block of which has its number before it. */
+enum { COUNT_BYTES = 64 };
+
+static void *count_allocate(void *context, size_t n_bytes)
+{
+    uint8_t *memory = malloc(n_bytes + COUNT_BYTES);
+    if (memory == NULL) return NULL;
+    memcpy(memory, &n_bytes, sizeof n_bytes);
+    atomic_fetch_add((atomic_size_t *)context, n_bytes);
+    return memory + COUNT_BYTES;
+}
+
+static void count_release(void *context, void *memory)
+{
+    size_t n_bytes;
+    if (memory == NULL) return;
+    memcpy(&n_bytes, (uint8_t *)memory - COUNT_BYTES, sizeof n_bytes);
+    atomic_fetch_sub((atomic_size_t *)context, n_bytes);
+    free((uint8_t *)memory - COUNT_BYTES);
+}
+
+/* What a matrix says that it takes is what it takes, but for small tables. */
+static void check_taken(const ingot_file *file, const char *level)
+{
+    atomic_size_t n_taken = 0;
+    const ingot_allocator counting = {
+        .allocate = count_allocate, .release = count_release, .context = &n_taken};
+    ingot_device *device = NULL;
+    assert_int_equal(ingot_device_open(INGOT_DEVICE_CPU, 2, level, &counting, &device, NULL),
+                     INGOT_OK);
+    for (uint32_t t = 0; t < ingot_file_n_tensors(file); t++) {
+        ingot_matrix *matrix = NULL;
+        ingot_tensor info;
+        const size_t before = n_taken;
+        assert_int_equal(ingot_matrix_open(device, file, t, 0, &matrix, NULL), INGOT_OK);
+        const size_t n_bytes = n_taken - before;
+        const uint64_t resident = ingot_matrix_resident_bytes(matrix);
+        ingot_matrix_close(matrix);
+        assert_int_equal(n_taken, before);
+        ingot_file_tensor(file, t, &info);
+        if (n_bytes <= resident + 4096) continue;
+        fail_msg("%.*s takes %llu bytes and says %llu", (int)info.name_bytes, info.name,
+                 (unsigned long long)n_bytes, (unsigned long long)resident);
+    }
+    ingot_device_close(device);
+    assert_int_equal(n_taken, 0);
+}
+
 /* A tenth more at most. */
 static void forecast_closely(const ingot_file *file, const char *level)
 {
@@ -431,6 +480,8 @@ static void test_forecast_is_close(void **state)
     ingot_file *file = open_bytes(&w.bytes);
     forecast_closely(file, "plain");
     forecast_closely(file, NULL);
+    check_taken(file, "plain");
+    check_taken(file, NULL);
     ingot_file_close(file);
     written_release(&w);
     free(values);

@@ -163,7 +163,8 @@ static float *multiply(const struct resident_matrix *matrix, const struct forms_
 {
     const struct ingot_backend *backend = device->backend;
     void *uploaded = NULL;
-    uint64_t n_bytes, kept;
+    uint64_t n_bytes;
+    struct kept_parts kept;
     ingot_error error = {.what = ""};
     float *y = malloc((size_t)(N_X * matrix->n_rows) * sizeof *y + 64);
     if (backend->matrix_upload(device->opened, matrix, &uploaded, &n_bytes, &kept, &error) !=

@@ -22,7 +22,8 @@ static float *multiply(void *device, const struct resident_matrix *matrix, const
                        uint64_t n)
 {
     void *uploaded = NULL;
-    uint64_t resident_bytes = 0, kept = 0;
+    uint64_t resident_bytes = 0;
+    struct kept_parts kept;
     ingot_error error = {.what = ""};
     const ingot_status status =
         backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
@@ -436,7 +437,8 @@ static void expect_refusal(const struct resident_matrix *matrix, ingot_status ex
 {
     void *device = open_device(NULL, 1);
     void *uploaded = NULL;
-    uint64_t resident_bytes = 77, kept = 0;
+    uint64_t resident_bytes = 77;
+    struct kept_parts kept;
     ingot_error error = {.what = ""};
     const ingot_status status =
         backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, &error);
@@ -481,7 +483,8 @@ static ingot_status open_and_upload(const struct resident_matrix *matrix,
 {
     const struct backend_options options = {.n_threads = 2};
     void *device = NULL, *uploaded = NULL;
-    uint64_t resident_bytes, kept;
+    uint64_t resident_bytes;
+    struct kept_parts kept;
     ingot_status status = backend->open(0, &options, allocator, &device, NULL);
     if (status == INGOT_OK) {
         status = backend->matrix_upload(device, matrix, &uploaded, &resident_bytes, &kept, NULL);
