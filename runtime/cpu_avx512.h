@@ -231,8 +231,20 @@ INGOT_TEMPLATE AVX512 __m512 bf16_rest(__m512 x, __m256bh high)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
 }
 
-/* Digits of x: one or three of 8 bits for 8-bit integers, two of 12 bits for 16-bit ones. */
-enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3 };
+/* Digits of x: one or three of 8 bits for 8-bit integers, two words for 16-bit ones: the lower of
+ * 12 bits, of 32 columns or, where groups are of whole 64 columns, of so many. */
+enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3, WIDE_WORDS = 4 };
+
+static inline bool digits_are_words(const uint32_t n_digits)
+{
+    return n_digits == TWO_WORDS || n_digits == WIDE_WORDS;
+}
+
+/* Blocks of weights that a block of x is for. */
+static inline int digit_span(const uint32_t n_digits)
+{
+    return n_digits == WIDE_WORDS ? 2 : 1;
+}
 
 /* A block of n digits of x, for 32 columns:
  *
@@ -242,16 +254,22 @@ enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3 };
  *     f32            step
  *     u32            1: another block for the same columns follows, whose products are added
  *
- * With two words, the first is 32 words in the order of pairs, then 32 more, x = step * (4096 *
- * first + second), and there are no sums. */
+ * With words, there are for each 32 columns 32 first words in the order of pairs, then 32 second
+ * ones, x = step * (4096 * first + second), and no sums. */
 static inline uint64_t digit_step_at(const uint32_t n_digits)
 {
-    return n_digits == TWO_WORDS ? 128 : UINT64_C(40) * n_digits;
+    if (digits_are_words(n_digits)) return UINT64_C(128) * (uint64_t)digit_span(n_digits);
+    return UINT64_C(40) * n_digits;
+}
+
+static inline uint64_t digit_block_bytes(const uint32_t n_digits)
+{
+    return digit_step_at(n_digits) + 8;
 }
 
 /* Blocks of digits that x may take, for each block of columns. */
 enum { DIGIT_LAYERS = 2 };
-uint64_t avx512_digit_block_bytes(uint32_t n_digits);
+uint64_t avx512_digits_bytes(const struct panels *panels, uint32_t n_digits);
 /* Makes the digits of x of all columns, and its sums, in a row that is made ready: one digit, or
  * several within the bound; false when x is not of that kind. */
 bool avx512_make_digits(const struct panels *panels, const struct ready_row *row, const float *x,

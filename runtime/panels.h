@@ -55,9 +55,8 @@ struct panel_table {
     const float *lut;
     enum panel_codes codes_are;
     float lut_unit;
-    bool lut_is_bf16; /* every entry is a bf16, whose bytes are these */
-    uint8_t lut_low[256];
-    uint8_t lut_high[256];
+    bool lut_is_bf16;
+    uint8_t lut_bytes[4][256]; /* of each entry, the lowest first */
     const void *supers;
     bool supers_are_f16; /* else f32 */
     uint64_t n_supers;   /* of a row */
