@@ -53,8 +53,10 @@ AVX512 void avx512_kept_pairs_x(uint64_t n_cols, const float *x, uint8_t *ready)
     float *floats = (float *)(void *)(ready + AT_PAIRS + n_steps * STEP_BYTES);
     memcpy(floats, x, (size_t)n_cols * sizeof *x);
     for (uint64_t c = n_cols; c < n_steps * KEPT_STEP; c++) floats[c] = 0;
-    store_f32(ready + 4, avx512_bring_near(floats, n_steps * KEPT_STEP));
-    const bool fits = n_cols >= KEPT_BLOCK && avx512_fits_pairs(floats, n_steps * KEPT_STEP);
+    bool is_exact;
+    store_f32(ready + 4, avx512_bring_near(floats, n_steps * KEPT_STEP, &is_exact));
+    const float least = avx512_extent(floats, n_steps * KEPT_STEP).least;
+    const bool fits = n_cols >= KEPT_BLOCK && is_exact && !(least < 0x1p-70f);
     store_u32(ready, fits ? KEPT_READY : KEPT_FLOATS);
     for (uint64_t c = 0; fits && c < n_steps * KEPT_STEP; c += 16) {
         const __m512 all = _mm512_loadu_ps(floats + c);
