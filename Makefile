@@ -64,16 +64,18 @@ FOLDERS := format convert runtime $(if $(WITHOUT_VULKAN),,vulkan)
 LIBRARY_SOURCES := $(wildcard $(FOLDERS:=/*.c))
 COMMAND_SOURCES := $(wildcard cli/*.c)
 # A kernel that decodes is one module for each map; vulkan/shaders/map.glsl knows them by their names.
-MAPS := f32 f16 bf16 integer lookup vector $(addprefix sparse_,f32 f16 bf16 integer lookup)
+MAPS := f32 f16 bf16 integer lookup vector
+MASKED_MAPS := $(addprefix sparse_,f32 f16 bf16 integer lookup)
 MAPPED_KERNELS := gemv gemm dequant
 INTEGER_KERNELS := gemv_dot gemm_dot gemv_half
 HALF_MAPS := f16 bf16 integer lookup vector
 MODULES := $(foreach kernel,$(MAPPED_KERNELS),$(addprefix $(kernel)_,$(MAPS))) \
+           $(foreach kernel,gemv gemm,$(addprefix $(kernel)_,$(MASKED_MAPS))) \
            $(INTEGER_KERNELS:%=%_integer) $(HALF_MAPS:%=gemm_half_%) $(addprefix list_,f32 f16 bf16) \
            reduce gather scatter narrow pair round read peak idle
 # Those that need a newer compiler are committed; "make shaders" makes them anew.
 # For tests those that products and decoding run, reaching memory by descriptors.
-DESCRIPTOR_SPIRV := $(patsubst %,$(G)/descriptors/%.spv,$(filter-out read peak idle dequant_sparse_%,$(MODULES)))
+DESCRIPTOR_SPIRV := $(patsubst %,$(G)/descriptors/%.spv,$(filter-out read peak idle,$(MODULES)))
 SPIRV := $(if $(WITHOUT_VULKAN),,$(MODULES:%=$(G)/modules/%.spv) $(wildcard vulkan/prebuilt/*.spv))
 GENERATED_SOURCES := $(if $(SPIRV),$(G)/vulkan_shaders.c)
 

@@ -45,9 +45,11 @@ static uint8_t used_bits(const struct code_sequence *s, bool first_high)
     return (uint8_t)(first_high ? 0xff00u >> used : (1u << used) - 1);
 }
 
-ingot_status form_packed_find(const struct packed_form *packed, const struct ingot_coding *coding,
-                              struct stack_shape stack, struct code_sequence *sequence,
-                              ingot_error *error)
+/* Finds what a form says in a coding over a stack, and how many bytes it gives. INGOT_INVALID with
+ * R-725 when the form and the coding do not fit each other. */
+static ingot_status form_packed_find(const struct packed_form *packed,
+                                     const struct ingot_coding *coding, struct stack_shape stack,
+                                     struct code_sequence *sequence, ingot_error *error)
 {
     struct code_sequence s;
     if (!coding_sequence(coding, stack, packed->sequence, &s)) {
@@ -111,7 +113,7 @@ static ingot_status put_codebook(const ingot_file *file, uint32_t stream,
 ingot_status form_packed_put(const ingot_file *file, uint32_t tensor, struct span form,
                              const struct byte_sink *sink, ingot_error *error)
 {
-    struct packed_form packed;
+    struct packed_form packed = {0};
     struct code_sequence sequence;
     struct file_term term;
     ingot_tensor t;

@@ -16,11 +16,6 @@ struct packed_form {
 };
 
 void form_packed_write(struct byte_buffer *form, const struct packed_form *packed);
-/* Finds what a form says in a coding over a stack, and how many bytes it gives. INGOT_INVALID with
- * R-725 when the form and the coding do not fit each other. */
-ingot_status form_packed_find(const struct packed_form *packed, const struct ingot_coding *coding,
-                              struct stack_shape stack, struct code_sequence *sequence,
-                              ingot_error *error);
 /* Gives the bytes of a tensor in a form of this kind to `sink`, in order. */
 ingot_status form_packed_put(const ingot_file *file, uint32_t tensor, struct span form,
                              const struct byte_sink *sink, ingot_error *error);

@@ -173,7 +173,8 @@ bool sparse_codes(const struct file_term *term, struct stack_shape stack, struct
     return mask->codes(term, stack, codes);
 }
 
-uint32_t mask_n_streams(const struct file_term *term)
+/* How many streams of a sparse term come before its values'. */
+static uint32_t mask_n_streams(const struct file_term *term)
 {
     const struct mask_row *mask = mask_of(term);
     return mask ? mask->n_streams : 0;
@@ -241,11 +242,4 @@ bool term_streams(const struct file_term *term, struct stack_shape stack,
 uint32_t term_values_stream(const struct file_term *term)
 {
     return term->kind == TERM_SPARSE ? mask_n_streams(term) : 0;
-}
-
-bool term_b_stream(const struct file_term *term, struct stack_shape stack, uint32_t *stream)
-{
-    struct stream_shape streams[CODING_MAX_STREAMS];
-    const struct stack_shape a = {stack.n_matrices, term->rank, stack.n_cols};
-    return coding_streams(term->coding, a, streams, stream);
 }

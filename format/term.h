@@ -14,8 +14,6 @@ bool sparse_codes(const struct file_term *term, struct stack_shape stack, struct
 
 /* Width of a row offset: 32 bits when n_kept < 2^32, else 64. */
 uint8_t row_offset_bits(const struct file_term *term);
-/* How many streams of a sparse term come before its values'. */
-uint32_t mask_n_streams(const struct file_term *term);
 
 /* Lists the streams of a term over the tensor's stack. False when there are too many, a size does
  * not fit, or a sparse term's parameters do not fit the shape. */
@@ -25,8 +23,7 @@ bool term_streams(const struct file_term *term, struct stack_shape stack,
 /* Whether a term is not optional, or belongs to one of these adapters. */
 bool term_is_on(const struct file_term *term, const char *const *adapters, uint32_t n_adapters);
 
-/* First stream (counted within the term) of each coding of a term. */
+/* The first stream (counted within the term) of the coding of a term's values. */
 uint32_t term_values_stream(const struct file_term *term);
-bool term_b_stream(const struct file_term *term, struct stack_shape stack, uint32_t *stream);
 
 #endif

@@ -17,7 +17,7 @@ ingot_status violation(struct validation *v, ingot_status status, const ingot_er
     return INGOT_OK;
 }
 
-void validation_progress(struct validation *v, uint64_t n_bytes)
+static void validation_progress(struct validation *v, uint64_t n_bytes)
 {
     v->done_bytes += n_bytes;
     if (v->report->progress) {
@@ -156,7 +156,7 @@ static uint64_t largest_chunk(const struct ingot_file *file)
     return largest;
 }
 
-ingot_status validate_chunks(struct validation *v)
+static ingot_status validate_chunks(struct validation *v)
 {
     const struct ingot_file *file = v->file;
     const uint64_t largest = largest_chunk(file);

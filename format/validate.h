@@ -19,9 +19,7 @@ struct validation {
 /* Counts and reports a violation. Returns INGOT_OK for what the input is to blame for, and the
  * status itself for what it is not (no memory). */
 ingot_status violation(struct validation *v, ingot_status status, const ingot_error *error);
-void validation_progress(struct validation *v, uint64_t n_bytes);
 
-ingot_status validate_chunks(struct validation *v);
 ingot_status validate_tensors(struct validation *v);
 ingot_status validate_blobs(struct validation *v);
 /* The text of a receipt (8.3). Its memory is that of the largest value in it. */

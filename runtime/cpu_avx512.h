@@ -24,8 +24,13 @@ enum {
     CHUNK = 32        /* groups whose entries are at hand at a time */
 };
 
-/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up. */
-enum { SIGNED_BITS = 9 };
+/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up; and
+ * of these such as are panel_floats, which are shifted by 4 or 5 bits. */
+enum { SIGNED_BITS = 9, FLOAT_BITS_4 = 10, FLOAT_BITS_5 = 11, N_CODE_BITS };
+INGOT_TEMPLATE AVX512 bool are_floats(const int bits)
+{
+    return bits >= FLOAT_BITS_4;
+}
 
 INGOT_TEMPLATE AVX512 __m512i load_512(const void *at)
 {
@@ -62,7 +67,7 @@ INGOT_TEMPLATE AVX512 __m512i loose_codes(const uint8_t *block, const int bits, 
     const uint8_t *at = block;
     __m512i codes = _mm512_setzero_si512();
     int rank = 0;
-    if (bits == SIGNED_BITS) return load_512(block + 64 * s);
+    if (bits >= SIGNED_BITS) return load_512(block + 64 * s);
     INGOT_UNROLL
     for (int w = 8; w >= 1; w /= 2) {
         if (!(bits & w)) continue;
@@ -134,10 +139,21 @@ INGOT_TEMPLATE AVX512 struct pairs lookup_pairs(const struct lookup *l, __m512i 
         high =
             _mm512_mask_blend_epi8(upper, high, _mm512_permutex2var_epi8(l->t[6], codes, l->t[7]));
     }
-    if (bits == SIGNED_BITS) high = choose(_mm512_set1_epi8(0x7f), high, codes);
+    if (bits >= SIGNED_BITS) high = choose(_mm512_set1_epi8(0x7f), high, codes);
     const __m512i mask = _mm512_set1_epi16(0x00ff);
     return (struct pairs){choose(mask, low, _mm512_slli_epi16(high, 8)),
                           choose(mask, _mm512_srli_epi16(low, 8), high)};
+}
+
+/* Of plain codes, values less the exponent of panel_floats. */
+INGOT_TEMPLATE AVX512 struct pairs shifted_pairs(__m512i codes, const int bits)
+{
+    const int shift = bits == FLOAT_BITS_4 ? 4 : 5;
+    const int down = bits == FLOAT_BITS_4 ? 4 : 3;
+    const __m512i mask = _mm512_set1_epi16((short)(0x8000 | 127 << shift));
+    const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(codes, 8), down);
+    const __m512i odd = _mm512_srai_epi16(codes, down);
+    return (struct pairs){_mm512_and_si512(even, mask), _mm512_and_si512(odd, mask)};
 }
 
 INGOT_TEMPLATE AVX512 __m512 bf16_product(__m512 sum, __m512i w, __m512i x)
@@ -168,6 +184,16 @@ static inline uint64_t n_main_groups(const struct panels *p)
 }
 
 /* ------------------------------------------------------------------ x */
+
+/* Shifted codes are so small that x is lifted, lest products be subnormals, which bf16 products
+ * take for zeros: the largest column of x is below FLOAT_LIFT, those of more than FLOAT_LEAST do.
+ * Sums of products are then in units of float_unit. */
+#define FLOAT_LIFT 0x1p80f
+#define FLOAT_LEAST 0x1p26f
+static inline float float_unit(const struct panels *p)
+{
+    return f32_from_bits((uint32_t)(p->floats.exponent + 127) << 23) / FLOAT_LIFT;
+}
 
 /* Columns of a block as the pairs of its steps. */
 INGOT_TEMPLATE AVX512 __m512i pair_up(__m256i first, __m256i second)
@@ -212,8 +238,20 @@ uint64_t avx512_x_bytes(const struct panels *panels, enum panel_mode mode, uint6
 void avx512_x_prepare(const struct panels *panels, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready);
 
-/* Digits of x: one or three of 8 bits for 8-bit integers, two of 12 bits for 16-bit ones. */
-enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3 };
+/* Digits of x: one or three of 8 bits for 8-bit integers, two words for 16-bit ones: the lower of
+ * 12 bits, of 32 columns or, where groups are of whole 64 columns, of so many. */
+enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3, WIDE_WORDS = 4 };
+
+static inline bool digits_are_words(const uint32_t n_digits)
+{
+    return n_digits == TWO_WORDS || n_digits == WIDE_WORDS;
+}
+
+/* Blocks of weights that a block of x is for. */
+static inline int digit_span(const uint32_t n_digits)
+{
+    return n_digits == WIDE_WORDS ? 2 : 1;
+}
 
 /* A block of n digits of x, for 32 columns:
  *
@@ -223,16 +261,22 @@ enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3 };
  *     f32            step
  *     u32            1: another block for the same columns follows, whose products are added
  *
- * With two words, the first is 32 words in the order of pairs, then 32 more, x = step * (4096 *
- * first + second), and there are no sums. */
+ * With words, there are for each 32 columns 32 first words in the order of pairs, then 32 second
+ * ones, x = step * (4096 * first + second), and no sums. */
 static inline uint64_t digit_step_at(const uint32_t n_digits)
 {
-    return n_digits == TWO_WORDS ? 128 : UINT64_C(40) * n_digits;
+    if (digits_are_words(n_digits)) return UINT64_C(128) * (uint64_t)digit_span(n_digits);
+    return UINT64_C(40) * n_digits;
+}
+
+static inline uint64_t digit_block_bytes(const uint32_t n_digits)
+{
+    return digit_step_at(n_digits) + 8;
 }
 
 /* Blocks of digits that x may take, for each block of columns. */
 enum { DIGIT_LAYERS = 2 };
-uint64_t avx512_digit_block_bytes(uint32_t n_digits);
+uint64_t avx512_digits_bytes(const struct panels *panels, uint32_t n_digits);
 /* Makes the digits of x of all columns, and its sums, in a row that is made ready: one digit, or
  * several within the bound; false when x is not of that kind. */
 bool avx512_make_digits(const struct panels *panels, const struct ready_row *row, const float *x,

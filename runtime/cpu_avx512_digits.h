@@ -43,13 +43,17 @@ INGOT_TEMPLATE AVX512 void words_of(const uint8_t *block, const struct integer_t
     for (int i = 0; i < 4; i++) v[i] = word_of(v[i], table, bits);
 }
 
-/* Steps [first, first + n) of a block of 16-bit integers times x, in units of its step. */
-INGOT_TEMPLATE AVX512 __m512 word_steps(const uint8_t *block, const struct integer_table *table,
-                                        const uint8_t *x, const int first, const int n,
-                                        const int bits)
+/* Sums of the products of the first words of x and of the second ones, by pairs of a step. */
+struct word_sums {
+    __m512i high[2];
+    __m512i low[2];
+};
+
+/* Steps [first, first + n) of a block of 16-bit integers. */
+INGOT_TEMPLATE AVX512 void add_words(struct word_sums *sums, const uint8_t *block,
+                                     const struct integer_table *table, const uint8_t *x,
+                                     const int first, const int n, const int bits)
 {
-    const __m512i zero = _mm512_setzero_si512();
-    __m512i high[2] = {zero, zero}, low[2] = {zero, zero};
     INGOT_UNROLL
     for (int s = first; s < first + n; s += 2) {
         __m512i v[4];
@@ -57,13 +61,30 @@ INGOT_TEMPLATE AVX512 __m512 word_steps(const uint8_t *block, const struct integ
         INGOT_UNROLL
         for (int i = 0; i < 4; i++) {
             const uint8_t *pair = x + 4 * (2 * s + i);
-            INGOT_DOT_WORDS(high[i % 2], v[i], pair);
-            INGOT_DOT_WORDS(low[i % 2], v[i], pair + 64);
+            INGOT_DOT_WORDS(sums->high[i % 2], v[i], pair);
+            INGOT_DOT_WORDS(sums->low[i % 2], v[i], pair + 64);
         }
     }
-    const __m512 h = _mm512_cvtepi32_ps(_mm512_add_epi32(high[0], high[1]));
-    const __m512 l = _mm512_cvtepi32_ps(_mm512_add_epi32(low[0], low[1]));
-    return _mm512_fmadd_ps(h, _mm512_set1_ps(4096.0f), l);
+}
+
+/* The same times x, in units of its step; with `wide` of two blocks, each sum being 32 bits. */
+INGOT_TEMPLATE AVX512 __m512 word_steps(const uint8_t *block, const struct integer_table *table,
+                                        const uint8_t *x, const int first, const int n,
+                                        const int bits, const bool wide)
+{
+    const __m512i zero = _mm512_setzero_si512();
+    struct word_sums sums = {{zero, zero}, {zero, zero}};
+    __m512 high, low;
+    add_words(&sums, block, table, x, first, n, bits);
+    if (wide) {
+        add_words(&sums, block + 64 * bits, table, x + 128, first, n, bits);
+        high = _mm512_add_ps(_mm512_cvtepi32_ps(sums.high[0]), _mm512_cvtepi32_ps(sums.high[1]));
+        low = _mm512_add_ps(_mm512_cvtepi32_ps(sums.low[0]), _mm512_cvtepi32_ps(sums.low[1]));
+    } else {
+        high = _mm512_cvtepi32_ps(_mm512_add_epi32(sums.high[0], sums.high[1]));
+        low = _mm512_cvtepi32_ps(_mm512_add_epi32(sums.low[0], sums.low[1]));
+    }
+    return _mm512_fmadd_ps(high, _mm512_set1_ps(4096.0f), low);
 }
 
 /* Steps [first, first + n) of a block times the digits of x, in units of its step. */
@@ -72,7 +93,9 @@ INGOT_TEMPLATE AVX512 __m512 digit_steps(const uint8_t *block, const struct inte
                                          const int bits, const bool is_code,
                                          const uint32_t n_digits)
 {
-    if (n_digits == TWO_WORDS) return word_steps(block, table, x, first, n, bits);
+    if (digits_are_words(n_digits)) {
+        return word_steps(block, table, x, first, n, bits, n_digits == WIDE_WORDS);
+    }
     const uint8_t *starts = x + 32 * n_digits;
     __m512i sums[3];
     INGOT_UNROLL
@@ -117,11 +140,12 @@ INGOT_TEMPLATE AVX512 __m512 add_group(__m512 total, __m512 sum, const struct ch
 
 /* Far ahead into the second cache. Of 8-bit codes, which the CPU's own prefetching follows, one
  * line of four: all of them took up what it reads with. */
-INGOT_TEMPLATE AVX512 void fetch_block(const uint8_t *block, const int bits)
+INGOT_TEMPLATE AVX512 void fetch_block(const uint8_t *block, const int bits,
+                                       const uint32_t n_digits)
 {
     enum { AHEAD_BYTES = 26624 };
     INGOT_UNROLL
-    for (int k = 0; k < bits; k += bits == 8 ? 4 : 1) {
+    for (int k = 0; k < bits * digit_span(n_digits); k += bits == 8 ? 4 : 1) {
         _mm_prefetch((const char *)(block + AHEAD_BYTES + 64 * k), _MM_HINT_T1);
     }
 }
@@ -146,13 +170,13 @@ struct walk {
 INGOT_TEMPLATE AVX512 void group_sums(struct walk *at, __m512 sums[2], const int bits,
                                       const bool is_code, const bool half, const uint32_t n_digits)
 {
-    const uint64_t x_bytes = digit_step_at(n_digits) + 8;
+    const uint64_t span = (uint64_t)digit_span(n_digits);
     sums[0] = sums[1] = _mm512_setzero_ps();
     for (uint64_t b = 0; b < at->n_blocks;) {
-        fetch_block(at->block, bits);
+        fetch_block(at->block, bits, n_digits);
         add_block(at->block, &at->table, at->x, sums, bits, is_code, half, n_digits);
-        at->x += x_bytes;
-        const uint64_t n_done = n_digits == ONE_DIGIT || load_u32(at->x - 4) == 0;
+        at->x += digit_block_bytes(n_digits);
+        const uint64_t n_done = n_digits == ONE_DIGIT || load_u32(at->x - 4) == 0 ? span : 0;
         at->block += 64 * (uint64_t)bits * n_done;
         b += n_done;
     }
@@ -245,12 +269,12 @@ INGOT_TEMPLATE AVX512 void digit_panel(const struct panel_job *job, uint64_t pan
                                        const enum entry_way way)
 {
     const struct panels *p = job->panels;
-    const void *table = n_digits == TWO_WORDS ? (const void *)p->words.values : p->integers.bytes;
+    const bool are_words = digits_are_words(n_digits);
+    const void *table = are_words ? (const void *)p->words.values : p->integers.bytes;
     const struct walk at = {
         .block = p->codes + panel * p->n_blocks * p->block_bytes,
         .x = ready_part(job->ready, &job->row, 0, job->row.digits),
-        .table = {{load_512(table),
-                   load_512((const uint8_t *)table + (n_digits == TWO_WORDS ? 64 : 0))}},
+        .table = {{load_512(table), load_512((const uint8_t *)table + (are_words ? 64 : 0))}},
         .n_blocks = half ? 1 : p->halves / 2,
     };
     const float *x_sums = NULL;
@@ -259,7 +283,7 @@ INGOT_TEMPLATE AVX512 void digit_panel(const struct panel_job *job, uint64_t pan
                              ? by_chunks(p, panel, at, x_sums, bits, is_code, half, n_digits)
                              : by_supers(p, panel, at, x_sums, bits, is_code, half, n_digits, way);
     const __mmask16 lanes = panel_lanes(p, panel);
-    const float unit = n_digits == TWO_WORDS ? p->words.factor : 1.0f;
+    const float unit = are_words ? p->words.factor : 1.0f;
     const __m512 factor = _mm512_set1_ps(unit * load_f32(ready_part(job->ready, &job->row, 0, 0)));
     float *y = job->y + (panel - job->first_panel) * PANEL_ROWS;
     const __m512 before = _mm512_maskz_loadu_ps(lanes, y);

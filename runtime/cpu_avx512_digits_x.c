@@ -6,18 +6,31 @@
 
 #include <math.h>
 
-uint64_t avx512_digit_block_bytes(uint32_t n_digits)
+uint64_t avx512_digits_bytes(const struct panels *p, uint32_t n_digits)
 {
-    return digit_step_at(n_digits) + 8;
+    const uint64_t n_layers = n_digits == ONE_DIGIT ? 1 : DIGIT_LAYERS;
+    return p->n_blocks / (uint64_t)digit_span(n_digits) * n_layers * digit_block_bytes(n_digits);
 }
 
+/* x of a block, of which n vectors are used. */
 struct block_values {
-    __m512 x[2];
+    __m512 x[4];
 };
 
-INGOT_TEMPLATE AVX512 float largest_of(const struct block_values *v)
+INGOT_TEMPLATE AVX512 struct block_values load_values(const float *x, const int n)
 {
-    return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(v->x[0]), _mm512_abs_ps(v->x[1])));
+    struct block_values v;
+    INGOT_UNROLL
+    for (int i = 0; i < 4; i++) v.x[i] = i < n ? _mm512_loadu_ps(x + 16 * i) : _mm512_setzero_ps();
+    return v;
+}
+
+INGOT_TEMPLATE AVX512 float largest_of(const struct block_values *v, const int n)
+{
+    __m512 most = _mm512_setzero_ps();
+    INGOT_UNROLL
+    for (int i = 0; i < n; i++) most = _mm512_max_ps(most, _mm512_abs_ps(v->x[i]));
+    return _mm512_reduce_max_ps(most);
 }
 
 /* The words of q: what is left of a multiple of 4096 is signed. */
@@ -63,22 +76,25 @@ INGOT_TEMPLATE AVX512 void put_digits(__m512i q[2], const struct panels *p, uint
     }
 }
 
+/* Vectors of x that a block has. */
+INGOT_TEMPLATE int digit_vectors(const uint32_t n_digits)
+{
+    return 2 * digit_span(n_digits);
+}
+
 INGOT_TEMPLATE AVX512 void put_block(const struct block_values *v, float step, float inverse,
-                                     const struct panels *p, uint8_t *dst, __m512i q[2],
+                                     const struct panels *p, uint8_t *dst, __m512i q[4],
                                      const uint32_t n_digits)
 {
+    const bool are_words = digits_are_words(n_digits);
     INGOT_UNROLL
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < digit_vectors(n_digits); i++) {
         q[i] = _mm512_cvtps_epi32(_mm512_mul_ps(v->x[i], _mm512_set1_ps(inverse)));
+        if (are_words && i % 2 == 1) put_words(q + i - 1, dst + 64 * (i - 1));
     }
     __m512i rest[2] = {q[0], q[1]};
-    if (n_digits == TWO_WORDS) {
-        put_words(q, dst);
-    } else {
-        put_digits(rest, p, dst, n_digits);
-    }
-    const float unit = n_digits == TWO_WORDS ? p->words.unit : p->integers.unit;
-    store_f32(dst + digit_step_at(n_digits), step * unit);
+    if (!are_words) put_digits(rest, p, dst, n_digits);
+    store_f32(dst + digit_step_at(n_digits), step * (are_words ? p->words.unit : p->integers.unit));
     store_u32(dst + digit_step_at(n_digits) + 4, 0);
 }
 
@@ -93,13 +109,35 @@ static float step_of(float largest)
     return largest <= most_of_three * step ? step : 2 * step;
 }
 
+/* The power of two in which x takes two words, a sum of products of the first ones and 16-bit
+ * integers, of which each is one of 32 columns, being 32 bits: 32767 times the sum of |first word|,
+ * rounded up to a half each time, is less than 2^31. */
+INGOT_TEMPLATE AVX512 float word_step_of(const struct block_values *v, float largest,
+                                         const uint32_t n_digits)
+{
+    static const float most_of_sum = 65500.0f * 4096, most_of_one = 32766.0f * 4096;
+    __m512 all = _mm512_setzero_ps();
+    INGOT_UNROLL
+    for (int i = 0; i < digit_vectors(n_digits); i++) {
+        all = _mm512_add_ps(all, _mm512_abs_ps(v->x[i]));
+    }
+    const float even = _mm512_mask_reduce_add_ps(0x5555, all);
+    const float odd = _mm512_mask_reduce_add_ps(0xaaaa, all);
+    const float sum = n_digits == WIDE_WORDS ? fmaxf(even, odd) : even + odd;
+    const uint32_t exponent = f32_bits(sum) >> 23 & 255; /* sum < 2^(exponent - 126) */
+    float step = f32_from_bits((exponent + 127 - 126 - 28) << 23);
+    if (sum > most_of_sum * step) step = 2 * step;
+    if (largest > most_of_one * step) step = 2 * step;
+    return fmaxf(step, 0x1p-126f);
+}
+
 /* Whether what is left of x is within `share` of what it was. */
 INGOT_TEMPLATE AVX512 bool is_near(const struct block_values *rest, const struct block_values *x,
-                                   float share)
+                                   float share, const int n)
 {
     __mmask16 far = 0;
     INGOT_UNROLL
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < n; i++) {
         const __m512 most = _mm512_mul_ps(_mm512_abs_ps(x->x[i]), _mm512_set1_ps(share));
         far |= _mm512_cmp_ps_mask(_mm512_abs_ps(rest->x[i]), most, _CMP_NLE_UQ);
     }
@@ -107,35 +145,39 @@ INGOT_TEMPLATE AVX512 bool is_near(const struct block_values *rest, const struct
 }
 
 /* Every column's x is off by at most K 2^-24 of itself, which is half of what the bound allows:
- * what three digits leave of columns far below the largest of their block goes to a further block.
+ * what the digits leave of columns far below the largest of their block goes to a further block.
  */
 INGOT_TEMPLATE AVX512 bool make_several(const struct panels *p, const float *x, uint8_t *dst,
                                         float *sums, const uint32_t n_digits)
 {
-    const uint8_t *end = dst + p->n_blocks * DIGIT_LAYERS * avx512_digit_block_bytes(n_digits);
+    const int span = digit_span(n_digits), n = digit_vectors(n_digits);
+    const uint8_t *end = dst + avx512_digits_bytes(p, n_digits);
     const float share = (float)p->n_cols * 0x1p-24f;
     float sum = 0;
-    for (uint64_t b = 0; b < p->n_blocks; b++) {
-        const struct block_values all = {
-            {_mm512_loadu_ps(x + 32 * b), _mm512_loadu_ps(x + 32 * b + 16)}};
+    for (uint64_t b = 0; b < p->n_blocks; b += (uint64_t)span) {
+        const struct block_values all = load_values(x + 32 * b, n);
         struct block_values rest = all;
         for (bool more = true; more;) {
-            const float largest = largest_of(&rest);
+            const float largest = largest_of(&rest, n);
             const bool is_zero = largest == 0;
             if (dst == end || !(is_zero || (largest >= 0x1p-100f && largest <= 0x1p100f))) {
                 return false;
             }
-            const float step = is_zero ? 1.0f : step_of(largest);
-            __m512i q[2];
+            float step = 1.0f;
+            if (!is_zero) {
+                step = digits_are_words(n_digits) ? word_step_of(&rest, largest, n_digits)
+                                                  : step_of(largest);
+            }
+            __m512i q[4];
             put_block(&rest, step, 1 / step, p, dst, q, n_digits);
             INGOT_UNROLL
-            for (int i = 0; i < 2; i++) {
+            for (int i = 0; i < n; i++) {
                 rest.x[i] =
                     _mm512_fnmadd_ps(_mm512_cvtepi32_ps(q[i]), _mm512_set1_ps(step), rest.x[i]);
             }
-            more = !is_near(&rest, &all, share);
+            more = !is_near(&rest, &all, share, n);
             store_u32(dst + digit_step_at(n_digits) + 4, more);
-            dst += avx512_digit_block_bytes(n_digits);
+            dst += digit_block_bytes(n_digits);
         }
         if (sums != NULL) sum = avx512_put_sum(p, sums, b, all.x[0], all.x[1], sum);
     }
@@ -147,12 +189,11 @@ AVX512 static bool make_one(const struct panels *p, const float *x, uint8_t *dst
 {
     float sum = 0;
     for (uint64_t b = 0; b < p->n_blocks; b++) {
-        const struct block_values v = {
-            {_mm512_loadu_ps(x + 32 * b), _mm512_loadu_ps(x + 32 * b + 16)}};
-        const float step = largest_of(&v) / 127.0f;
-        __m512i q[2];
+        const struct block_values v = load_values(x + 32 * b, 2);
+        const float step = largest_of(&v, 2) / 127.0f;
+        __m512i q[4];
         put_block(&v, step, step > 0x1p-120f ? 1.0f / step : 0.0f, p, dst, q, ONE_DIGIT);
-        dst += avx512_digit_block_bytes(ONE_DIGIT);
+        dst += digit_block_bytes(ONE_DIGIT);
         if (sums == NULL) continue;
         const __m512 taken = _mm512_set1_ps(step);
         sum = avx512_put_sum(p, sums, b, _mm512_mul_ps(_mm512_cvtepi32_ps(q[0]), taken),
@@ -166,6 +207,11 @@ AVX512 static bool make_two(const struct panels *p, const float *x, uint8_t *dst
     return make_several(p, x, dst, sums, TWO_WORDS);
 }
 
+AVX512 static bool make_wide(const struct panels *p, const float *x, uint8_t *dst, float *sums)
+{
+    return make_several(p, x, dst, sums, WIDE_WORDS);
+}
+
 AVX512 static bool make_three(const struct panels *p, const float *x, uint8_t *dst, float *sums)
 {
     return make_several(p, x, dst, sums, THREE_DIGITS);
@@ -176,6 +222,7 @@ static bool (*const make_functions[])(const struct panels *p, const float *x, ui
     [ONE_DIGIT] = make_one,
     [TWO_WORDS] = make_two,
     [THREE_DIGITS] = make_three,
+    [WIDE_WORDS] = make_wide,
 };
 
 bool avx512_make_digits(const struct panels *p, const struct ready_row *row, const float *x,

@@ -3,6 +3,7 @@
 
 #ifdef INGOT_X86_64
 
+#include <float.h>
 #include <math.h>
 
 /* ------------------------------------------------------------------ entries of slots */
@@ -18,17 +19,44 @@ INGOT_TEMPLATE AVX512 __m512 super_of(const struct panel_table *t, uint64_t pane
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)(supers + 2 * at)));
 }
 
-INGOT_TEMPLATE AVX512 __m512i lookup_byte(const __m512i *t, __mmask64 upper, __m512i codes)
+/* Byte k of the entries of codes. */
+INGOT_TEMPLATE AVX512 __m512i lookup_byte(const struct panel_table *t, const int k, __m512i codes)
 {
-    return _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(t[0], codes, t[1]),
-                                  _mm512_permutex2var_epi8(t[2], codes, t[3]));
+    const uint8_t *bytes = t->lut_bytes[k];
+    const __m512i low = _mm512_permutex2var_epi8(load_512(bytes), codes, load_512(bytes + 64));
+    const __m512i high =
+        _mm512_permutex2var_epi8(load_512(bytes + 128), codes, load_512(bytes + 192));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(codes), low, high);
 }
 
-INGOT_TEMPLATE AVX512 __m512 float_of(__m128i low, __m128i high)
+/* The entries of four groups of codes, all four bytes of them or the two of a bf16. Within each 128
+ * bits bytes become floats, four lanes a register; then registers change places with groups. */
+INGOT_TEMPLATE AVX512 void lookup_four(const struct panel_table *t, __m512i codes, __m512 v[4],
+                                       const bool is_bf16)
 {
-    const __m512i wide_low = _mm512_slli_epi32(_mm512_cvtepu8_epi32(low), 16);
-    const __m512i wide_high = _mm512_slli_epi32(_mm512_cvtepu8_epi32(high), 24);
-    return _mm512_castsi512_ps(_mm512_or_si512(wide_low, wide_high));
+    const __m512i zero = _mm512_setzero_si512();
+    const __m512i b0 = is_bf16 ? zero : lookup_byte(t, 0, codes);
+    const __m512i b1 = is_bf16 ? zero : lookup_byte(t, 1, codes);
+    const __m512i b2 = lookup_byte(t, 2, codes), b3 = lookup_byte(t, 3, codes);
+    const __m512i low[2] = {_mm512_unpacklo_epi8(b0, b1), _mm512_unpackhi_epi8(b0, b1)};
+    const __m512i high[2] = {_mm512_unpacklo_epi8(b2, b3), _mm512_unpackhi_epi8(b2, b3)};
+    __m512i of_groups[4], pairs[4];
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) {
+        of_groups[2 * i] = _mm512_unpacklo_epi16(low[i], high[i]);
+        of_groups[2 * i + 1] = _mm512_unpackhi_epi16(low[i], high[i]);
+    }
+    INGOT_UNROLL
+    for (int i = 0; i < 2; i++) { /* lanes 8 i to 8 i + 7 of groups 0 and 1, then of 2 and 3 */
+        pairs[i] = _mm512_shuffle_i32x4(of_groups[2 * i], of_groups[2 * i + 1], 0x44);
+        pairs[2 + i] = _mm512_shuffle_i32x4(of_groups[2 * i], of_groups[2 * i + 1], 0xee);
+    }
+    INGOT_UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512i *both = pairs + 2 * (i / 2);
+        v[i] = _mm512_castsi512_ps(i % 2 == 0 ? _mm512_shuffle_i32x4(both[0], both[1], 0x88)
+                                              : _mm512_shuffle_i32x4(both[0], both[1], 0xdd));
+    }
 }
 
 /* Asks for what comes after the n_bytes at `at`, three times as much further on: entries are read
@@ -40,50 +68,41 @@ static void fetch_ahead(const uint8_t *at, uint64_t n_bytes)
     }
 }
 
-/* Codes through a table of bf16, four groups at a time; may write three more than n. */
-AVX512 static void two_level_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
-                                     uint64_t n, entry_rows *dst)
+/* Codes through a table, four groups at a time; may write three more than n. */
+INGOT_TEMPLATE AVX512 void looked_up_entries(const struct panel_table *t, uint64_t panel,
+                                             uint64_t first, uint64_t n, entry_rows *dst,
+                                             const bool is_bf16)
 {
     const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
     const __m512 add = _mm512_set1_ps(t->add * t->factor), factor = _mm512_set1_ps(t->factor);
-    __m512i low[4], high[4];
+    uint64_t n_left = 0; /* groups that share the super in hand */
+    __m512 super = factor;
     fetch_ahead(codes, n * PANEL_ROWS);
-    INGOT_UNROLL
-    for (int i = 0; i < 4; i++) {
-        low[i] = load_512(t->lut_low + 64 * i);
-        high[i] = load_512(t->lut_high + 64 * i);
-    }
     for (uint64_t i = 0; i < n; i += 4) { /* codes are followed by slack */
-        const __m512i c = load_512(codes + i * PANEL_ROWS);
-        const __mmask64 upper = _mm512_movepi8_mask(c);
-        const __m512i l = lookup_byte(low, upper, c), h = lookup_byte(high, upper, c);
-        const __m128i lows[4] = {_mm512_extracti32x4_epi32(l, 0), _mm512_extracti32x4_epi32(l, 1),
-                                 _mm512_extracti32x4_epi32(l, 2), _mm512_extracti32x4_epi32(l, 3)};
-        const __m128i highs[4] = {_mm512_extracti32x4_epi32(h, 0), _mm512_extracti32x4_epi32(h, 1),
-                                  _mm512_extracti32x4_epi32(h, 2), _mm512_extracti32x4_epi32(h, 3)};
+        __m512 v[4];
+        lookup_four(t, load_512(codes + i * PANEL_ROWS), v, is_bf16);
         INGOT_UNROLL
-        for (int k = 0; k < 4; k++) {
-            const uint64_t group = min_u64(first + i + (uint64_t)k, t->n_groups - 1);
-            const __m512 super = _mm512_mul_ps(super_of(t, panel, group), factor);
-            const __m512 v = _mm512_fmadd_ps(float_of(lows[k], highs[k]), super, add);
-            _mm512_storeu_ps(dst[i + (uint64_t)k], v);
+        for (uint64_t k = 0; k < 4; k++) {
+            if (n_left == 0 && i + k < n) {
+                super = _mm512_mul_ps(super_of(t, panel, first + i + k), factor);
+                n_left = t->super_groups - (first + i + k) % t->super_groups;
+            }
+            n_left--;
+            _mm512_storeu_ps(dst[i + k], _mm512_fmadd_ps(v[k], super, add));
         }
     }
 }
 
-/* The same through a table of any f32. */
-AVX512 static void looked_up_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
-                                     uint64_t n, entry_rows *dst)
+AVX512 static void bf16_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                                uint64_t n, entry_rows *dst)
 {
-    const uint8_t *codes = (const uint8_t *)t->entries + (panel * t->n_groups + first) * PANEL_ROWS;
-    const __m512 add = _mm512_set1_ps(t->add), factor = _mm512_set1_ps(t->factor);
-    fetch_ahead(codes, n * PANEL_ROWS);
-    for (uint64_t i = 0; i < n; i++) {
-        const __m128i c = _mm_loadu_si128((const __m128i *)(const void *)(codes + i * PANEL_ROWS));
-        const __m512 v = _mm512_i32gather_ps(_mm512_cvtepu8_epi32(c), t->lut, 4);
-        const __m512 sum = _mm512_fmadd_ps(v, super_of(t, panel, first + i), add);
-        _mm512_storeu_ps(dst[i], _mm512_mul_ps(sum, factor));
-    }
+    looked_up_entries(t, panel, first, n, dst, true);
+}
+
+AVX512 static void f32_entries(const struct panel_table *t, uint64_t panel, uint64_t first,
+                               uint64_t n, entry_rows *dst)
+{
+    looked_up_entries(t, panel, first, n, dst, false);
 }
 
 /* Integers, of which those of super_groups groups share what they are multiplied by. */
@@ -148,9 +167,9 @@ static void table_entries(const struct panels *p, const struct panel_table *t, u
     } else if (t->kind != ENTRIES_CODES) {
         flat_entries(t, panel, begin, n_own, entries);
     } else if (t->lut_is_bf16) {
-        two_level_entries(t, panel, begin, n_own, entries);
+        bf16_entries(t, panel, begin, n_own, entries);
     } else {
-        looked_up_entries(t, panel, begin, n_own, entries);
+        f32_entries(t, panel, begin, n_own, entries);
     }
     for (uint64_t i = 0; ratio > 1 && i < n; i++) {
         memcpy(dst[i], own[(first + i) / ratio - begin], sizeof *dst);
@@ -211,7 +230,8 @@ static uint64_t part_after(struct ready_row *row, uint64_t n_bytes)
 static uint32_t n_digits_of(const struct panels *p, enum panel_mode mode)
 {
     if (p->integers.present) return mode == PANEL_MODE_I8 ? ONE_DIGIT : THREE_DIGITS;
-    return p->words.present && mode == PANEL_MODE_F32 ? TWO_WORDS : 0;
+    if (!p->words.present || mode != PANEL_MODE_F32) return 0;
+    return p->halves % 4 == 0 ? WIDE_WORDS : TWO_WORDS;
 }
 
 struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, uint64_t n_x)
@@ -222,10 +242,7 @@ struct ready_row avx512_ready_row(const struct panels *p, enum panel_mode mode, 
     row.high = row.low = row.bytes = row.scales = row.starts = row.sums = row.digits = INGOT_NONE;
     row.floats = part_after(&row, n_cols * 4);
     if (dots) row.n_digits = n_digits_of(p, mode);
-    if (row.n_digits > 0) {
-        row.digits = part_after(&row, p->n_blocks * (row.n_digits == ONE_DIGIT ? 1 : DIGIT_LAYERS) *
-                                          avx512_digit_block_bytes(row.n_digits));
-    }
+    if (row.n_digits > 0) row.digits = part_after(&row, avx512_digits_bytes(p, row.n_digits));
     if (row.n_digits == ONE_DIGIT) {
         row.sums = part_after(&row, n_main_groups(p) * 4);
         return row;
@@ -271,18 +288,41 @@ static void take_columns(const struct panels *p, const float *x, float *dst)
     }
 }
 
-/* bf16 products take subnormals for zeros: x far from 1 is brought near it, by a power of two. */
-AVX512 static float bring_near(float *x, uint64_t n)
+struct extent {
+    float least; /* but for zeros; +inf if there are none */
+    float most;
+};
+
+AVX512 static struct extent extent_of(const float *x, uint64_t n)
 {
-    __m512 most = _mm512_setzero_ps();
-    for (uint64_t i = 0; i < n; i += 16)
-        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
-    const float largest = _mm512_reduce_max_ps(most);
-    if (!(largest > 0) || !isfinite(largest)) return 1.0f;
-    if (largest > 0x1p-60f && largest < 0x1p60f) return 1.0f;
+    const __m512 zero = _mm512_setzero_ps();
+    __m512 most = zero, least = _mm512_set1_ps(INFINITY);
+    for (uint64_t i = 0; i < n; i += 16) {
+        const __m512 v = _mm512_abs_ps(_mm512_loadu_ps(x + i));
+        most = _mm512_max_ps(most, v);
+        least = _mm512_mask_min_ps(least, _mm512_cmp_ps_mask(v, zero, _CMP_GT_OQ), least, v);
+    }
+    return (struct extent){_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most)};
+}
+
+/* bf16 products take subnormals for zeros: x is brought to below 2 by a power of two, which is
+ * returned. *is_exact: no column was lost that way. */
+AVX512 static float bring_near(float *x, uint64_t n, bool *is_exact)
+{
+    const struct extent extent = extent_of(x, n);
     int exponent;
-    frexpf(largest, &exponent);
-    for (uint64_t i = 0; i < n; i++) x[i] = ldexpf(x[i], -exponent);
+    *is_exact = true;
+    if (!(extent.most > 0) || !isfinite(extent.most)) return 1.0f;
+    frexpf(extent.most, &exponent);
+    exponent--;
+    *is_exact = ldexpf(extent.least, -exponent) >= FLT_MIN;
+    /* In two steps, as their product may be more than an f32 holds. */
+    const __m512 first = _mm512_set1_ps(ldexpf(1.0f, -exponent / 2));
+    const __m512 second = _mm512_set1_ps(ldexpf(1.0f, -exponent - -exponent / 2));
+    for (uint64_t i = 0; exponent != 0 && i < n; i += 16) {
+        const __m512 v = _mm512_mul_ps(_mm512_loadu_ps(x + i), first);
+        _mm512_storeu_ps(x + i, _mm512_mul_ps(v, second));
+    }
     return ldexpf(1.0f, exponent);
 }
 
@@ -298,14 +338,17 @@ AVX512 static __m512 rest_of(__m512 x, __m256bh high)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
 }
 
+/* Of x times `lift`, a power of two; the sums are those of x. */
 AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
-                              float *x)
+                              const float *x, float lift)
 {
+    const __m512 up = _mm512_set1_ps(lift), down = _mm512_set1_ps(1 / lift);
     const bool has_sums = row->sums != INGOT_NONE, has_low = row->low != INGOT_NONE;
     float *sums = (float *)(void *)(ready + row->sums);
     float sum = 0;
     for (uint64_t b = 0; b < p->n_blocks; b++) {
-        const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
+        const __m512 x0 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b), up);
+        const __m512 x1 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b + 16), up);
         const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
         __m512 s0 = floats_of(h0), s1 = floats_of(h1);
         _mm512_storeu_si512(ready + row->high + 64 * b, pair_up((__m256i)h0, (__m256i)h1));
@@ -316,7 +359,10 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
             s0 = _mm512_add_ps(s0, floats_of(l0));
             s1 = _mm512_add_ps(s1, floats_of(l1));
         }
-        if (has_sums) sum = avx512_put_sum(p, sums, b, s0, s1, sum);
+        if (!has_sums) continue;
+        s0 = _mm512_mul_ps(s0, down);
+        s1 = _mm512_mul_ps(s1, down);
+        sum = avx512_put_sum(p, sums, b, s0, s1, sum);
     }
 }
 
@@ -357,31 +403,27 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
     }
 }
 
-/* Whether products of bf16 take every column: none is so far below the largest one that a part of
- * it is a subnormal. */
-AVX512 static bool fits_pairs(const float *x, uint64_t n)
-{
-    __mmask16 small = 0;
-    for (uint64_t i = 0; i < n; i += 16) {
-        const __m512 v = _mm512_abs_ps(_mm512_loadu_ps(x + i));
-        small |= _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_OQ), v,
-                                         _mm512_set1_ps(0x1p-70f), _CMP_LT_OQ);
-    }
-    return small == 0;
-}
-
-/* Few rows of x by codes: as digits, else as pairs, else as they are. */
+/* Few rows of x by codes: as digits, else as pairs, else as they are. Products of bf16 take every
+ * column unless one is so far below the largest that a part of it is a subnormal. */
 static void make_few(const struct panels *p, const struct ready_row *row, const float *x,
                      uint8_t *own)
 {
+    const uint64_t n = p->n_blocks * PANEL_BLOCK;
+    const bool lifts = p->floats.shift != 0;
+    const float lift = lifts ? FLOAT_LIFT : 1.0f, least = lifts ? FLOAT_LEAST : 0x1p-70f;
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
-    enum ready_way way = row->n_digits == TWO_WORDS ? READY_WORDS : READY_DIGITS;
-    if (row->n_digits != ONE_DIGIT) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
-    if (row->digits == INGOT_NONE || !avx512_make_digits(p, row, floats, own)) {
-        way = fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
+    bool is_exact = true;
+    enum ready_way way = READY_FLOATS;
+    if (row->n_digits != ONE_DIGIT) factor = bring_near(floats, n, &is_exact);
+    if (is_exact && row->digits != INGOT_NONE && avx512_make_digits(p, row, floats, own)) {
+        way = digits_are_words(row->n_digits) ? READY_WORDS : READY_DIGITS;
+    } else if (is_exact) {
+        const struct extent extent = extent_of(floats, n);
+        const bool fits = !(extent.least * lift < least) && !(lifts && isinf(extent.most));
+        way = fits ? READY_PAIRS : READY_FLOATS;
     }
-    if (way == READY_PAIRS) make_pairs(p, row, own, floats);
+    if (way == READY_PAIRS) make_pairs(p, row, own, floats, lift);
     if (way == READY_FLOATS) {
         factor = 1.0f;
         take_columns(p, x, floats);
@@ -394,9 +436,10 @@ static void make_many(const struct panels *p, const struct ready_row *row, uint8
 {
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
+    bool is_exact;
     if (row->high != INGOT_NONE) {
-        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
-        make_pairs(p, row, own, floats);
+        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK, &is_exact);
+        make_pairs(p, row, own, floats, 1.0f);
     }
     if (row->bytes != INGOT_NONE) make_bytes(p, row, own, floats);
     store_f32(own, factor);

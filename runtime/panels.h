@@ -55,9 +55,8 @@ struct panel_table {
     const float *lut;
     enum panel_codes codes_are;
     float lut_unit;
-    bool lut_is_bf16; /* every entry is a bf16, whose bytes are these */
-    uint8_t lut_low[256];
-    uint8_t lut_high[256];
+    bool lut_is_bf16;
+    uint8_t lut_bytes[4][256]; /* of each entry, the lowest first */
     const void *supers;
     bool supers_are_f16; /* else f32 */
     uint64_t n_supers;   /* of a row */
@@ -75,6 +74,21 @@ struct panel_integers {
     uint8_t bytes[64];
     int32_t zero;
     float unit;
+};
+
+/* Codes of 8 bits, most of whose values are a bf16 of the code's sign and, after the bits of its
+ * exponent that the code lacks, its other bits:
+ *
+ *     value = 2^exponent * bf16((code & 128) << 8 | (code & 127) << shift)
+ *
+ * So it is for codes whose lower 7 bits are 0 or within [least, most], the plain ones; others are
+ * subnormals or no numbers. */
+struct panel_floats {
+    uint32_t shift; /* 0: they are not like that */
+    int32_t exponent;
+    uint8_t least;
+    uint8_t most;
+    const uint8_t *plain; /* a byte a block, panel after panel: 1 if all codes of it are plain */
 };
 
 /* The values of codes of up to 6 bits as 16-bit integers, where these are so near that products of
@@ -105,6 +119,7 @@ struct panels {
     bool has_low;
     bool is_signed; /* 8 bits: the highest is the sign, also of the low parts */
     struct panel_integers integers;
+    struct panel_floats floats;
     struct panel_words words;
     uint64_t halves; /* the columns over which all entries stay the same / PANEL_HALF: 1 or even */
     struct panel_table scale;

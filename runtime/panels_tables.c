@@ -178,8 +178,8 @@ static void make_two_level(struct maker *m, const struct entries *e)
         out->lut_is_bf16 = out->lut_is_bf16 && panel_is_bf16(lut[i]);
         are_integers =
             are_integers && lut[i] == rintf(lut[i]) && lut[i] >= -128.0f && lut[i] <= 127.0f;
-        out->lut_low[i] = (uint8_t)bf16_from_f32(lut[i]);
-        out->lut_high[i] = (uint8_t)(bf16_from_f32(lut[i]) >> 8);
+        for (uint32_t k = 0; k < 4; k++)
+            out->lut_bytes[k][i] = (uint8_t)(f32_bits(lut[i]) >> 8 * k);
     }
     out->lut = lut;
     if (are_integers) out->kind = ENTRIES_INTEGERS;

@@ -33,7 +33,8 @@ void vocabulary_set(struct vocabulary *vocabulary, uint32_t number, const void *
     buffer_append(&vocabulary->bytes, text, n_bytes);
 }
 
-void vocabulary_piece(struct vocabulary *vocabulary, uint32_t number, const void *piece,
+/* What is written for a token in place of its text. */
+static void set_piece(struct vocabulary *vocabulary, uint32_t number, const void *piece,
                       uint64_t n_bytes)
 {
     struct token *token = &vocabulary->tokens[number];
@@ -105,7 +106,7 @@ static void index_token(struct vocabulary *vocabulary, uint32_t number)
     if (byte >= 0 && kind == TOKEN_BYTE) {
         const uint8_t value = (uint8_t)byte;
         if (vocabulary->byte_tokens[byte] == INGOT_NONE) vocabulary->byte_tokens[byte] = number;
-        vocabulary_piece(vocabulary, number, &value, 1);
+        set_piece(vocabulary, number, &value, 1);
     }
     if (kind == TOKEN_NORMAL && vocabulary->tokens[number].score < vocabulary->lowest_score) {
         vocabulary->lowest_score = vocabulary->tokens[number].score;

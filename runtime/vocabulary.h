@@ -40,13 +40,10 @@ struct vocabulary {
 /* Makes room for tokens 0 to n_tokens - 1, none of which is there yet. vocabulary->bytes.allocator
  * is set. */
 ingot_status vocabulary_begin(struct vocabulary *vocabulary, uint32_t n_tokens, ingot_error *error);
-/* Sets a token; one that is there already is replaced. The piece is what the text says, until
- * vocabulary_piece changes it. Failures are kept until vocabulary_end. */
+/* Sets a token; one that is there already is replaced. The piece is what the text says. Failures
+ * are kept until vocabulary_end. */
 void vocabulary_set(struct vocabulary *vocabulary, uint32_t number, const void *text,
                     uint64_t n_bytes, float score, uint32_t kind);
-/* What is written for a token in place of its text. */
-void vocabulary_piece(struct vocabulary *vocabulary, uint32_t number, const void *piece,
-                      uint64_t n_bytes);
 /* Makes normal and user tokens findable, and finds which byte each token of a byte ("<0x0A>") is:
  * that is its piece. Kinds may change afterwards, texts may not. */
 ingot_status vocabulary_end(struct vocabulary *vocabulary, ingot_error *error);

@@ -201,7 +201,8 @@ bool ingot_vk_tables_plan(const struct resident_dense *dense, uint64_t n_rows, u
     return true;
 }
 
-uint32_t ingot_vk_tables_grain(const struct vk_entries tables[N_TABLES])
+/* Quarters over which all entries stay the same: 1, 2 or 4. */
+static uint32_t tables_grain(const struct vk_entries tables[N_TABLES])
 {
     uint32_t all = STEP_COLS / QUARTER_COLS;
     for (uint32_t t = 0; t < N_TABLES; t++) all |= tables[t].group;
@@ -210,7 +211,7 @@ uint32_t ingot_vk_tables_grain(const struct vk_entries tables[N_TABLES])
 
 void ingot_vk_tables_specs(const struct vk_entries tables[N_TABLES], uint32_t specs[N_SPECS])
 {
-    specs[SPEC_GRAIN] = ingot_vk_tables_grain(tables);
+    specs[SPEC_GRAIN] = tables_grain(tables);
     for (uint32_t t = 0; t < N_TABLES; t++) {
         uint32_t *const of_table = specs + SPEC_TABLES + t * SPECS_OF_TABLE;
         of_table[SPEC_OF_FORM] = tables[t].form;

@@ -30,8 +30,6 @@ struct vk_entries {
  * constant alone are tables too, but for a constant zero, which is the map's. */
 bool ingot_vk_tables_plan(const struct resident_dense *dense, uint64_t n_rows, uint64_t n_cols,
                           struct vk_entries tables[N_TABLES]);
-/* Quarters over which all entries stay the same: 1, 2 or 4. */
-uint32_t ingot_vk_tables_grain(const struct vk_entries tables[N_TABLES]);
 void ingot_vk_tables_specs(const struct vk_entries tables[N_TABLES], uint32_t specs[N_SPECS]);
 
 /* Of rows [first_row, first_row + n_rows): sets what a header tells of a table whose words begin at

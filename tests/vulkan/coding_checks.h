@@ -2,9 +2,9 @@
 #ifndef INGOT_TESTS_VULKAN_CODING_CHECKS_H
 #define INGOT_TESTS_VULKAN_CODING_CHECKS_H
 
+#include "tests/vulkan/device_decode.h"
 #include "tests/vulkan/products.h"
 #include "tests/vulkan/rung_checks.h"
-#include "vulkan/decode.h"
 
 /* Values under a mask, with tables in the coordinates of the matrix; and the same weights as a
  * dense matrix of f32. */
@@ -86,12 +86,12 @@ static inline bool check_decoded(struct vk_device *device, const struct coding_c
     assert_int_equal(ingot_vk_matrix_upload(device, &m.matrix, &uploaded, NULL), INGOT_OK);
     const struct vk_pass *pass = uploaded->passes;
     const bool decodes = pass->kind == PASS_PRODUCT;
-    const uint64_t stride = decodes ? ingot_vk_decode_stride(pass) : 0;
+    const uint64_t stride = decodes ? device_decode_stride(pass) : 0;
     float *weights = malloc((size_t)stride * 5 * sizeof *weights + 1);
     uint16_t *half = malloc((size_t)stride * 5 * sizeof *half + 1);
     if (decodes) {
-        assert_int_equal(ingot_vk_decode(device, pass, 0, 5, false, weights, NULL), INGOT_OK);
-        assert_int_equal(ingot_vk_decode(device, pass, 0, 5, true, half, NULL), INGOT_OK);
+        assert_int_equal(device_decode(device, pass, 0, 5, false, weights, NULL), INGOT_OK);
+        assert_int_equal(device_decode(device, pass, 0, 5, true, half, NULL), INGOT_OK);
         for (uint64_t r = 0; r < 5; r++) {
             check_row(c->name, &m.matrix.parts[0].dense, r, weights + r * stride,
                       half + r * stride);

@@ -1,28 +1,30 @@
-/* Weights of a matrix on a device, decoded there. */
-#include "vulkan/decode.h"
+/* Weights of a matrix on a device, decoded there by the modules that narrowing runs. */
+#ifndef INGOT_TESTS_VULKAN_DEVICE_DECODE_H
+#define INGOT_TESTS_VULKAN_DEVICE_DECODE_H
 
 #include <stdio.h>
 #include <string.h>
 
 #include "format/bytes.h"
 #include "vulkan/commands.h"
+#include "vulkan/matrix.h"
 #include "vulkan/scratch.h"
 
-uint64_t ingot_vk_decode_stride(const struct vk_pass *pass)
+static inline uint64_t device_decode_stride(const struct vk_pass *pass)
 {
     return (uint64_t)pass->n_blocks * STEP_COLS;
 }
 
 /* Decodes rows of which the scratch has room for all. */
-static ingot_status decode_rows(struct vk_device *device, const struct vk_pass *pass,
-                                VkPipeline pipeline, uint64_t first_row, uint64_t n_rows,
-                                uint64_t n_bytes, ingot_error *error)
+static inline ingot_status decode_rows(struct vk_device *device, const struct vk_pass *pass,
+                                       VkPipeline pipeline, uint64_t first_row, uint64_t n_rows,
+                                       uint64_t n_bytes, ingot_error *error)
 {
     struct vk_commands *const commands = &device->compute;
     const struct vk_scratch *const scratch = &device->scratch;
     struct vk_push push = pass->push;
     push.y = scratch->vectors[VECTOR_Y]->address;
-    push.y_stride = (uint32_t)ingot_vk_decode_stride(pass);
+    push.y_stride = (uint32_t)device_decode_stride(pass);
     push.first_row = (uint32_t)first_row;
     push.end_row = (uint32_t)(first_row + n_rows);
     ingot_status status = ingot_vk_commands_begin(device, commands, error);
@@ -46,11 +48,13 @@ static ingot_status decode_rows(struct vk_device *device, const struct vk_pass *
     return status;
 }
 
-ingot_status ingot_vk_decode(struct vk_device *device, const struct vk_pass *pass,
-                             uint64_t first_row, uint64_t n_rows, bool half, void *dst,
-                             ingot_error *error)
+/* Rows [first_row, first_row + n_rows) of the weights of a PASS_PRODUCT, in its own order of
+ * columns, to n_rows rows of device_decode_stride f32 or, if `half`, f16. dst is the caller's. */
+static inline ingot_status device_decode(struct vk_device *device, const struct vk_pass *pass,
+                                         uint64_t first_row, uint64_t n_rows, bool half, void *dst,
+                                         ingot_error *error)
 {
-    const uint64_t row_bytes = ingot_vk_decode_stride(pass) * (half ? 2 : 4);
+    const uint64_t row_bytes = device_decode_stride(pass) * (half ? 2 : 4);
     const uint64_t floats[N_VECTORS] = {[VECTOR_X] = 1, [VECTOR_Y] = row_bytes / 4};
     struct vk_kernel kernel = {.shader = ""};
     VkPipeline pipeline = VK_NULL_HANDLE;
@@ -70,3 +74,5 @@ ingot_status ingot_vk_decode(struct vk_device *device, const struct vk_pass *pas
     }
     return status;
 }
+
+#endif
