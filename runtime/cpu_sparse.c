@@ -60,15 +60,44 @@ static bool has_tables(const struct ingot_coding *coding)
 }
 
 /* Tables are in the matrix's coordinates: they are applied to values that are spread out. */
-static void make_bare(const struct cpu_level *level, struct cpu_sparse *sparse)
+static ingot_status make_bare(const struct cpu_level *level, const ingot_allocator *allocator,
+                              struct cpu_sparse *sparse, uint64_t *resident_bytes,
+                              ingot_error *error)
 {
     const struct resident_dense *values = &sparse->resident->values;
-    if (sparse->resident->columns != NULL || !has_tables(values->coding)) return;
-    sparse->bare_coding = *values->coding;
-    memset(sparse->bare_coding.slots, 0, sizeof sparse->bare_coding.slots);
-    sparse->bare = *values;
-    sparse->bare.coding = &sparse->bare_coding;
-    sparse->values.kernel = cpu_level_kernel(level, &sparse->bare);
+    if (sparse->resident->columns != NULL || !has_tables(values->coding)) return INGOT_OK;
+    struct bare_values *bare = ingot_allocate_zeroed(allocator, 1, sizeof *bare);
+    if (bare == NULL) return ingot_fail_memory(error, sizeof *bare, "kept values");
+    bare->coding = *values->coding;
+    memset(bare->coding.slots, 0, sizeof bare->coding.slots);
+    bare->values = *values;
+    bare->values.coding = &bare->coding;
+    sparse->bare = bare;
+    sparse->values.kernel = cpu_level_kernel(level, &bare->values);
+    *resident_bytes += sizeof *bare;
+    return INGOT_OK;
+}
+
+static const struct cpu_sparse_kernel *kernel_for(const struct cpu_level *level,
+                                                  const struct ingot_coding *coding)
+{
+    for (uint32_t i = 0; level->sparse != NULL && i < *level->n_sparse; i++) {
+        if (level->sparse[i].fits(coding)) return &level->sparse[i];
+    }
+    return NULL;
+}
+
+uint64_t cpu_sparse_forecast(const struct cpu_level *level, const struct ingot_coding *coding,
+                             uint64_t n_rows, uint64_t n_cols)
+{
+    const struct cpu_sparse_kernel *kernel = kernel_for(level, coding);
+    const bool tables = has_tables(coding);
+    uint64_t n_bytes = tables ? sizeof(struct bare_values) : 0;
+    if (kernel != NULL && tables) n_bytes += n_rows * sizeof(float);
+    if (kernel != NULL && kernel->part_bytes != NULL) {
+        n_bytes += ceil_div(n_rows, KEPT_PART_ROWS) * kernel->part_bytes(n_cols);
+    }
+    return n_bytes;
 }
 
 ingot_status cpu_sparse_make(const struct cpu_level *level, const struct resident_sparse *resident,
@@ -79,19 +108,15 @@ ingot_status cpu_sparse_make(const struct cpu_level *level, const struct residen
     assert(resident->values.n_rows == 1);
     sparse->resident = resident;
     sparse->n_cols = n_cols;
-    for (uint32_t i = 0; level->sparse != NULL && i < *level->n_sparse; i++) {
-        if (sparse->kernel != NULL || resident->columns != NULL) break;
-        if (level->sparse[i].fits(resident->values.coding)) sparse->kernel = &level->sparse[i];
-    }
+    if (resident->columns == NULL) sparse->kernel = kernel_for(level, resident->values.coding);
     *resident_bytes += resident->columns != NULL
                            ? resident->row_offsets[n_rows] * sizeof *resident->columns
                            : resident->mask.row_bytes * n_rows;
     *resident_bytes += (n_rows + 1) * sizeof *resident->row_offsets;
     ingot_status status =
         cpu_dense_choose(level, &resident->values, &sparse->values, resident_bytes, error);
-    if (status != INGOT_OK) return status;
-    make_bare(level, sparse);
-    if (sparse->kernel == NULL) return INGOT_OK;
+    if (status == INGOT_OK) status = make_bare(level, allocator, sparse, resident_bytes, error);
+    if (status != INGOT_OK || sparse->kernel == NULL) return status;
     sparse->kept = (struct cpu_kept){.mask = resident->mask.data,
                                      .mask_row_bytes = resident->mask.row_bytes,
                                      .values = resident->values.planes[0].data,
@@ -106,6 +131,7 @@ void cpu_sparse_release(struct cpu_sparse *sparse, const ingot_allocator *alloca
 {
     ingot_release(allocator, sparse->scales);
     ingot_release(allocator, sparse->own);
+    ingot_release(allocator, sparse->bare);
 }
 
 /* Bytes of a row of x made ready. */
@@ -182,16 +208,15 @@ static uint64_t expand_masked(struct sparse_source *source, uint64_t row, uint64
 {
     const struct cpu_sparse *part = source->part;
     const struct resident_sparse *sparse = part->resident;
-    const bool is_bare = part->bare.coding != NULL;
     const uint8_t *mask = sparse->mask.data + row * sparse->mask.row_bytes + first_col / 8;
     const uint64_t n_kept = bitmap_ones(mask, n_cols);
     const uint64_t lead = next % CPU_VECTOR; /* decoders begin at whole groups */
     if (n_kept > 0) {
-        part->values.kernel->decode(is_bare ? &part->bare : &sparse->values, 0, next - lead,
-                                    lead + n_kept, source->packed);
+        part->values.kernel->decode(part->bare != NULL ? &part->bare->values : &sparse->values, 0,
+                                    next - lead, lead + n_kept, source->packed);
     }
     source->level->expand(mask, n_cols, source->packed + lead, dst);
-    if (is_bare && n_kept > 0) {
+    if (part->bare != NULL && n_kept > 0) {
         cpu_plain_apply_slots(&sparse->values, row, first_col, n_cols, dst);
         clear_others(mask, n_cols, dst);
     }

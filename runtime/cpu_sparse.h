@@ -4,13 +4,17 @@
 
 #include "runtime/cpu_dense.h"
 
+/* Kept values without slots. */
+struct bare_values {
+    struct resident_dense values;
+    struct ingot_coding coding;
+};
+
 struct cpu_sparse {
     const struct resident_sparse *resident;
     uint64_t n_cols;
     struct cpu_dense values;
-    struct resident_dense
-        bare; /* the values without slots where these have tables; else no coding */
-    struct ingot_coding bare_coding;
+    struct bare_values *bare; /* where the values have tables and no list of columns; else NULL */
     const struct cpu_sparse_kernel *kernel; /* NULL: rows are spread out in memory */
     struct cpu_kept kept;                   /* as the kernel takes them */
     void *own;                              /* what the kernel made of them */
@@ -21,6 +25,9 @@ ingot_status cpu_sparse_make(const struct cpu_level *level, const struct residen
                              uint64_t n_rows, uint64_t n_cols, struct ingot_pool *pool,
                              const ingot_allocator *allocator, struct cpu_sparse *sparse,
                              uint64_t *resident_bytes, ingot_error *error);
+/* At least what values of a coding under a bitmap take besides their resident form. */
+uint64_t cpu_sparse_forecast(const struct cpu_level *level, const struct ingot_coding *coding,
+                             uint64_t n_rows, uint64_t n_cols);
 void cpu_sparse_release(struct cpu_sparse *sparse, const ingot_allocator *allocator);
 
 /* Bytes that x takes when made ready; 0: it is taken as it is. */
