@@ -11,6 +11,7 @@
 #include "cli/report.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "convert/encoding.h"
 
 /* ------------------------------------------------------------------ the work */
 
@@ -118,11 +119,7 @@ static ingot_status open_file(const struct bench *b, ingot_file **file, ingot_er
     const struct bench_values *v = b->values;
     uint64_t n_rows, n_cols;
     if (v->synthetic == NULL) return ingot_file_open(b->path, NULL, file, error);
-    if (!synthetic_parse(v->synthetic, &n_rows, &n_cols)) {
-        *error = (ingot_error){.status = INGOT_REFUSED, .offset = INGOT_NO_OFFSET};
-        snprintf(error->what, sizeof error->what, "is no size such as 4096x14336");
-        return INGOT_REFUSED;
-    }
+    (void)synthetic_parse(v->synthetic, &n_rows, &n_cols); /* it was checked */
     return synthetic_open(n_rows, n_cols, v->encode, v->n_threads, file, error);
 }
 
@@ -169,6 +166,24 @@ done:
     return status;
 }
 
+static int check_synthetic(const struct bench_values *v)
+{
+    uint64_t n_rows, n_cols;
+    struct encoding encoding;
+    ingot_error error;
+    if (v->encode && !v->synthetic) {
+        return report_usage("bench", "--encode is for --synthetic; a file has its encoding");
+    }
+    if (v->synthetic && !synthetic_parse(v->synthetic, &n_rows, &n_cols)) {
+        return report_usage("bench", "--synthetic: \"%s\" is no size such as 4096x14336",
+                            v->synthetic);
+    }
+    if (v->encode && encoding_parse(v->encode, &encoding, &error) != INGOT_OK) {
+        return report_usage("bench", "--encode: %s", error.what);
+    }
+    return EXITS_DONE;
+}
+
 static int run(const void *values, struct operands operands)
 {
     const struct bench_values *v = values;
@@ -178,9 +193,8 @@ static int run(const void *values, struct operands operands)
     if ((operands.n == 0) == (v->synthetic == NULL)) {
         return report_usage("bench", "takes either a file or --synthetic");
     }
-    if (v->encode && !v->synthetic) {
-        return report_usage("bench", "--encode is for --synthetic; a file has its encoding");
-    }
+    int status = check_synthetic(v);
+    if (status != EXITS_DONE) return status;
     struct bench b = {.values = v,
                       .path = v->synthetic ? v->synthetic : operands.at[0],
                       .activations =
@@ -192,7 +206,6 @@ static int run(const void *values, struct operands operands)
         v->activations ? (ingot_activations)v->activations->value : INGOT_ACTIVATIONS_F32;
     b.setup.n_runs = v->n_runs;
     b.table = (struct table){.columns = bench_columns, .n_columns = n_bench_columns};
-    int status = EXITS_DONE;
     if (v->json) {
         b.root = json_object();
         b.list = json_array();
@@ -233,7 +246,9 @@ static const struct option options[] = {
      .help = "force the kernels of a CPU level; the default is the best this CPU has"},
     {"no-check", 0, OPTION_FLAG, AT(no_check),
      .help = "do not compare the results with the decoded weights"},
-    {"json", 0, OPTION_FLAG, AT(json), .help = "print the results as JSON"},
+    {"json", 0, OPTION_FLAG, AT(json),
+     .help = "print the results as JSON: names end in their unit; read_share, peak_share and "
+             "bound_share, those of the table, are parts of 1, and null where there are none"},
     {"quiet", 'q', OPTION_FLAG, AT(quiet), .help = "print the totals only"},
     {0},
 };

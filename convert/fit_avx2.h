@@ -12,6 +12,17 @@
 
 #define AVX2 INGOT_TARGET("avx2")
 
+/* What the templates for registers of any width are made with. */
+#define WIDE_TARGET AVX2
+#define WIDE(operation) _mm256_##operation
+typedef __m256 wide;
+typedef __m256i wide_words;
+
+INGOT_TEMPLATE AVX2 __m256 wide_load(const float at[LANES])
+{
+    return _mm256_loadu_ps(at);
+}
+
 /* The parameters of the levels, each in all lanes; of a codebook, its tables. */
 struct snapper {
     __m256 low, high;

@@ -13,7 +13,13 @@
 
 #define AVX512 INGOT_TARGET("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni")
 
-INGOT_TEMPLATE AVX512 __m512 twice(const float at[LANES])
+/* What the templates for registers of any width are made with. */
+#define WIDE_TARGET AVX512
+#define WIDE(operation) _mm512_##operation
+typedef __m512 wide;
+typedef __m512i wide_words;
+
+INGOT_TEMPLATE AVX512 __m512 wide_load(const float at[LANES])
 {
     return _mm512_broadcast_f32x8(_mm256_loadu_ps(at));
 }

@@ -1,17 +1,9 @@
 /* The searches over packed lanes with AVX2: a register holds two weights of each of eight groups.
  * Sums are of integers, and what is made of them is that of fit_packed.c, in its order. */
-#include "convert/fit_packed.h"
+#include "convert/fit_avx2.h"
+#include "convert/fit_packed_sums.h"
 
 #ifdef INGOT_X86_64
-
-#include "convert/fit_avx2.h"
-
-INGOT_TEMPLATE AVX2 __m256i to_fixed(__m256 v)
-{
-    const __m256 limit = _mm256_set1_ps((float)PACKED_HIGH);
-    const __m256 low = _mm256_set1_ps(-(float)PACKED_HIGH);
-    return _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(v, low), limit));
-}
 
 /* Each number twice in its lane. */
 INGOT_TEMPLATE AVX2 __m256i to_pairs(__m256 v)
@@ -39,25 +31,6 @@ AVX2 void fit_pack_avx2(const struct lanes *lanes, struct packed *packed)
     const __m256 share = _mm256_set1_ps(1.0f / (float)lanes->n);
     _mm256_storeu_ps(packed->mean, _mm256_mul_ps(_mm256_cvtepi32_ps(sum), share));
 }
-
-INGOT_TEMPLATE AVX2 __m256 unit_of(const struct packed *packed, const struct fixed_levels *f)
-{
-    return _mm256_mul_ps(_mm256_loadu_ps(packed->size), _mm256_set1_ps(fixed_unit(f)));
-}
-
-struct fixed_range {
-    __m256i low, high, rounding, one;
-};
-
-INGOT_TEMPLATE AVX2 struct fixed_range open_range(const struct fixed_levels *f)
-{
-    return (struct fixed_range){_mm256_set1_epi16(f->low), _mm256_set1_epi16(f->high),
-                                _mm256_set1_epi16(f->rounding), _mm256_set1_epi16(1)};
-}
-
-struct fixed_sums {
-    __m256i sum, square, cross;
-};
 
 /* One candidate; the sum of the levels where there is a bias. */
 INGOT_TEMPLATE AVX2 struct fixed_sums add_up(const struct packed *packed,
@@ -102,46 +75,6 @@ AVX2 void fit_search_packed_avx2(const struct packed *packed, const struct level
 
 /* ------------------------------------------------------------------ with a bias */
 
-struct packed_lanes {
-    __m256 unit, size, middle, mean, share;
-    __m256 centre, one;
-};
-
-INGOT_TEMPLATE AVX2 struct packed_lanes open_packed(const struct packed *packed,
-                                                    const struct fixed_levels *f)
-{
-    return (struct packed_lanes){unit_of(packed, f),
-                                 _mm256_loadu_ps(packed->size),
-                                 _mm256_loadu_ps(packed->middle),
-                                 _mm256_loadu_ps(packed->mean),
-                                 _mm256_set1_ps(1.0f / (float)packed->n),
-                                 _mm256_set1_ps(f->centre),
-                                 _mm256_set1_ps(f->one)};
-}
-
-INGOT_TEMPLATE AVX2 struct best affine_best(const struct packed_lanes *p, struct fixed_sums s,
-                                            struct best best)
-{
-    const __m256 sum = _mm256_cvtepi32_ps(s.sum);
-    const __m256 level_mean = _mm256_mul_ps(sum, p->share);
-    const __m256 spread =
-        _mm256_sub_ps(_mm256_cvtepi32_ps(s.square), _mm256_mul_ps(sum, level_mean));
-    const __m256 shared = _mm256_sub_ps(_mm256_cvtepi32_ps(s.cross), _mm256_mul_ps(sum, p->mean));
-    const __m256 scale = _mm256_div_ps(shared, spread);
-    const __m256 from_middle =
-        _mm256_sub_ps(p->mean, _mm256_mul_ps(scale, _mm256_add_ps(level_mean, p->centre)));
-    return keep(best, _mm256_mul_ps(scale, shared), _mm256_mul_ps(scale, p->size),
-                _mm256_add_ps(p->middle, _mm256_mul_ps(from_middle, p->size)));
-}
-
-/* Where the middle is, in fixed point. */
-INGOT_TEMPLATE AVX2 __m256i offsets(const struct packed_lanes *p, __m256 inverse, __m256 offset)
-{
-    const __m256 at_middle =
-        _mm256_sub_ps(_mm256_add_ps(offset, _mm256_mul_ps(p->middle, inverse)), p->centre);
-    return to_pairs(_mm256_mul_ps(at_middle, p->one));
-}
-
 AVX2 void fit_search_packed_affine_avx2(const struct packed *packed, const struct levels *levels,
                                         uint32_t n, const struct affine_line *line,
                                         float gain[LANES], float scale[LANES], float bias[LANES])
@@ -155,7 +88,7 @@ AVX2 void fit_search_packed_affine_avx2(const struct packed *packed, const struc
     struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_loadu_ps(bias)};
     for (uint32_t j = 0; j < n; j++) {
         const __m256 inverse = candidate(first, step, j);
-        const __m256i at = offsets(&p, inverse, candidate(offset_first, offset_step, j));
+        const __m256i at = to_pairs(offsets(&p, inverse, candidate(offset_first, offset_step, j)));
         const __m256i by = to_pairs(_mm256_mul_ps(inverse, p.unit));
         best = affine_best(&p, add_up(packed, &r, true, by, at), best);
     }

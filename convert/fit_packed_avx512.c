@@ -1,23 +1,15 @@
 /* The searches over packed lanes with AVX-512: a register holds two weights of each of eight groups
  * twice, for two candidates. Sums are of integers, and what is made of them is that of
  * fit_packed.c, in its order. */
-#include "convert/fit_packed.h"
+#include "convert/fit_avx512.h"
+#include "convert/fit_packed_sums.h"
 
 #ifdef INGOT_X86_64
-
-#include "convert/fit_avx512.h"
 
 INGOT_TEMPLATE AVX512 __m512i load_pairs(const struct packed *packed, uint32_t i)
 {
     const int16_t *at = packed->weights + (size_t)i * 2 * LANES;
     return _mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)(const void *)at));
-}
-
-INGOT_TEMPLATE AVX512 __m512i to_fixed(__m512 v)
-{
-    const __m512 limit = _mm512_set1_ps((float)PACKED_HIGH);
-    const __m512 low = _mm512_set1_ps(-(float)PACKED_HIGH);
-    return _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(v, low), limit));
 }
 
 /* Each number twice in its lane. */
@@ -31,7 +23,7 @@ void AVX512 fit_pack_avx512(const struct lanes *lanes, struct packed *packed)
 {
     float units[LANES];
     packed_units(packed, units);
-    const __m512 middle = twice(packed->middle), unit = twice(units);
+    const __m512 middle = wide_load(packed->middle), unit = wide_load(units);
     __m512i sum = _mm512_setzero_si512();
     packed->n = lanes->n;
     for (size_t i = 0; i < (size_t)lanes->n * LANES; i += 2 * LANES) {
@@ -49,30 +41,11 @@ void AVX512 fit_pack_avx512(const struct lanes *lanes, struct packed *packed)
     _mm256_storeu_ps(packed->mean, _mm256_mul_ps(_mm256_cvtepi32_ps(both), share));
 }
 
-INGOT_TEMPLATE AVX512 __m512 unit_of(const struct packed *packed, const struct fixed_levels *f)
-{
-    return _mm512_mul_ps(twice(packed->size), _mm512_set1_ps(fixed_unit(f)));
-}
-
-struct fixed_range {
-    __m512i low, high, rounding, one;
-};
-
-INGOT_TEMPLATE AVX512 struct fixed_range open_range(const struct fixed_levels *f)
-{
-    return (struct fixed_range){_mm512_set1_epi16(f->low), _mm512_set1_epi16(f->high),
-                                _mm512_set1_epi16(f->rounding), _mm512_set1_epi16(1)};
-}
-
 INGOT_TEMPLATE AVX512 __m512i to_levels(const struct fixed_range *r, __m512i v)
 {
     const __m512i rounded = _mm512_mulhrs_epi16(v, r->rounding);
     return _mm512_min_epi16(_mm512_max_epi16(rounded, r->low), r->high);
 }
-
-struct fixed_sums {
-    __m512i sum, square, cross;
-};
 
 INGOT_TEMPLATE AVX512 struct fixed_sums no_sums(void)
 {
@@ -104,8 +77,8 @@ AVX512 void fit_search_packed_avx512(const struct packed *packed, const struct l
 {
     const struct fixed_levels f = fixed_levels(levels, false);
     const struct fixed_range r = open_range(&f);
-    const __m512 first = twice(first_of), step = twice(step_of);
-    const __m512 unit = unit_of(packed, &f), size = twice(packed->size);
+    const __m512 first = wide_load(first_of), step = wide_load(step_of);
+    const __m512 unit = unit_of(packed, &f), size = wide_load(packed->size);
     struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_setzero_ps()};
     for (uint32_t j = 0; j < n; j += CANDIDATES) {
         const __m512i by_0 = to_pairs(_mm512_mul_ps(candidates(first, step, j), unit));
@@ -136,46 +109,6 @@ INGOT_TEMPLATE AVX512 struct fixed_sums add_affine(const struct fixed_range *r, 
     return s;
 }
 
-struct packed_lanes {
-    __m512 unit, size, middle, mean, share;
-    __m512 centre, one;
-};
-
-INGOT_TEMPLATE AVX512 struct packed_lanes open_packed(const struct packed *packed,
-                                                      const struct fixed_levels *f)
-{
-    return (struct packed_lanes){unit_of(packed, f),
-                                 twice(packed->size),
-                                 twice(packed->middle),
-                                 twice(packed->mean),
-                                 _mm512_set1_ps(1.0f / (float)packed->n),
-                                 _mm512_set1_ps(f->centre),
-                                 _mm512_set1_ps(f->one)};
-}
-
-INGOT_TEMPLATE AVX512 struct best affine_best(const struct packed_lanes *p, struct fixed_sums s,
-                                              struct best best)
-{
-    const __m512 sum = _mm512_cvtepi32_ps(s.sum);
-    const __m512 level_mean = _mm512_mul_ps(sum, p->share);
-    const __m512 spread =
-        _mm512_sub_ps(_mm512_cvtepi32_ps(s.square), _mm512_mul_ps(sum, level_mean));
-    const __m512 shared = _mm512_sub_ps(_mm512_cvtepi32_ps(s.cross), _mm512_mul_ps(sum, p->mean));
-    const __m512 scale = _mm512_div_ps(shared, spread);
-    const __m512 from_middle =
-        _mm512_sub_ps(p->mean, _mm512_mul_ps(scale, _mm512_add_ps(level_mean, p->centre)));
-    return keep(best, _mm512_mul_ps(scale, shared), _mm512_mul_ps(scale, p->size),
-                _mm512_add_ps(p->middle, _mm512_mul_ps(from_middle, p->size)));
-}
-
-/* Where the middle is, in fixed point. */
-INGOT_TEMPLATE AVX512 __m512i offsets(const struct packed_lanes *p, __m512 inverse, __m512 offset)
-{
-    const __m512 at_middle =
-        _mm512_sub_ps(_mm512_add_ps(offset, _mm512_mul_ps(p->middle, inverse)), p->centre);
-    return to_pairs(_mm512_mul_ps(at_middle, p->one));
-}
-
 AVX512 void fit_search_packed_affine_avx512(const struct packed *packed,
                                             const struct levels *levels, uint32_t n,
                                             const struct affine_line *line, float gain[LANES],
@@ -184,16 +117,19 @@ AVX512 void fit_search_packed_affine_avx512(const struct packed *packed,
     const struct fixed_levels f = fixed_levels(levels, true);
     const struct fixed_range r = open_range(&f);
     const struct packed_lanes p = open_packed(packed, &f);
-    const __m512 first = twice(line->first), step = twice(line->step);
-    const __m512 offset_first = twice(line->offset_first), offset_step = twice(line->offset_step);
+    const __m512 first = wide_load(line->first), step = wide_load(line->step);
+    const __m512 offset_first = wide_load(line->offset_first),
+                 offset_step = wide_load(line->offset_step);
     struct best best = {_mm256_loadu_ps(gain), _mm256_loadu_ps(scale), _mm256_loadu_ps(bias)};
     for (uint32_t j = 0; j < n; j += CANDIDATES) {
         const __m512 inverse_0 = candidates(first, step, j);
         const __m512 inverse_2 = candidates(first, step, j + 2);
         const __m512i by_0 = to_pairs(_mm512_mul_ps(inverse_0, p.unit));
         const __m512i by_2 = to_pairs(_mm512_mul_ps(inverse_2, p.unit));
-        const __m512i at_0 = offsets(&p, inverse_0, candidates(offset_first, offset_step, j));
-        const __m512i at_2 = offsets(&p, inverse_2, candidates(offset_first, offset_step, j + 2));
+        const __m512i at_0 =
+            to_pairs(offsets(&p, inverse_0, candidates(offset_first, offset_step, j)));
+        const __m512i at_2 =
+            to_pairs(offsets(&p, inverse_2, candidates(offset_first, offset_step, j + 2)));
         struct fixed_sums a = no_sums(), b = a;
         for (uint32_t i = 0; i < packed->n / 2; i++) {
             const __m512i weights = load_pairs(packed, i);

@@ -1,33 +1,9 @@
 /* The searches and the sums of errors with AVX2: a register holds one weight of each of eight
  * groups, and every operation is that of fit_plain.c, in its order. */
 #include "convert/fit_avx2.h"
+#include "convert/fit_sums.h"
 
 #ifdef INGOT_X86_64
-
-struct pair {
-    __m256 cross, square;
-};
-
-INGOT_TEMPLATE AVX2 struct pair pair_zero(void)
-{
-    return (struct pair){_mm256_setzero_ps(), _mm256_setzero_ps()};
-}
-
-INGOT_TEMPLATE AVX2 struct pair pair_add(const struct snapper *s, snap_function *snap,
-                                         bool weighted, __m256 weight, __m256 importance,
-                                         __m256 inverse, struct pair sums)
-{
-    const __m256 level = snap(s, _mm256_mul_ps(weight, inverse));
-    const __m256 scaled = weighted ? _mm256_mul_ps(importance, level) : level;
-    return (struct pair){_mm256_add_ps(sums.cross, _mm256_mul_ps(scaled, weight)),
-                         _mm256_add_ps(sums.square, _mm256_mul_ps(scaled, level))};
-}
-
-INGOT_TEMPLATE AVX2 struct best pair_best(struct pair sums, struct best best)
-{
-    const __m256 scale = _mm256_div_ps(sums.cross, sums.square);
-    return keep(best, _mm256_mul_ps(scale, sums.cross), scale, best.bias);
-}
 
 INGOT_TEMPLATE AVX2 void search_as(const struct lanes *lanes, const struct levels *levels,
                                    snap_function *snap, enum level_kind kind, bool weighted,
@@ -59,68 +35,14 @@ INGOT_TEMPLATE AVX2 void search_as(const struct lanes *lanes, const struct level
     _mm256_storeu_ps(scale, best.scale);
 }
 
-typedef void search_function(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                             const float first[LANES], const float step[LANES], float gain[LANES],
-                             float scale[LANES]);
-
-#define SEARCH(name, snap, kind, weighted)                                                      \
-    AVX2 static void name(const struct lanes *lanes, const struct levels *levels, uint32_t n,   \
-                          const float first[LANES], const float step[LANES], float gain[LANES], \
-                          float scale[LANES])                                                   \
-    {                                                                                           \
-        search_as(lanes, levels, snap, kind, weighted, n, first, step, gain, scale);            \
-    }
-SEARCH(search_uniform, snap_uniform, LEVELS_UNIFORM, false)
-SEARCH(search_uniform_weighted, snap_uniform, LEVELS_UNIFORM, true)
-SEARCH(search_float, snap_float, LEVELS_FLOAT, false)
-SEARCH(search_float_weighted, snap_float, LEVELS_FLOAT, true)
-SEARCH(search_codebook, snap_codebook, LEVELS_CODEBOOK, false)
-SEARCH(search_codebook_weighted, snap_codebook, LEVELS_CODEBOOK, true)
-
 void fit_search_avx2(const struct lanes *lanes, const struct levels *levels, uint32_t n,
                      const float first[LANES], const float step[LANES], float gain[LANES],
                      float scale[LANES])
 {
-    static search_function *const searches[N_LEVEL_KINDS][2] = {
-        [LEVELS_UNIFORM] = {search_uniform, search_uniform_weighted},
-        [LEVELS_FLOAT] = {search_float, search_float_weighted},
-        [LEVELS_CODEBOOK] = {search_codebook, search_codebook_weighted},
-    };
     searches[levels->kind][lanes->importance != NULL](lanes, levels, n, first, step, gain, scale);
 }
 
 /* ------------------------------------------------------------------ affine groups */
-
-struct triple {
-    __m256 sum, square, cross;
-};
-
-INGOT_TEMPLATE AVX2 struct triple triple_zero(void)
-{
-    return (struct triple){_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-}
-
-INGOT_TEMPLATE AVX2 struct triple triple_add(const struct snapper *s, bool weighted, __m256 weight,
-                                             __m256 importance, __m256 inverse, __m256 offset,
-                                             struct triple t)
-{
-    const __m256 level = snap_uniform(s, _mm256_add_ps(_mm256_mul_ps(weight, inverse), offset));
-    const __m256 scaled = weighted ? _mm256_mul_ps(importance, level) : level;
-    return (struct triple){_mm256_add_ps(t.sum, scaled),
-                           _mm256_add_ps(t.square, _mm256_mul_ps(scaled, level)),
-                           _mm256_add_ps(t.cross, _mm256_mul_ps(scaled, weight))};
-}
-
-INGOT_TEMPLATE AVX2 struct best triple_best(struct triple t, __m256 total, __m256 mean,
-                                            struct best best)
-{
-    const __m256 level_mean = _mm256_div_ps(t.sum, total);
-    const __m256 spread = _mm256_sub_ps(t.square, _mm256_mul_ps(t.sum, level_mean));
-    const __m256 shared = _mm256_sub_ps(t.cross, _mm256_mul_ps(t.sum, mean));
-    const __m256 scale = _mm256_div_ps(shared, spread);
-    const __m256 bias = _mm256_sub_ps(mean, _mm256_mul_ps(scale, level_mean));
-    return keep(best, _mm256_mul_ps(scale, shared), scale, bias);
-}
 
 INGOT_TEMPLATE AVX2 void affine_as(const struct lanes *lanes, const struct levels *levels,
                                    bool weighted, uint32_t n, const struct affine_line *line,
@@ -152,20 +74,6 @@ INGOT_TEMPLATE AVX2 void affine_as(const struct lanes *lanes, const struct level
     _mm256_storeu_ps(gain, best.gain);
     _mm256_storeu_ps(scale, best.scale);
     _mm256_storeu_ps(bias, best.bias);
-}
-
-AVX2 static void affine_plain(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                              const struct affine_line *line, float gain[LANES], float scale[LANES],
-                              float bias[LANES])
-{
-    affine_as(lanes, levels, false, n, line, gain, scale, bias);
-}
-
-AVX2 static void affine_weighted(const struct lanes *lanes, const struct levels *levels, uint32_t n,
-                                 const struct affine_line *line, float gain[LANES],
-                                 float scale[LANES], float bias[LANES])
-{
-    affine_as(lanes, levels, true, n, line, gain, scale, bias);
 }
 
 void fit_search_affine_avx2(const struct lanes *lanes, const struct levels *levels, uint32_t n,

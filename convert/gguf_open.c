@@ -320,8 +320,8 @@ static ingot_status open_listed(struct gguf_model *m, const struct file_set *set
     return status;
 }
 
-static ingot_status open_set(const struct file_set *set, const struct assumptions *assumptions,
-                             struct model **model, ingot_error *error)
+ingot_status gguf_open_set(struct file_set *set, const struct assumptions *assumptions,
+                           struct model **model, ingot_error *error)
 {
     struct gguf_model *m;
     uint32_t n_shards = 0;
@@ -341,18 +341,4 @@ static ingot_status open_set(const struct file_set *set, const struct assumption
     }
     *model = &m->files.model;
     return INGOT_OK;
-}
-
-ingot_status gguf_open_folder(const char *const *paths, uint32_t n_paths,
-                              const struct assumptions *assumptions,
-                              const ingot_allocator *allocator, struct model **model,
-                              ingot_error *error)
-{
-    struct file_set set;
-    (void)n_paths;
-    ingot_status status = file_set_folder(paths[0], allocator, &set, error);
-    if (status != INGOT_OK) return status;
-    status = open_set(&set, assumptions, model, error);
-    file_set_release(&set);
-    return status;
 }

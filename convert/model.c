@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "convert/dialect.h"
+#include "convert/file_set.h"
 #include "convert/input.h"
 #include "convert/llama2c.h"
 #include "convert/model_kind.h"
@@ -93,6 +94,11 @@ typedef ingot_status open_assuming_function(const char *const *paths, uint32_t n
                                             const ingot_allocator *allocator, struct model **model,
                                             ingot_error *error);
 
+typedef ingot_status find_set_function(const char *path, const ingot_allocator *allocator,
+                                       struct file_set *set, ingot_error *error);
+typedef ingot_status open_set_function(struct file_set *set, const struct assumptions *assumptions,
+                                       struct model **model, ingot_error *error);
+
 static const struct format {
     const char *name;
     const char *suffix; /* NULL: a folder */
@@ -102,20 +108,25 @@ static const struct format {
     bool (*head)(const struct path_facts *facts); /* for folders, and files of another suffix */
     open_function *open;
     open_assuming_function *open_assuming; /* instead, of formats that leave doubts */
+    find_set_function *find_set;           /* instead, of many files at one path: finds them */
+    open_set_function *open_set;
 } formats[] = {
-    {"a folder", NULL, 1, false, folder_is_gguf, NULL, gguf_open_folder},
-    {"a folder", NULL, 1, false, folder_is_llama2c, llama2c_open_folder, NULL},
-    {"a folder", NULL, 1, true, is_any, safetensors_open_folder, NULL},
-    {".ingot", ".ingot", 1, false, head_is_ingot, ingot_open_container, NULL},
+    {"a folder", NULL, 1, false, folder_is_gguf, NULL, NULL, file_set_folder, gguf_open_set},
+    {"a folder", NULL, 1, false, folder_is_llama2c, NULL, NULL, file_set_folder, llama2c_open_set},
+    {"a folder", NULL, 1, true, is_any, NULL, NULL, file_set_folder, safetensors_open_set},
+    {".ingot", ".ingot", 1, false, head_is_ingot, ingot_open_container, NULL, NULL, NULL},
     {".safetensors", ".safetensors", UINT32_MAX, true, head_is_safetensors, safetensors_open_files,
+     NULL, NULL, NULL},
+    {".gguf", ".gguf", UINT32_MAX, false, head_is_gguf, NULL, gguf_open_files, NULL, NULL},
+    {".bin of llama2.c", ".bin", UINT32_MAX, false, head_is_llama2c, llama2c_open_files, NULL, NULL,
      NULL},
-    {".gguf", ".gguf", UINT32_MAX, false, head_is_gguf, NULL, gguf_open_files},
-    {".bin of llama2.c", ".bin", UINT32_MAX, false, head_is_llama2c, llama2c_open_files, NULL},
-    {".zip", ".zip", 1, false, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar", ".tar", 1, false, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar.gz", ".tar.gz", 1, false, head_is_unknown, safetensors_open_archive, NULL},
-    {".tgz", ".tgz", 1, false, head_is_unknown, safetensors_open_archive, NULL},
-    {".tar.zst", ".tar.zst", 1, false, head_is_unknown, safetensors_open_archive, NULL},
+    {".zip", ".zip", 1, false, head_is_unknown, NULL, NULL, file_set_archive, safetensors_open_set},
+    {".tar", ".tar", 1, false, head_is_unknown, NULL, NULL, file_set_archive, safetensors_open_set},
+    {".tar.gz", ".tar.gz", 1, false, head_is_unknown, NULL, NULL, file_set_archive,
+     safetensors_open_set},
+    {".tgz", ".tgz", 1, false, head_is_unknown, NULL, NULL, file_set_archive, safetensors_open_set},
+    {".tar.zst", ".tar.zst", 1, false, head_is_unknown, NULL, NULL, file_set_archive,
+     safetensors_open_set},
 };
 enum { N_FORMATS = sizeof formats / sizeof *formats };
 
@@ -196,6 +207,22 @@ static ingot_status fail_unknown(const char *path, ingot_error *error)
                       "neither its name nor its first bytes say what it is; known are: %s", names);
 }
 
+static ingot_status open_as(const struct format *format, const char *const *paths, uint32_t n_paths,
+                            const struct assumptions *assumptions, const ingot_allocator *allocator,
+                            struct model **model, ingot_error *error)
+{
+    struct file_set set;
+    if (format->open) return format->open(paths, n_paths, allocator, model, error);
+    if (format->open_assuming) {
+        return format->open_assuming(paths, n_paths, assumptions, allocator, model, error);
+    }
+    ingot_status status = format->find_set(paths[0], allocator, &set, error);
+    if (status != INGOT_OK) return status;
+    status = format->open_set(&set, assumptions, model, error);
+    file_set_release(&set);
+    return status;
+}
+
 ingot_status model_open(const char *const *paths, uint32_t n_paths,
                         const ingot_allocator *allocator, struct model **model, ingot_error *error)
 {
@@ -229,9 +256,7 @@ ingot_status model_open_assuming(const char *const *paths, uint32_t n_paths,
                           "only one %s at a time can be opened", format->name);
     }
     struct model *opened;
-    ingot_status status = format->open ? format->open(paths, n_paths, allocator, &opened, error)
-                                       : format->open_assuming(paths, n_paths, assumptions,
-                                                               allocator, &opened, error);
+    ingot_status status = open_as(format, paths, n_paths, assumptions, allocator, &opened, error);
     if (status == INGOT_OK && format->has_dialects && assumptions->dialect != DIALECT_PLAIN) {
         status = dialects_recognise(opened, allocator, &opened, error);
     }

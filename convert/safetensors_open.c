@@ -281,9 +281,10 @@ static ingot_status check_index(struct model_files *m, size_t root_bytes, ingot_
 
 /* ------------------------------------------------------------------ the whole */
 
-/* Makes a model of a set, of which it takes the bundle over. */
-static ingot_status open_set(struct file_set *set, struct model **model, ingot_error *error)
+ingot_status safetensors_open_set(struct file_set *set, const struct assumptions *assumptions,
+                                  struct model **model, ingot_error *error)
 {
+    (void)assumptions;
     struct model_files *m = NULL;
     const char *root = "";
     size_t root_bytes = 0;
@@ -310,30 +311,4 @@ static ingot_status open_set(struct file_set *set, struct model **model, ingot_e
     set->bundle = NULL;
     *model = &m->model;
     return INGOT_OK;
-}
-
-ingot_status safetensors_open_folder(const char *const *paths, uint32_t n_paths,
-                                     const ingot_allocator *allocator, struct model **model,
-                                     ingot_error *error)
-{
-    struct file_set set;
-    (void)n_paths;
-    ingot_status status = file_set_folder(paths[0], allocator, &set, error);
-    if (status != INGOT_OK) return status;
-    status = open_set(&set, model, error);
-    file_set_release(&set);
-    return status;
-}
-
-ingot_status safetensors_open_archive(const char *const *paths, uint32_t n_paths,
-                                      const ingot_allocator *allocator, struct model **model,
-                                      ingot_error *error)
-{
-    struct file_set set;
-    (void)n_paths;
-    ingot_status status = file_set_archive(paths[0], allocator, &set, error);
-    if (status != INGOT_OK) return status;
-    status = open_set(&set, model, error);
-    file_set_release(&set);
-    return status;
 }

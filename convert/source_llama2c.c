@@ -289,16 +289,10 @@ ingot_status llama2c_open_files(const char *const *paths, uint32_t n_paths,
     return open_model(&in, allocator, model, error);
 }
 
-ingot_status llama2c_open_folder(const char *const *paths, uint32_t n_paths,
-                                 const ingot_allocator *allocator, struct model **model,
-                                 ingot_error *error)
+ingot_status llama2c_open_set(struct file_set *set, const struct assumptions *assumptions,
+                              struct model **model, ingot_error *error)
 {
-    struct file_set set;
-    (void)n_paths;
-    ingot_status status = file_set_folder(paths[0], allocator, &set, error);
-    if (status != INGOT_OK) return status;
-    const struct candidates in = {NULL, &set, set.n_files};
-    status = open_model(&in, allocator, model, error);
-    file_set_release(&set);
-    return status;
+    const struct candidates in = {NULL, set, set->n_files};
+    (void)assumptions;
+    return open_model(&in, set->allocator, model, error);
 }

@@ -24,8 +24,13 @@ enum {
     CHUNK = 32        /* groups whose entries are at hand at a time */
 };
 
-/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up. */
-enum { SIGNED_BITS = 9 };
+/* In place of a number of bits: 8, of which the highest is the sign, so that 7 are looked up; and
+ * of these such as are panel_floats, which are shifted by 4 or 5 bits. */
+enum { SIGNED_BITS = 9, FLOAT_BITS_4 = 10, FLOAT_BITS_5 = 11, N_CODE_BITS };
+INGOT_TEMPLATE AVX512 bool are_floats(const int bits)
+{
+    return bits >= FLOAT_BITS_4;
+}
 
 INGOT_TEMPLATE AVX512 __m512i load_512(const void *at)
 {
@@ -62,7 +67,7 @@ INGOT_TEMPLATE AVX512 __m512i loose_codes(const uint8_t *block, const int bits, 
     const uint8_t *at = block;
     __m512i codes = _mm512_setzero_si512();
     int rank = 0;
-    if (bits == SIGNED_BITS) return load_512(block + 64 * s);
+    if (bits >= SIGNED_BITS) return load_512(block + 64 * s);
     INGOT_UNROLL
     for (int w = 8; w >= 1; w /= 2) {
         if (!(bits & w)) continue;
@@ -134,10 +139,21 @@ INGOT_TEMPLATE AVX512 struct pairs lookup_pairs(const struct lookup *l, __m512i 
         high =
             _mm512_mask_blend_epi8(upper, high, _mm512_permutex2var_epi8(l->t[6], codes, l->t[7]));
     }
-    if (bits == SIGNED_BITS) high = choose(_mm512_set1_epi8(0x7f), high, codes);
+    if (bits >= SIGNED_BITS) high = choose(_mm512_set1_epi8(0x7f), high, codes);
     const __m512i mask = _mm512_set1_epi16(0x00ff);
     return (struct pairs){choose(mask, low, _mm512_slli_epi16(high, 8)),
                           choose(mask, _mm512_srli_epi16(low, 8), high)};
+}
+
+/* Of plain codes, values less the exponent of panel_floats. */
+INGOT_TEMPLATE AVX512 struct pairs shifted_pairs(__m512i codes, const int bits)
+{
+    const int shift = bits == FLOAT_BITS_4 ? 4 : 5;
+    const int down = bits == FLOAT_BITS_4 ? 4 : 3;
+    const __m512i mask = _mm512_set1_epi16((short)(0x8000 | 127 << shift));
+    const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(codes, 8), down);
+    const __m512i odd = _mm512_srai_epi16(codes, down);
+    return (struct pairs){_mm512_and_si512(even, mask), _mm512_and_si512(odd, mask)};
 }
 
 INGOT_TEMPLATE AVX512 __m512 bf16_product(__m512 sum, __m512i w, __m512i x)
@@ -168,6 +184,16 @@ static inline uint64_t n_main_groups(const struct panels *p)
 }
 
 /* ------------------------------------------------------------------ x */
+
+/* Shifted codes are so small that x is lifted, lest products be subnormals, which bf16 products
+ * take for zeros: the largest column of x is below FLOAT_LIFT, those of more than FLOAT_LEAST do.
+ * Sums of products are then in units of float_unit. */
+#define FLOAT_LIFT 0x1p80f
+#define FLOAT_LEAST 0x1p26f
+static inline float float_unit(const struct panels *p)
+{
+    return f32_from_bits((uint32_t)(p->floats.exponent + 127) << 23) / FLOAT_LIFT;
+}
 
 /* Columns of a block as the pairs of its steps. */
 INGOT_TEMPLATE AVX512 __m512i pair_up(__m256i first, __m256i second)

@@ -4,9 +4,9 @@
 
 #ifdef INGOT_X86_64
 
-/* Far ahead into the second cache where computing takes about as long as reading; else nearer, into
- * the first. */
-enum { PREFETCH_BYTES = 16384, RAW_PREFETCH_BYTES = 6144 };
+/* Codes far ahead into the second cache; those of 8 bits nearer, and step by step, as a block's
+ * eight lines at once would keep what is read now waiting. Raw floats into the first cache. */
+enum { PREFETCH_BYTES = 26624, BYTE_PREFETCH_BYTES = 7168, RAW_PREFETCH_BYTES = 6144 };
 
 /* ------------------------------------------------------------------ codes through bf16 */
 
@@ -42,12 +42,16 @@ INGOT_TEMPLATE AVX512 void add_steps(struct sums *sums, const uint8_t *block,
                                      const struct lookup *high, const struct lookup *low,
                                      const struct block_x *x, const int first, const int n,
                                      const int bits, const bool has_low, const bool x_low,
-                                     const enum group_span span, const int n_x)
+                                     const bool shifts, const enum group_span span, const int n_x)
 {
     INGOT_UNROLL
     for (int s = first; s < first + n; s++) {
+        if (bits >= 8) {
+            _mm_prefetch((const char *)(block + BYTE_PREFETCH_BYTES + 64 * s), _MM_HINT_T1);
+        }
         const __m512i codes = loose_codes(block, bits, s);
-        const struct pairs w = lookup_pairs(high, codes, bits);
+        const struct pairs w =
+            shifts ? shifted_pairs(codes, bits) : lookup_pairs(high, codes, bits);
         INGOT_UNROLL
         for (int j = 0; j < n_x; j++) {
             __m512 *sum = sums->v + (uses_eight(span, n_x) ? 4 * (s % 2) : 4 * j);
@@ -76,16 +80,16 @@ INGOT_TEMPLATE AVX512 __m512 sum_of(const struct sums *sums, const int j,
     return _mm512_add_ps(four, _mm512_add_ps(_mm512_add_ps(v[4], v[5]), _mm512_add_ps(v[6], v[7])));
 }
 
-/* The groups of a chunk: totals += scale * sums + offset * sums of x. */
+/* The groups of a chunk: totals += scale * unit * sums + offset * sums of x. */
 INGOT_TEMPLATE AVX512 void end_group(const struct sums *sums, const struct chunk_entries *e,
                                      uint64_t i, const float *const x_sums[2], uint64_t group,
-                                     const bool offset, const enum group_span span, const int n_x,
-                                     __m512 totals[2])
+                                     float unit, const bool offset, const enum group_span span,
+                                     const int n_x, __m512 totals[2])
 {
     const __m512 scale = _mm512_loadu_ps(e->scale[i]);
     INGOT_UNROLL
     for (int j = 0; j < n_x; j++) {
-        const __m512 sum = sum_of(sums, j, span, n_x);
+        const __m512 sum = _mm512_mul_ps(sum_of(sums, j, span, n_x), _mm512_set1_ps(unit));
         totals[j] = _mm512_fmadd_ps(sum, scale, totals[j]);
         if (!offset) continue;
         totals[j] = _mm512_fmadd_ps(_mm512_loadu_ps(e->offset[i]), _mm512_set1_ps(x_sums[j][group]),
@@ -96,7 +100,7 @@ INGOT_TEMPLATE AVX512 void end_group(const struct sums *sums, const struct chunk
 INGOT_TEMPLATE AVX512 void prefetch_block(const uint8_t *block, const int bits)
 {
     INGOT_UNROLL
-    for (int i = 0; i < bits; i++) {
+    for (int i = 0; i < bits && bits < 8; i++) {
         _mm_prefetch((const char *)(block + PREFETCH_BYTES + 64 * i), _MM_HINT_T1);
     }
 }
@@ -109,6 +113,29 @@ INGOT_TEMPLATE AVX512 struct sums no_sums(void)
     return sums;
 }
 
+/* Steps of a block: those of a plain one, of codes that are floats, by shifts. Others of these are
+ * summed by themselves, as their values are in another unit. */
+INGOT_TEMPLATE AVX512 void add_any_steps(struct sums *sums, const uint8_t *block,
+                                         const struct lookup *high, const struct lookup *low,
+                                         const struct block_x *x, const int first, const int n,
+                                         const int bits, const bool has_low, const bool x_low,
+                                         bool is_plain, float unit, const enum group_span span,
+                                         const int n_x)
+{
+    if (!are_floats(bits) || is_plain) {
+        add_steps(sums, block, high, low, x, first, n, bits, has_low, x_low, are_floats(bits), span,
+                  n_x);
+        return;
+    }
+    struct sums own = no_sums();
+    const __m512 inverse = _mm512_set1_ps(1 / (unit * FLOAT_LIFT));
+    add_steps(&own, block, high, low, x, first, n, bits, has_low, x_low, false, span, n_x);
+    INGOT_UNROLL
+    for (int i = 0; i < N_SUMS; i++) {
+        sums->v[i] = _mm512_fmadd_ps(own.v[i], inverse, sums->v[i]);
+    }
+}
+
 INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t panel, uint64_t row,
                                       const int bits, const bool has_low, const bool x_low,
                                       const enum group_span span, const int n_x)
@@ -119,6 +146,8 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
     const struct lookup high = lookup_make(p->high, bits);
     const struct lookup low = has_low ? lookup_make(p->low, bits) : high;
     const uint64_t n_groups = n_main_groups(p);
+    const uint8_t *plain = p->floats.plain + panel * p->n_blocks;
+    const float unit = are_floats(bits) ? float_unit(p) : 1.0f;
     const uint8_t *block = p->codes + panel * p->n_blocks * p->block_bytes;
     struct block_x x = {{NULL, NULL}, {NULL, NULL}};
     const float *x_sums[2];
@@ -137,15 +166,16 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
             struct sums sums = no_sums();
             const uint64_t n_blocks = span == SPAN_BLOCKS ? p->halves / 2 : 1;
             for (uint64_t b = 0; b < n_blocks; b++) {
-                prefetch_block(block, bits > 8 ? 8 : bits);
-                add_steps(&sums, block, &high, &low, &x, 0, half ? STEPS / 2 : STEPS, bits, has_low,
-                          x_low, span, n_x);
+                prefetch_block(block, bits);
+                const bool is_plain = are_floats(bits) && *plain++;
+                add_any_steps(&sums, block, &high, &low, &x, 0, half ? STEPS / 2 : STEPS, bits,
+                              has_low, x_low, is_plain, unit, span, n_x);
                 if (half) {
-                    end_group(&sums, &e, i, x_sums, first + i, offset, span, n_x, totals);
+                    end_group(&sums, &e, i, x_sums, first + i, unit, offset, span, n_x, totals);
                     sums = no_sums();
                     i++;
-                    add_steps(&sums, block, &high, &low, &x, STEPS / 2, STEPS / 2, bits, has_low,
-                              x_low, span, n_x);
+                    add_any_steps(&sums, block, &high, &low, &x, STEPS / 2, STEPS / 2, bits,
+                                  has_low, x_low, is_plain, unit, span, n_x);
                 }
                 block += p->block_bytes;
                 INGOT_UNROLL
@@ -154,7 +184,7 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
                     if (x_low) x.low[j] += BLOCK_PAIRS * 4;
                 }
             }
-            end_group(&sums, &e, i, x_sums, first + i, offset, span, n_x, totals);
+            end_group(&sums, &e, i, x_sums, first + i, unit, offset, span, n_x, totals);
             i++;
         }
     }
@@ -207,7 +237,17 @@ CODES_OF(5)
 CODES_OF(6)
 CODES_OF(7)
 CODES_OF(8)
-CODES_OF(9)
+/* Signed codes have no low parts. */
+#define SIGNED_OF_SPAN(bits, span) \
+    CODES(bits, 0, 0, span)        \
+    CODES(bits, 0, 1, span)
+#define SIGNED_OF(bits)              \
+    SIGNED_OF_SPAN(bits, SPAN_HALF)  \
+    SIGNED_OF_SPAN(bits, SPAN_BLOCK) \
+    SIGNED_OF_SPAN(bits, SPAN_BLOCKS)
+SIGNED_OF(9)
+SIGNED_OF(10)
+SIGNED_OF(11)
 
 /* By bits or SIGNED_BITS; by span; by what is there: nothing low, that of x, that of
  * values too. What x lacks is left out of the values. */
@@ -215,9 +255,17 @@ CODES_OF(9)
     {                                                                             \
         codes_##bits##00_##span, codes_##bits##01_##span, codes_##bits##11_##span \
     }
+#define SIGNED_SPAN(bits, span)                                \
+    {                                                          \
+        codes_##bits##00_##span, codes_##bits##01_##span, NULL \
+    }
+#define SIGNED_ROW(bits)                                                   \
+    [bits] = {SIGNED_SPAN(bits, SPAN_HALF), SIGNED_SPAN(bits, SPAN_BLOCK), \
+              SIGNED_SPAN(bits, SPAN_BLOCKS)}
 #define ROW(bits) [bits] = {SPAN(bits, SPAN_HALF), SPAN(bits, SPAN_BLOCK), SPAN(bits, SPAN_BLOCKS)}
-static dot_function *const code_functions[SIGNED_BITS + 1][3][3] = {
-    ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8), ROW(9),
+static dot_function *const code_functions[N_CODE_BITS][3][3] = {
+    ROW(1), ROW(2), ROW(3),        ROW(4),         ROW(5),         ROW(6),
+    ROW(7), ROW(8), SIGNED_ROW(9), SIGNED_ROW(10), SIGNED_ROW(11),
 };
 
 static enum group_span span_of(const struct panels *p)
@@ -230,7 +278,8 @@ static void dot_codes(const struct panel_job *job)
 {
     const struct panels *p = job->panels;
     const bool x_low = job->row.low != INGOT_NONE;
-    const uint32_t bits = p->is_signed ? SIGNED_BITS : p->bits;
+    uint32_t bits = p->is_signed ? SIGNED_BITS : p->bits;
+    if (p->floats.shift != 0) bits = p->floats.shift == 4 ? FLOAT_BITS_4 : FLOAT_BITS_5;
     code_functions[bits][span_of(p)][x_low ? 1 + p->has_low : 0](job);
 }
 

@@ -3,6 +3,7 @@
 
 #ifdef INGOT_X86_64
 
+#include <float.h>
 #include <math.h>
 
 /* ------------------------------------------------------------------ entries of slots */
@@ -287,18 +288,41 @@ static void take_columns(const struct panels *p, const float *x, float *dst)
     }
 }
 
-/* bf16 products take subnormals for zeros: x far from 1 is brought near it, by a power of two. */
-AVX512 static float bring_near(float *x, uint64_t n)
+struct extent {
+    float least; /* but for zeros; +inf if there are none */
+    float most;
+};
+
+AVX512 static struct extent extent_of(const float *x, uint64_t n)
 {
-    __m512 most = _mm512_setzero_ps();
-    for (uint64_t i = 0; i < n; i += 16)
-        most = _mm512_max_ps(most, _mm512_abs_ps(_mm512_loadu_ps(x + i)));
-    const float largest = _mm512_reduce_max_ps(most);
-    if (!(largest > 0) || !isfinite(largest)) return 1.0f;
-    if (largest > 0x1p-60f && largest < 0x1p60f) return 1.0f;
+    const __m512 zero = _mm512_setzero_ps();
+    __m512 most = zero, least = _mm512_set1_ps(INFINITY);
+    for (uint64_t i = 0; i < n; i += 16) {
+        const __m512 v = _mm512_abs_ps(_mm512_loadu_ps(x + i));
+        most = _mm512_max_ps(most, v);
+        least = _mm512_mask_min_ps(least, _mm512_cmp_ps_mask(v, zero, _CMP_GT_OQ), least, v);
+    }
+    return (struct extent){_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most)};
+}
+
+/* bf16 products take subnormals for zeros: x is brought to below 2 by a power of two, which is
+ * returned. *is_exact: no column was lost that way. */
+AVX512 static float bring_near(float *x, uint64_t n, bool *is_exact)
+{
+    const struct extent extent = extent_of(x, n);
     int exponent;
-    frexpf(largest, &exponent);
-    for (uint64_t i = 0; i < n; i++) x[i] = ldexpf(x[i], -exponent);
+    *is_exact = true;
+    if (!(extent.most > 0) || !isfinite(extent.most)) return 1.0f;
+    frexpf(extent.most, &exponent);
+    exponent--;
+    *is_exact = ldexpf(extent.least, -exponent) >= FLT_MIN;
+    /* In two steps, as their product may be more than an f32 holds. */
+    const __m512 first = _mm512_set1_ps(ldexpf(1.0f, -exponent / 2));
+    const __m512 second = _mm512_set1_ps(ldexpf(1.0f, -exponent - -exponent / 2));
+    for (uint64_t i = 0; exponent != 0 && i < n; i += 16) {
+        const __m512 v = _mm512_mul_ps(_mm512_loadu_ps(x + i), first);
+        _mm512_storeu_ps(x + i, _mm512_mul_ps(v, second));
+    }
     return ldexpf(1.0f, exponent);
 }
 
@@ -314,14 +338,17 @@ AVX512 static __m512 rest_of(__m512 x, __m256bh high)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
 }
 
+/* Of x times `lift`, a power of two; the sums are those of x. */
 AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
-                              float *x)
+                              const float *x, float lift)
 {
+    const __m512 up = _mm512_set1_ps(lift), down = _mm512_set1_ps(1 / lift);
     const bool has_sums = row->sums != INGOT_NONE, has_low = row->low != INGOT_NONE;
     float *sums = (float *)(void *)(ready + row->sums);
     float sum = 0;
     for (uint64_t b = 0; b < p->n_blocks; b++) {
-        const __m512 x0 = _mm512_loadu_ps(x + 32 * b), x1 = _mm512_loadu_ps(x + 32 * b + 16);
+        const __m512 x0 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b), up);
+        const __m512 x1 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b + 16), up);
         const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
         __m512 s0 = floats_of(h0), s1 = floats_of(h1);
         _mm512_storeu_si512(ready + row->high + 64 * b, pair_up((__m256i)h0, (__m256i)h1));
@@ -332,7 +359,10 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
             s0 = _mm512_add_ps(s0, floats_of(l0));
             s1 = _mm512_add_ps(s1, floats_of(l1));
         }
-        if (has_sums) sum = avx512_put_sum(p, sums, b, s0, s1, sum);
+        if (!has_sums) continue;
+        s0 = _mm512_mul_ps(s0, down);
+        s1 = _mm512_mul_ps(s1, down);
+        sum = avx512_put_sum(p, sums, b, s0, s1, sum);
     }
 }
 
@@ -373,31 +403,27 @@ AVX512 static void make_bytes(const struct panels *p, const struct ready_row *ro
     }
 }
 
-/* Whether products of bf16 take every column: none is so far below the largest one that a part of
- * it is a subnormal. */
-AVX512 static bool fits_pairs(const float *x, uint64_t n)
-{
-    __mmask16 small = 0;
-    for (uint64_t i = 0; i < n; i += 16) {
-        const __m512 v = _mm512_abs_ps(_mm512_loadu_ps(x + i));
-        small |= _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(v, _mm512_setzero_ps(), _CMP_NEQ_OQ), v,
-                                         _mm512_set1_ps(0x1p-70f), _CMP_LT_OQ);
-    }
-    return small == 0;
-}
-
-/* Few rows of x by codes: as digits, else as pairs, else as they are. */
+/* Few rows of x by codes: as digits, else as pairs, else as they are. Products of bf16 take every
+ * column unless one is so far below the largest that a part of it is a subnormal. */
 static void make_few(const struct panels *p, const struct ready_row *row, const float *x,
                      uint8_t *own)
 {
+    const uint64_t n = p->n_blocks * PANEL_BLOCK;
+    const bool lifts = p->floats.shift != 0;
+    const float lift = lifts ? FLOAT_LIFT : 1.0f, least = lifts ? FLOAT_LEAST : 0x1p-70f;
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
-    enum ready_way way = digits_are_words(row->n_digits) ? READY_WORDS : READY_DIGITS;
-    if (row->n_digits != ONE_DIGIT) factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
-    if (row->digits == INGOT_NONE || !avx512_make_digits(p, row, floats, own)) {
-        way = fits_pairs(floats, p->n_blocks * PANEL_BLOCK) ? READY_PAIRS : READY_FLOATS;
+    bool is_exact = true;
+    enum ready_way way = READY_FLOATS;
+    if (row->n_digits != ONE_DIGIT) factor = bring_near(floats, n, &is_exact);
+    if (is_exact && row->digits != INGOT_NONE && avx512_make_digits(p, row, floats, own)) {
+        way = digits_are_words(row->n_digits) ? READY_WORDS : READY_DIGITS;
+    } else if (is_exact) {
+        const struct extent extent = extent_of(floats, n);
+        const bool fits = !(extent.least * lift < least) && !(lifts && isinf(extent.most));
+        way = fits ? READY_PAIRS : READY_FLOATS;
     }
-    if (way == READY_PAIRS) make_pairs(p, row, own, floats);
+    if (way == READY_PAIRS) make_pairs(p, row, own, floats, lift);
     if (way == READY_FLOATS) {
         factor = 1.0f;
         take_columns(p, x, floats);
@@ -410,9 +436,10 @@ static void make_many(const struct panels *p, const struct ready_row *row, uint8
 {
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
+    bool is_exact;
     if (row->high != INGOT_NONE) {
-        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK);
-        make_pairs(p, row, own, floats);
+        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK, &is_exact);
+        make_pairs(p, row, own, floats, 1.0f);
     }
     if (row->bytes != INGOT_NONE) make_bytes(p, row, own, floats);
     store_f32(own, factor);

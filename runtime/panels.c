@@ -164,6 +164,8 @@ ingot_status panels_make(const struct resident_dense *dense, struct ingot_pool *
     find_halves(m.p);
     m.codes = panel_take(&m, m.p->n_panels * m.p->n_blocks * m.p->block_bytes);
     m.p->codes = m.codes;
+    if (m.p->floats.shift != 0) m.plain = panel_take(&m, m.p->n_panels * m.p->n_blocks);
+    m.p->floats.plain = m.plain;
     if (m.status != INGOT_OK) goto done;
     ingot_pool_run(pool, m.p->n_panels, panel_lay, &m);
     *panels = m.p;

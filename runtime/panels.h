@@ -76,6 +76,21 @@ struct panel_integers {
     float unit;
 };
 
+/* Codes of 8 bits, most of whose values are a bf16 of the code's sign and, after the bits of its
+ * exponent that the code lacks, its other bits:
+ *
+ *     value = 2^exponent * bf16((code & 128) << 8 | (code & 127) << shift)
+ *
+ * So it is for codes whose lower 7 bits are 0 or within [least, most], the plain ones; others are
+ * subnormals or no numbers. */
+struct panel_floats {
+    uint32_t shift; /* 0: they are not like that */
+    int32_t exponent;
+    uint8_t least;
+    uint8_t most;
+    const uint8_t *plain; /* a byte a block, panel after panel: 1 if all codes of it are plain */
+};
+
 /* The values of codes of up to 6 bits as 16-bit integers, where these are so near that products of
  * n_cols columns keep the bound: value = values[code] * unit * factor, unit being a power of two.
  */
@@ -104,6 +119,7 @@ struct panels {
     bool has_low;
     bool is_signed; /* 8 bits: the highest is the sign, also of the low parts */
     struct panel_integers integers;
+    struct panel_floats floats;
     struct panel_words words;
     uint64_t halves; /* the columns over which all entries stay the same / PANEL_HALF: 1 or even */
     struct panel_table scale;

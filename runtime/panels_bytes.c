@@ -118,6 +118,8 @@ bool panels_forecast(const struct ingot_coding *coding, uint64_t n_rows, uint64_
     const uint64_t rows = product(ceil_div(n_rows, PANEL_ROWS), PANEL_ROWS);
     uint64_t total =
         sum(sizeof(struct panels), product(rows, product(n_blocks, UINT64_C(4) * bits)));
+    if (bits == 8)
+        total = sum(total, product(rows / PANEL_ROWS, n_blocks)); /* floats may be plain */
     if (coding->index_bits) total = sum(total, product(n_blocks, PANEL_BLOCK * sizeof(uint32_t)));
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];

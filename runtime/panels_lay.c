@@ -252,6 +252,21 @@ static void lay_raw(const struct maker *m, uint64_t first_row, uint64_t n_rows, 
 
 /* ------------------------------------------------------------------ panels */
 
+static void mark_plain(const struct panels *p, const uint8_t *codes, uint64_t n_blocks,
+                       uint8_t *plain)
+{
+    enum { BLOCK_BYTES = PANEL_ROWS * PANEL_BLOCK };
+    const uint8_t least = p->floats.least, span = (uint8_t)(p->floats.most - least);
+    for (uint64_t b = 0; b < n_blocks; b++, codes += BLOCK_BYTES) {
+        uint8_t others = 0;
+        for (uint32_t i = 0; i < BLOCK_BYTES; i++) {
+            const uint8_t code = codes[i] & 127;
+            others |= (uint8_t)((uint8_t)(code - least) > span) & (uint8_t)(code != 0);
+        }
+        plain[b] = !others;
+    }
+}
+
 void panel_lay(void *maker, uint64_t panel)
 {
     const struct maker *m = maker;
@@ -272,5 +287,7 @@ void panel_lay(void *maker, uint64_t panel)
             (as_planes ? lay_planes : lay_listed)(m, first_row + i, i, first, n,
                                                   dst + first * p->block_bytes);
         }
+        if (m->plain == NULL) continue;
+        mark_plain(p, dst + first * p->block_bytes, n, m->plain + panel * p->n_blocks + first);
     }
 }

@@ -13,6 +13,7 @@ struct maker {
     struct panels *p;
     uint32_t n_memory;
     uint8_t *codes;
+    uint8_t *plain; /* as in panel_floats; NULL: there are none */
     /* Codebooks of vectors: the different values that weights have, and for each value of each
      * entry, as it is and negated, which of them it is. */
     float values[256];

@@ -189,6 +189,38 @@ static void find_integers(struct maker *m, const float *values, uint32_t n)
     }
 }
 
+/* The longest run of plain codes, if shifting the codes so gives any. */
+static struct panel_floats shifted_floats(const struct panels *p, uint32_t shift)
+{
+    struct panel_floats best = {.shift = 0};
+    for (uint32_t first = 1; first < 128;) {
+        const int32_t exponent = (p->high[first] >> 7 & 255) - (int32_t)(first << shift >> 7);
+        uint32_t end = first;
+        while (end < 128 && end << shift >> 7 != 0 &&
+               p->high[end] == (uint32_t)((int32_t)(end << shift) + exponent * 128)) {
+            end++;
+        }
+        if (end - first > (uint32_t)(best.shift != 0 ? best.most - best.least + 1 : 0)) {
+            best = (struct panel_floats){shift, exponent, (uint8_t)first, (uint8_t)(end - 1), NULL};
+        }
+        first = end > first ? end : first + 1;
+    }
+    return best;
+}
+
+/* Worth it only if nearly all codes are plain, and zero is. */
+static void find_floats(struct panels *p)
+{
+    enum { MIN_PLAIN = 96, MIN_EXPONENT = 96, MAX_EXPONENT = 127 };
+    for (uint32_t shift = 4; shift <= 5 && p->is_signed && p->high[0] == 0; shift++) {
+        const struct panel_floats floats = shifted_floats(p, shift);
+        const bool fits = floats.exponent >= MIN_EXPONENT && floats.exponent <= MAX_EXPONENT;
+        if (floats.shift != 0 && fits && floats.most - floats.least + 1 >= MIN_PLAIN) {
+            p->floats = floats;
+        }
+    }
+}
+
 /* The largest share of itself that a value is off by when all, of at most 32767 / inverse, are
  * rounded to multiples of 1 / inverse. */
 static float rounding_share(const float *values, uint32_t n, float inverse)
@@ -272,6 +304,7 @@ bool panel_make_values(struct maker *m)
         p->is_signed = p->is_signed && p->low[i] == 0 && (both || no_number);
     }
     find_integers(m, values, n);
+    find_floats(p);
     const bool has_offsets = panel_has_offsets(m->dense->coding, m->zeros != NULL);
     /* One bf16 that is the value takes as many products, and two rows of x at a time. */
     const bool gains = p->has_low && !p->integers.present;

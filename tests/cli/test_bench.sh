@@ -29,9 +29,12 @@ for how in f32 bf16 i8; do
     json_holds "j['activations'] == '$how' and j['totals']['n_wrong'] == 0"
 done
 expect 0 "$INGOT" bench "$scratch/int4.ingot" --repeat 2 --cold -q
-expect 1 "$INGOT" bench --synthetic 12
-says 'is no size'
-expect 1 "$INGOT" bench --synthetic 8x64 --encode no-such-encoding
+for size in 12 0x4 99999999999x99999999999; do
+    expect 2 "$INGOT" bench --synthetic "$size"
+    says 'is no size'
+done
+expect 2 "$INGOT" bench --synthetic 8x64 --encode no-such-encoding
+says 'no-such-encoding'
 expect 2 "$INGOT" bench "$scratch/int4.ingot" --encode int4
 expect 2 "$INGOT" bench "$scratch/int4.ingot" --synthetic 8x64
 expect 1 "$INGOT" bench "$scratch/int4.ingot" --tensor no.such.tensor

@@ -236,16 +236,90 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
 static void wide_x_meets_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows, &book_groups};
+    static const struct ingot_coding e4m3 = {FLOAT(8, INGOT_F8_E4M3)};
+    static const struct ingot_coding *const codings[] = {&int4_groups, &int8_rows, &book_groups,
+                                                         &e4m3};
     enum { N_CODINGS = sizeof codings / sizeof *codings };
     /* Of the largest x to the others, and from each column to the next. */
-    static const float shapes_of_x[][2] = {{1, 1},         {0x1p10f, 1},       {0x1p30f, 1},
-                                           {0x1p60f, 1},   {1, 0.5f},          {1, 0.0625f},
-                                           {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0}};
+    static const float shapes_of_x[][2] = {
+        {1, 1},       {0x1p10f, 1},   {0x1p30f, 1},       {0x1p60f, 1}, {1, 0.5f},
+        {1, 0.0625f}, {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0},       {0x1p125f, 0x1p-8f}};
     for (uint32_t i = 0; i < N_CODINGS * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
         const float *shape = shapes_of_x[i / N_CODINGS];
         check_wide(codings[i % N_CODINGS], 1, shape[0], shape[1]);
         check_wide(codings[i % N_CODINGS], 3, shape[0], shape[1]);
+    }
+}
+
+/* 8-bit floats: of three blocks of columns one has codes of all kinds, one none of those whose
+ * exponent is the least, and one zeros besides. */
+static void add_floats(struct made *m, const struct ingot_coding *coding)
+{
+    add_dense(m, coding);
+    const struct resident_dense *dense = &m->matrix.parts[0].dense;
+    for (uint64_t i = 0; i < dense->n_rows * dense->n_cols; i++) {
+        const uint64_t row = i / dense->n_cols, col = i % dense->n_cols;
+        if (col / 32 % 3 == 0) continue;
+        uint32_t code;
+        do code = made_code(m, coding);
+        while ((code & 0x78) == 0);
+        if (col / 32 % 3 == 2 && made_random(m) % 4 == 0) code = 0;
+        made_put(dense, row, col, code);
+    }
+}
+
+static void floats_of_8_bits_meet_the_bound(void **state)
+{
+    (void)state;
+    static const struct ingot_coding codings[] = {
+        {FLOAT(8, INGOT_F8_E4M3), .slots[SLOT_SCALE] = {TABLE(table_f32, 1, 0)}},
+        {FLOAT(8, INGOT_F8_E4M3), .slots[SLOT_SCALE] = {TABLE(table_e8m0, 1, 32)}},
+        {FLOAT(8, INGOT_F8_E5M2), .slots[SLOT_SCALE] = {TABLE(table_f16, 1, 16)},
+         .slots[SLOT_BIAS] = {TABLE(table_f32, 1, 64)}},
+        {FLOAT(8, INGOT_F8_E5M2), .slots[SLOT_SCALE] = {CONSTANT(0x1p-20f)}},
+        {FLOAT(8, INGOT_F8_E5M2FNUZ), .slots[SLOT_SCALE] = {TABLE(table_f32, 16, 128)}},
+    };
+    for (uint32_t i = 0; i < 5 * 4; i++) {
+        struct made m;
+        start(&m, i, 37, 1120);
+        add_floats(&m, &codings[i % 5]);
+        check_matrix("floats of 8 bits", &m, 1 + i / 5);
+    }
+}
+
+/* An infinity, a NaN and the finite ones, among weights and in x, give what IEEE 754 says. */
+static void no_numbers_stay_in_their_rows(void **state)
+{
+    (void)state;
+    static const struct ingot_coding e5m2 = {FLOAT(8, INGOT_F8_E5M2)};
+    for (uint32_t i = 0; i < 2 * N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i / 2]) == NULL) continue;
+        struct made m;
+        start(&m, 1, 20, 1056);
+        add_floats(&m, &e5m2);
+        const struct resident_dense *dense = &m.matrix.parts[0].dense;
+        const bool in_x = i % 2 != 0;
+        float *x = made_x(&m, 1);
+        for (uint64_t r = 0; r < 20; r++) made_put(dense, r, 70, r == 3 ? 0xbc : 0x3c); /* -1, 1 */
+        x[70] = in_x ? INFINITY : 1.0f;
+        x[71] = 1e20f;
+        made_put(dense, 5, 40, 0x7c); /* infinity */
+        made_put(dense, 6, 41, 0x7f); /* no number */
+        x[40] = 2.0f;
+        void *device = open_device(level_names[i / 2], 1);
+        float *y = multiply(device, &m.matrix, x, 1);
+        for (uint64_t r = 0; r < 20; r++) {
+            if (r == 6)
+                assert_true(isnan(y[r]));
+            else if (in_x || r == 5)
+                assert_true(isinf(y[r]) && (y[r] < 0) == (in_x && r == 3));
+            else
+                assert_true(isfinite(y[r]));
+        }
+        free(y);
+        free(x);
+        backend->close(device);
+        made_release(&m);
     }
 }
 
@@ -448,6 +522,8 @@ int main(void)
         cmocka_unit_test(sums_of_parts_meet_the_bound),
         cmocka_unit_test(long_rows_meet_the_bound),
         cmocka_unit_test(wide_x_meets_the_bound),
+        cmocka_unit_test(floats_of_8_bits_meet_the_bound),
+        cmocka_unit_test(no_numbers_stay_in_their_rows),
         cmocka_unit_test(huge_x_meets_the_bound),
         cmocka_unit_test(zeros_stay_zero),
         cmocka_unit_test(empty_matrices_multiply),
