@@ -30,9 +30,11 @@ ifneq ($(filter clang fuzz,$(config)),)
 CC := clang
 endif
 PKG_CONFIG := pkg-config
+OBJCOPY := objcopy
 # For 64-bit ARM, by a compiler that runs here; tests/arm.sh runs what it makes.
 ifeq ($(config),arm)
 CC := aarch64-linux-gnu-gcc
+OBJCOPY := aarch64-linux-gnu-objcopy
 VULKAN := 0
 PKG_CONFIG := PKG_CONFIG_LIBDIR=/usr/lib/aarch64-linux-gnu/pkgconfig:/usr/share/pkgconfig pkg-config
 endif
@@ -341,10 +343,17 @@ $(G)/man: $(OUT)/ingot tools/man.sh tools/verbs.sh
 $(G)/ingot.bash: $(OUT)/ingot tools/completion.sh tools/verbs.sh
 	$(call if_changed,sh tools/completion.sh $<)
 
-install: all $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, ingot.py, manual pages and completion under PREFIX (/usr/local)
+# As the shared library, the archive keeps the names to itself that the public header does not have:
+# it is one object, and a program may have functions of those names.
+$(G)/static/libingot.a: $(LIBRARY_OBJECTS) $(G)/sources $(G)/libingot.map
+	@mkdir -p $(@D) && grep -o 'ingot_[a-z0-9_]*' $(G)/libingot.map >$(@D)/names
+	$(call say,ar,$@) $(CC) -r -nostdlib -o $(@D)/ingot.o $(LIBRARY_OBJECTS) && \
+	    $(OBJCOPY) --keep-global-symbols=$(@D)/names $(@D)/ingot.o && rm -f $@ && $(AR) rcs $@ $(@D)/ingot.o
+
+install: all $(G)/static/libingot.a $(G)/man $(G)/ingot.bash ## installs command, libraries, ingot.h, ingot.pc, ingot.py, manual pages and completion under PREFIX (/usr/local)
 	install -d $(BIN) $(LIB)/pkgconfig $(INCLUDE) $(MAN) $(COMPLETIONS) $(PYTHON)
 	install -m 755 $(OUT)/ingot $(BIN)/ingot
-	install -m 644 $(OUT)/libingot.a $(LIB)/libingot.a
+	install -m 644 $(G)/static/libingot.a $(LIB)/libingot.a
 	install -m 755 $(OUT)/$(SONAME) $(LIB)/libingot.so.$(VERSION)
 	ln -sf libingot.so.$(VERSION) $(LIB)/$(SONAME)
 	ln -sf $(SONAME) $(LIB)/libingot.so

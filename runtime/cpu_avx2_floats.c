@@ -27,6 +27,9 @@ struct value_table {
     __m256 high;
     __m256 zero;
     __m256i zero_bytes;
+    __m128i down; /* of panel_floats */
+    __m256i mask;
+    __m256 unit;
 };
 
 /* Columns 4 s + b of a step from its codes, b being a constant. */
@@ -63,6 +66,14 @@ INGOT_TEMPLATE AVX2 __m256 permuted(const struct value_table *t, __m256i codes, 
 INGOT_TEMPLATE AVX2 __m256 gathered(const struct value_table *t, __m256i codes, const int b)
 {
     return _mm256_i32gather_ps(t->values, byte_of(codes, b), 4);
+}
+
+/* Plain codes of panel_floats. */
+INGOT_TEMPLATE AVX2 __m256 shifted(const struct value_table *t, __m256i codes, const int b)
+{
+    const __m256i top = b < 3 ? _mm256_slli_epi32(codes, 24 - 8 * b) : codes;
+    const __m256i bits = _mm256_and_si256(_mm256_sra_epi32(top, t->down), t->mask);
+    return _mm256_mul_ps(_mm256_castsi256_ps(bits), t->unit);
 }
 
 INGOT_TEMPLATE AVX2 void take_values(const struct value_table *t, const struct avx2_bytes *codes,
@@ -109,7 +120,7 @@ INGOT_TEMPLATE AVX2 void add_row(const struct value_table *t, const struct avx2_
     }
 }
 
-#define EACH_VALUE(ROW) ROW(counted) ROW(counted_byte) ROW(permuted) ROW(gathered)
+#define EACH_VALUE(ROW) ROW(counted) ROW(counted_byte) ROW(permuted) ROW(gathered) ROW(shifted)
 #define DEFINE(value)                                                                              \
     AVX2 static void take_##value(const struct value_table *t, const struct avx2_bytes *codes,     \
                                   struct block_weights *w)                                         \
@@ -136,10 +147,10 @@ struct value_way {
                 int first, int n, float sums[PANEL_ROWS]);
 };
 
-/* How a coding's values are made, and from what. */
-AVX2 static struct value_way value_way_of(const struct panels *p, struct value_table *t)
+/* How a coding's values are made, and from what; `plain`: those of plain blocks of panel_floats. */
+AVX2 static struct value_way value_way_of(const struct panels *p, bool plain, struct value_table *t)
 {
-    enum { COUNTED, COUNTED_BYTE, PERMUTED, GATHERED };
+    enum { COUNTED, COUNTED_BYTE, PERMUTED, GATHERED, SHIFTED };
     static const struct value_way ways[] = {
 #define ENTRY(value) {take_##value, row_##value},
         EACH_VALUE(ENTRY)
@@ -156,7 +167,12 @@ AVX2 static struct value_way value_way_of(const struct panels *p, struct value_t
     }
     t->low = _mm256_loadu_ps(t->values);
     t->high = _mm256_loadu_ps(t->values + 8);
-    return ways[p->bits <= 4 ? PERMUTED : GATHERED];
+    if (p->floats.shift != 0) {
+        t->down = _mm_cvtsi32_si128(8 - (int)p->floats.shift);
+        t->mask = _mm256_set1_epi32((int)(0x80000000u | UINT32_C(127) << (16 + p->floats.shift)));
+        t->unit = _mm256_set1_ps(ldexpf(1.0f, p->floats.exponent));
+    }
+    return ways[plain ? SHIFTED : p->bits <= 4 ? PERMUTED : GATHERED];
 }
 
 AVX2 static void take_f32(const uint8_t *block, struct block_weights *w)
@@ -284,11 +300,15 @@ AVX2 static void add_panel(const struct avx2_job *job, bool scaled_late)
     const bool has_zeros = panels_have_zeros(p);
     const bool has_bias = panels_have_bias(p);
     struct value_table table;
-    const struct value_way way = value_way_of(p, &table);
+    const uint8_t *plain = p->floats.plain;
+    const struct value_way any_way = value_way_of(p, false, &table);
+    const struct value_way plain_way = value_way_of(p, plain != NULL, &table);
     for (uint64_t block = 0; block < p->n_blocks; block++) {
         const uint8_t *at = avx2_block(job, block);
         const float *x =
             (const float *)job->ready + panels_floats_at(block, job->all_x, job->first);
+        const bool is_plain = plain != NULL && plain[job->panel * p->n_blocks + block];
+        const struct value_way way = is_plain ? plain_way : any_way;
         struct avx2_bytes codes;
         struct block_weights w;
         struct avx2_entries e[PANEL_BLOCK_HALVES];

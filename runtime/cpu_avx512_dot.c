@@ -5,8 +5,8 @@
 #ifdef INGOT_X86_64
 
 /* Codes far ahead into the second cache; those of 8 bits nearer, and step by step, as a block's
- * eight lines at once would keep what is read now waiting. Raw floats into the first cache. */
-enum { PREFETCH_BYTES = 26624, BYTE_PREFETCH_BYTES = 7168, RAW_PREFETCH_BYTES = 6144 };
+ * eight lines at once would keep what is read now waiting. Raw floats the CPU fetches by itself. */
+enum { PREFETCH_BYTES = 26624, BYTE_PREFETCH_BYTES = 7168 };
 
 /* ------------------------------------------------------------------ codes through bf16 */
 
@@ -307,9 +307,6 @@ INGOT_TEMPLATE AVX512 void raw_panel(const struct panel_job *job, uint64_t panel
     for (uint64_t c = 0; c < p->n_blocks * PANEL_BLOCK; c += SUMS) {
         INGOT_UNROLL
         for (int k = 0; k < SUMS; k++) {
-            if ((uint64_t)k * column_bytes % 64 == 0) {
-                _mm_prefetch((const char *)(column + RAW_PREFETCH_BYTES), _MM_HINT_T0);
-            }
             sums[k] = _mm512_fmadd_ps(raw_column(column, kind), _mm512_set1_ps(x[c + (uint64_t)k]),
                                       sums[k]);
             column += column_bytes;

@@ -33,6 +33,8 @@ nm -D --defined-only "$prefix/lib/libingot.so" | awk '$2 != "A" { print $NF }' |
 [ ! -s "$scratch/strange" ] || fail "libingot.so exports $(head -n 5 "$scratch/strange")"
 grep -o 'ingot_[a-z0-9_]*(' "$prefix/include/ingot.h" | tr -d '(' | sort -u >"$scratch/declared"
 cmp -s "$scratch/exported" "$scratch/declared" || fail "exported and declared: $(diff "$scratch/exported" "$scratch/declared")"
+nm -g --defined-only "$prefix/lib/libingot.a" | awk 'NF == 3 { print $3 }' | sort -u >"$scratch/exported"
+cmp -s "$scratch/exported" "$scratch/declared" || fail "libingot.a and declared: $(diff "$scratch/exported" "$scratch/declared" | head -n 5)"
 readelf -d "$prefix/lib/libingot.so" | grep -q 'SONAME.*libingot\.so\.[0-9]' || fail 'libingot.so has no soname'
 
 # Each function is used by a test or by the Python module: what is exported is tested.
