@@ -11,7 +11,8 @@
 #define INGOT_TEMPLATE static inline __attribute__((always_inline))
 /* Before a loop of a constant number of rounds: written out in full. */
 #define INGOT_UNROLL _Pragma("GCC unroll 16")
-/* v is worked out here and kept, where a compiler would load it anew for each use. */
+/* v is worked out here and kept, where a compiler would load it anew for each use, or in an
+ * instruction that takes longer for it. */
 #define INGOT_IN_REGISTER(v) __asm__("" : "+v"(v))
 /* Sums of 32 bits += products of bytes, unsigned ones times signed ones, or of 16-bit integers,
  * with the four bytes at `at` in all lanes: with AVX-512 one instruction, where compilers take two

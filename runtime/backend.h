@@ -162,6 +162,10 @@ struct ingot_backend {
      */
     bool (*own_form)(void *device, const struct ingot_coding *coding, uint64_t n_rows,
                      uint64_t n_cols, const float *codebook, uint64_t *n_bytes);
+    /* At least what kept values of a coding under a bitmap take besides their resident form. NULL:
+     * nothing. */
+    uint64_t (*kept_bytes)(void *device, const struct ingot_coding *coding, uint64_t n_rows,
+                           uint64_t n_cols);
     /* Copies what it needs out of `matrix`, whose pointers die after the call, but for those of the
      * parts that it names in *kept, and for factors and the numbers of columns: they live until
      * matrix_release. */

@@ -238,6 +238,28 @@ uint64_t avx512_x_bytes(const struct panels *panels, enum panel_mode mode, uint6
 void avx512_x_prepare(const struct panels *panels, enum panel_mode mode, const float *x,
                       uint64_t x_stride, uint64_t n_x, uint64_t first, uint64_t n, void *ready);
 
+/* Of |x|, n a multiple of 16. */
+struct extent {
+    float least; /* but for zeros; +inf if there are none */
+    float most;
+};
+struct extent avx512_extent(const float *x, uint64_t n);
+/* bf16 products take subnormals for zeros: x is brought to below 2 by a power of two, which is
+ * returned. *is_exact: no column was lost that way. */
+float avx512_bring_near(float *x, uint64_t n, bool *is_exact);
+
+INGOT_TEMPLATE AVX512 __m512 bf16_floats(__m256bh v)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)v), 16));
+}
+
+/* What bf16 leave of x; nothing where that is no number. */
+INGOT_TEMPLATE AVX512 __m512 bf16_rest(__m512 x, __m256bh high)
+{
+    const __m512 rest = _mm512_sub_ps(x, bf16_floats(high));
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
+}
+
 /* Digits of x: one or three of 8 bits for 8-bit integers, two words for 16-bit ones: the lower of
  * 12 bits, of 32 columns or, where groups are of whole 64 columns, of so many. */
 enum { ONE_DIGIT = 1, TWO_WORDS = 2, THREE_DIGITS = 3, WIDE_WORDS = 4 };
@@ -281,6 +303,16 @@ uint64_t avx512_digits_bytes(const struct panels *panels, uint32_t n_digits);
  * several within the bound; false when x is not of that kind. */
 bool avx512_make_digits(const struct panels *panels, const struct ready_row *row, const float *x,
                         uint8_t *ready);
+
+/* The power of two in which `largest` takes three digits, which hold integers up to 127 times
+ * 65536 + 256 + 1. */
+static inline float three_digit_step(float largest)
+{
+    const float most = 127.0f * 65536 + 127.0f * 256 + 127.0f;
+    const uint32_t exponent = f32_bits(largest) >> 23 & 255; /* largest < 2^(exponent - 126) */
+    const float step = f32_from_bits((exponent + 127 - 126 - 23) << 23);
+    return largest <= most * step ? step : 2 * step;
+}
 
 /* Sums of x by group: takes those of the halves of block b after `before`, the sum of the blocks of
  * the group that came before. Returns the next one's. */

@@ -98,17 +98,6 @@ INGOT_TEMPLATE AVX512 void put_block(const struct block_values *v, float step, f
     store_u32(dst + digit_step_at(n_digits) + 4, 0);
 }
 
-/* Three digits hold integers up to this. */
-static const float most_of_three = 127.0f * 65536 + 127.0f * 256 + 127.0f;
-
-/* The power of two in which `largest` takes three digits. */
-static float step_of(float largest)
-{
-    const uint32_t exponent = f32_bits(largest) >> 23 & 255; /* largest < 2^(exponent - 126) */
-    const float step = f32_from_bits((exponent + 127 - 126 - 23) << 23);
-    return largest <= most_of_three * step ? step : 2 * step;
-}
-
 /* The power of two in which x takes two words, a sum of products of the first ones and 16-bit
  * integers, of which each is one of 32 columns, being 32 bits: 32767 times the sum of |first word|,
  * rounded up to a half each time, is less than 2^31. */
@@ -166,7 +155,7 @@ INGOT_TEMPLATE AVX512 bool make_several(const struct panels *p, const float *x, 
             float step = 1.0f;
             if (!is_zero) {
                 step = digits_are_words(n_digits) ? word_step_of(&rest, largest, n_digits)
-                                                  : step_of(largest);
+                                                  : three_digit_step(largest);
             }
             __m512i q[4];
             put_block(&rest, step, 1 / step, p, dst, q, n_digits);

@@ -1,12 +1,8 @@
 /* Kept values times a row of x with AVX-512: values are spread out in registers where the mask has
- * ones. */
-#include "runtime/cpu_avx512.h"
+ * ones. Multiplies them as floats, or leaves that to a way that x and the values allow. */
+#include "runtime/cpu_avx512_sparse.h"
 
 #ifdef INGOT_X86_64
-
-#include "runtime/cpu_level.h"
-
-enum { FEW_ROWS = 4 /* multiplied at a time */ };
 
 /* 16 values from `at` on, those past the n that there are unspecified: planes have slack. */
 typedef __m512 load16_function(const uint8_t *at);
@@ -68,7 +64,7 @@ INGOT_TEMPLATE AVX512 void spread64_bf16(const uint8_t *at, uint64_t bits, __m51
     INGOT_UNROLL
     for (int k = 0; k < 2; k++) {
         const __mmask32 held = (__mmask32)(bits >> 32 * k);
-        const __m512i words = _mm512_maskz_expand_epi16(held, load_512(at));
+        const __m512i words = spread_words(held, at);
         v[2 * k] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, low, words));
         v[2 * k + 1] = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(upper, high, words));
         at += 2 * (uint64_t)_mm_popcnt_u32(held);
@@ -79,7 +75,7 @@ INGOT_TEMPLATE AVX512 void spread64_bf16(const uint8_t *at, uint64_t bits, __m51
 INGOT_TEMPLATE AVX512 void spread64_s8(const uint8_t *at, uint64_t bits, __m512 v[4])
 {
     const __mmask64 uppermost = 0x8888888888888888;
-    const __m512i bytes = _mm512_maskz_expand_epi8(bits, load_512(at));
+    const __m512i bytes = spread_bytes(bits, at);
     const __m512i first = _mm512_slli_epi32(
         _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), 24);
     INGOT_UNROLL
@@ -105,66 +101,101 @@ INGOT_TEMPLATE AVX512 __m512 last_columns(const uint8_t *mask, uint64_t c, uint6
     return sum;
 }
 
-/* The products of n_rows rows, so that x is loaded once for all; `unit` is that of what is spread
- * out 64 at a time. */
-INGOT_TEMPLATE AVX512 void masked_dots(const struct cpu_kept_row *rows, uint64_t n_cols,
-                                       const float *x, float *dst, load16_function *load16,
-                                       spread64_function *spread, const uint64_t value_bytes,
-                                       const float unit, const int n_rows)
+/* `unit` is that of what is spread out 64 at a time. */
+INGOT_TEMPLATE AVX512 void masked_dots(const struct cpu_kept *kept, struct kept_rows *rows,
+                                       struct kept_ahead *ahead, const float *x, float *y,
+                                       load16_function *load16, spread64_function *spread,
+                                       const uint64_t value_bytes, const float unit)
 {
-    __m512 sums[FEW_ROWS][4];
-    const uint8_t *at[FEW_ROWS];
+    const uint64_t n_cols = kept->n_cols;
+    __m512 sums[KEPT_ROWS][4];
     uint64_t c = 0;
     INGOT_UNROLL
-    for (int i = 0; i < n_rows; i++) {
-        at[i] = rows[i].values + value_bytes * rows[i].first;
+    for (int i = 0; i < KEPT_ROWS; i++) {
         INGOT_UNROLL
         for (int k = 0; k < 4; k++) sums[i][k] = _mm512_setzero_ps();
     }
-    for (; n_cols - c >= 64; c += 64) {
+    for (; n_cols - c >= KEPT_STEP; c += KEPT_STEP) {
+        kept_fetch(ahead, value_bytes);
         INGOT_UNROLL
-        for (int i = 0; i < n_rows; i++) {
-            const uint64_t bits = load_u64(rows[i].mask + c / 8);
+        for (uint64_t i = 0; i < KEPT_ROWS; i++) {
+            const uint64_t bits = load_u64(rows->mask + i * rows->mask_row_bytes + c / 8);
             __m512 v[4];
-            INGOT_UNROLL
-            for (uint64_t l = 0; l < value_bytes; l++) { /* the lines that all kept values take */
-                _mm_prefetch((const char *)(at[i] + 2048 + 64 * l), _MM_HINT_T0);
-            }
-            spread(at[i], bits, v);
+            spread(rows->at[i], bits, v);
             INGOT_UNROLL
             for (int k = 0; k < 4; k++) {
                 sums[i][k] = _mm512_fmadd_ps(v[k], _mm512_loadu_ps(x + c + 16 * k), sums[i][k]);
             }
-            at[i] += value_bytes * (uint64_t)_mm_popcnt_u64(bits);
+            rows->at[i] += value_bytes * (uint64_t)_mm_popcnt_u64(bits);
         }
     }
     INGOT_UNROLL
-    for (int i = 0; i < n_rows; i++) {
+    for (uint64_t i = 0; i < KEPT_ROWS; i++) {
         const __m512 *v = sums[i];
         const __m512 sum = _mm512_add_ps(_mm512_add_ps(v[0], v[1]), _mm512_add_ps(v[2], v[3]));
-        const __m512 rest = last_columns(rows[i].mask, c, n_cols, at[i], x, load16, value_bytes);
-        dst[i] = _mm512_reduce_add_ps(_mm512_fmadd_ps(sum, _mm512_set1_ps(unit), rest));
+        const __m512 rest = last_columns(rows->mask + i * rows->mask_row_bytes, c, n_cols,
+                                         rows->at[i], x, load16, value_bytes);
+        y[i] = _mm512_reduce_add_ps(_mm512_fmadd_ps(sum, _mm512_set1_ps(unit), rest));
     }
 }
 
 /* NAME, bytes of a value, unit of those spread out. */
 #define KINDS(ROW) ROW(f32, 4, 1.0f) ROW(f16, 2, 1.0f) ROW(bf16, 2, 1.0f) ROW(s8, 1, 0x1p-24f)
 
-#define DEFINE(name, value_bytes, unit)                                                \
-    AVX512 static void dot_##name(const struct cpu_kept_row *rows, uint32_t n_rows,    \
-                                  uint64_t n_cols, const float *x, float *sums)        \
-    {                                                                                  \
-        uint32_t i = 0;                                                                \
-        for (; n_rows - i >= FEW_ROWS; i += FEW_ROWS) {                                \
-            masked_dots(rows + i, n_cols, x, sums + i, load16_##name, spread64_##name, \
-                        value_bytes, unit, FEW_ROWS);                                  \
-        }                                                                              \
-        for (; i < n_rows; i++) {                                                      \
-            masked_dots(rows + i, n_cols, x, sums + i, load16_##name, spread64_##name, \
-                        value_bytes, unit, 1);                                         \
-        }                                                                              \
+#define DEFINE(name, value_bytes, unit)                                                          \
+    AVX512 static void floats_##name(const struct cpu_kept *kept, struct kept_rows *rows,        \
+                                     struct kept_ahead *ahead, const float *x, float *y)         \
+    {                                                                                            \
+        masked_dots(kept, rows, ahead, x, y, load16_##name, spread64_##name, value_bytes, unit); \
     }
 KINDS(DEFINE)
+
+/* ------------------------------------------------------------------ rows by rows */
+
+typedef void floats_function(const struct cpu_kept *kept, struct kept_rows *rows,
+                             struct kept_ahead *ahead, const float *x, float *y);
+
+/* The ways of a kind of values. */
+struct ways {
+    uint64_t value_bytes;
+    floats_function *floats;
+    kept_function *readied;                                  /* NULL: x is always as it is */
+    bool (*fits)(const struct cpu_kept *kept, uint64_t row); /* NULL: all rows do */
+};
+
+/* Rows that are not KEPT_ROWS, at the end of a matrix, are taken one by one. */
+static void dot_rows(const struct cpu_kept *kept, uint64_t first_row, uint32_t n_rows,
+                     const float *x, const uint8_t *ready, float *sums, const struct ways *ways)
+{
+    const bool is_ready = ways->readied != NULL && load_u32(ready) == KEPT_READY &&
+                          (ways->fits == NULL || ways->fits(kept, first_row));
+    for (uint32_t i = 0; i < n_rows;) {
+        const uint64_t row = first_row + i, n = n_rows - i >= KEPT_ROWS ? KEPT_ROWS : 1;
+        struct kept_rows rows = kept_rows_from(kept, row, n, ways->value_bytes);
+        struct kept_ahead ahead = kept_ahead_from(kept, row + KEPT_ROWS, ways->value_bytes);
+        float y[KEPT_ROWS];
+        if (is_ready) {
+            ways->readied(kept, row, &rows, &ahead, ready, y);
+        } else {
+            ways->floats(kept, &rows, &ahead, x, y);
+        }
+        memcpy(sums + i, n == 1 ? y + row % KEPT_ROWS : y, n * sizeof *y);
+        i += (uint32_t)n;
+    }
+}
+
+static const struct ways ways_f32 = {.value_bytes = 4, .floats = floats_f32};
+static const struct ways ways_f16 = {.value_bytes = 2, .floats = floats_f16};
+static const struct ways ways_bf16 = {2, floats_bf16, avx512_kept_pairs, avx512_kept_pairs_fit};
+static const struct ways ways_s8 = {1, floats_s8, avx512_kept_digits, NULL};
+
+#define DOT(name, value_bytes, unit)                                                         \
+    static void dot_##name(const struct cpu_kept *kept, uint64_t first_row, uint32_t n_rows, \
+                           const float *x, const uint8_t *ready, float *sums)                \
+    {                                                                                        \
+        dot_rows(kept, first_row, n_rows, x, ready, sums, &ways_##name);                     \
+    }
+KINDS(DOT)
 
 static bool is_raw(const struct ingot_coding *coding, ingot_dtype format)
 {
@@ -186,22 +217,27 @@ static bool fits_bf16(const struct ingot_coding *coding)
     return is_raw(coding, INGOT_BF16);
 }
 
-/* Signed bytes, times a constant or not. */
+/* Signed bytes, times a constant, or one scale a row, or neither. */
 static bool fits_s8(const struct ingot_coding *coding)
 {
     bool fits = coding->map == MAP_INT && coding->bits == 8;
     for (uint32_t i = 0; i < N_SLOTS; i++) {
         const struct coding_slot *slot = &coding->slots[i];
-        const bool is_scale = i == SLOT_SCALE && !slot->inverse_constant;
-        fits = fits && !slot->has_table && (is_scale || !slot->has_constant);
+        const bool is_scale = i == SLOT_SCALE && !(slot->has_table && slot->has_constant);
+        const bool by_rows = slot->group == GROUP_BLOCK && slot->group_cols == 0;
+        fits = fits && (!slot->has_table || (is_scale && by_rows && !slot->inverse_table));
+        fits = fits && (!slot->has_constant || (is_scale && !slot->inverse_constant));
     }
     return fits;
 }
 
 const struct cpu_sparse_kernel cpu_avx512_sparse[] = {
-#define ENTRY(name, value_bytes, unit) {#name, fits_##name, dot_##name},
-    KINDS(ENTRY)
-#undef ENTRY
+    {.name = "f32", .fits = fits_f32, .dot = dot_f32},
+    {.name = "f16", .fits = fits_f16, .dot = dot_f16},
+    {"bf16", fits_bf16, avx512_kept_pairs_part_bytes, avx512_kept_pairs_make,
+     avx512_kept_pairs_x_bytes, avx512_kept_pairs_x, dot_bf16},
+    {"s8", fits_s8, avx512_kept_digits_part_bytes, avx512_kept_digits_make,
+     avx512_kept_digits_x_bytes, avx512_kept_digits_x, dot_s8},
 };
 const uint32_t n_cpu_avx512_sparse = sizeof cpu_avx512_sparse / sizeof *cpu_avx512_sparse;
 

@@ -288,12 +288,7 @@ static void take_columns(const struct panels *p, const float *x, float *dst)
     }
 }
 
-struct extent {
-    float least; /* but for zeros; +inf if there are none */
-    float most;
-};
-
-AVX512 static struct extent extent_of(const float *x, uint64_t n)
+AVX512 struct extent avx512_extent(const float *x, uint64_t n)
 {
     const __m512 zero = _mm512_setzero_ps();
     __m512 most = zero, least = _mm512_set1_ps(INFINITY);
@@ -305,11 +300,9 @@ AVX512 static struct extent extent_of(const float *x, uint64_t n)
     return (struct extent){_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most)};
 }
 
-/* bf16 products take subnormals for zeros: x is brought to below 2 by a power of two, which is
- * returned. *is_exact: no column was lost that way. */
-AVX512 static float bring_near(float *x, uint64_t n, bool *is_exact)
+AVX512 float avx512_bring_near(float *x, uint64_t n, bool *is_exact)
 {
-    const struct extent extent = extent_of(x, n);
+    const struct extent extent = avx512_extent(x, n);
     int exponent;
     *is_exact = true;
     if (!(extent.most > 0) || !isfinite(extent.most)) return 1.0f;
@@ -326,18 +319,6 @@ AVX512 static float bring_near(float *x, uint64_t n, bool *is_exact)
     return ldexpf(1.0f, exponent);
 }
 
-AVX512 static __m512 floats_of(__m256bh v)
-{
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)v), 16));
-}
-
-/* What is left of x; nothing where that is no number. */
-AVX512 static __m512 rest_of(__m512 x, __m256bh high)
-{
-    const __m512 rest = _mm512_sub_ps(x, floats_of(high));
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(rest, rest, _CMP_EQ_OQ), rest);
-}
-
 /* Of x times `lift`, a power of two; the sums are those of x. */
 AVX512 static void make_pairs(const struct panels *p, const struct ready_row *row, uint8_t *ready,
                               const float *x, float lift)
@@ -350,14 +331,14 @@ AVX512 static void make_pairs(const struct panels *p, const struct ready_row *ro
         const __m512 x0 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b), up);
         const __m512 x1 = _mm512_mul_ps(_mm512_loadu_ps(x + 32 * b + 16), up);
         const __m256bh h0 = _mm512_cvtneps_pbh(x0), h1 = _mm512_cvtneps_pbh(x1);
-        __m512 s0 = floats_of(h0), s1 = floats_of(h1);
+        __m512 s0 = bf16_floats(h0), s1 = bf16_floats(h1);
         _mm512_storeu_si512(ready + row->high + 64 * b, pair_up((__m256i)h0, (__m256i)h1));
         if (has_low) {
-            const __m256bh l0 = _mm512_cvtneps_pbh(rest_of(x0, h0));
-            const __m256bh l1 = _mm512_cvtneps_pbh(rest_of(x1, h1));
+            const __m256bh l0 = _mm512_cvtneps_pbh(bf16_rest(x0, h0));
+            const __m256bh l1 = _mm512_cvtneps_pbh(bf16_rest(x1, h1));
             _mm512_storeu_si512(ready + row->low + 64 * b, pair_up((__m256i)l0, (__m256i)l1));
-            s0 = _mm512_add_ps(s0, floats_of(l0));
-            s1 = _mm512_add_ps(s1, floats_of(l1));
+            s0 = _mm512_add_ps(s0, bf16_floats(l0));
+            s1 = _mm512_add_ps(s1, bf16_floats(l1));
         }
         if (!has_sums) continue;
         s0 = _mm512_mul_ps(s0, down);
@@ -415,11 +396,11 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
     float factor = 1.0f;
     bool is_exact = true;
     enum ready_way way = READY_FLOATS;
-    if (row->n_digits != ONE_DIGIT) factor = bring_near(floats, n, &is_exact);
+    if (row->n_digits != ONE_DIGIT) factor = avx512_bring_near(floats, n, &is_exact);
     if (is_exact && row->digits != INGOT_NONE && avx512_make_digits(p, row, floats, own)) {
         way = digits_are_words(row->n_digits) ? READY_WORDS : READY_DIGITS;
     } else if (is_exact) {
-        const struct extent extent = extent_of(floats, n);
+        const struct extent extent = avx512_extent(floats, n);
         const bool fits = !(extent.least * lift < least) && !(lifts && isinf(extent.most));
         way = fits ? READY_PAIRS : READY_FLOATS;
     }
@@ -438,7 +419,7 @@ static void make_many(const struct panels *p, const struct ready_row *row, uint8
     float factor = 1.0f;
     bool is_exact;
     if (row->high != INGOT_NONE) {
-        factor = bring_near(floats, p->n_blocks * PANEL_BLOCK, &is_exact);
+        factor = avx512_bring_near(floats, p->n_blocks * PANEL_BLOCK, &is_exact);
         make_pairs(p, row, own, floats, 1.0f);
     }
     if (row->bytes != INGOT_NONE) make_bytes(p, row, own, floats);

@@ -9,6 +9,7 @@
 #include "format/alloc.h"
 #include "format/bytes.h"
 #include "format/fail.h"
+#include "runtime/cpu_sparse.h"
 
 static ingot_status count(const ingot_allocator *allocator, uint32_t *n, ingot_error *error)
 {
@@ -108,6 +109,13 @@ static bool cpu_own_form(void *device_pointer, const struct ingot_coding *coding
     return panels_forecast(coding, n_rows, n_cols, codebook, n_bytes);
 }
 
+static uint64_t cpu_kept_bytes(void *device_pointer, const struct ingot_coding *coding,
+                               uint64_t n_rows, uint64_t n_cols)
+{
+    const struct cpu_device *device = device_pointer;
+    return cpu_sparse_forecast(device->level, coding, n_rows, n_cols);
+}
+
 static ingot_status cpu_open(uint32_t index, const struct backend_options *options,
                              const ingot_allocator *allocator, void **device, ingot_error *error)
 {
@@ -140,6 +148,7 @@ const struct ingot_backend ingot_backend_cpu = {
     .pool = cpu_pool,
     .reads_in_place = true,
     .own_form = cpu_own_form,
+    .kept_bytes = cpu_kept_bytes,
     .matrix_upload = cpu_matrix_upload,
     .matrix_release = cpu_matrix_release,
     .matmul = cpu_matmul,

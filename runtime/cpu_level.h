@@ -43,22 +43,34 @@ struct cpu_product {
     uint64_t y_stride;
 };
 
-/* A row of kept values: its part of the bitmap, the values' one plane and the number of its first.
- */
-struct cpu_kept_row {
+/* Kept values of one plane under a bitmap, as kernels take them. */
+struct cpu_kept {
     const uint8_t *mask;
+    uint64_t mask_row_bytes;
     const uint8_t *values;
-    uint64_t first;
+    const uint32_t *row_offsets; /* n_rows + 1 */
+    uint64_t n_rows;
+    uint64_t n_cols;
+    const uint8_t *own; /* what the kernel made of them, part after part */
 };
+
+enum { KEPT_PART_ROWS = 32 /* a multiple of the first rows of slices with few rows of x */ };
 
 /* Kept values under a bitmap times one row of x. */
 struct cpu_sparse_kernel {
     const char *name;
-    /* Of the values; what fits has no slot but a constant scale that multiplies. */
+    /* Of the values; what fits has no slot but one scale a row or for all, which multiplies. */
     bool (*fits)(const struct ingot_coding *coding);
-    /* sums[i], without the scale, of row i, i < n_rows. */
-    void (*dot)(const struct cpu_kept_row *rows, uint32_t n_rows, uint64_t n_cols, const float *x,
-                float *sums);
+    /* Bytes of what the kernel holds beside the values, for KEPT_PART_ROWS rows; NULL: nothing. */
+    uint64_t (*part_bytes)(uint64_t n_cols);
+    void (*make_part)(const struct cpu_kept *kept, uint64_t part, uint8_t *own);
+    /* Bytes of one row of x made ready, a multiple of 64; NULL: it is taken as it is. */
+    uint64_t (*x_bytes)(uint64_t n_cols);
+    void (*x_prepare)(uint64_t n_cols, const float *x, uint8_t *ready);
+    /* sums[i], without the scale, of row first_row + i, i < n_rows; first_row is a multiple of
+     * KEPT_PART_ROWS. */
+    void (*dot)(const struct cpu_kept *kept, uint64_t first_row, uint32_t n_rows, const float *x,
+                const uint8_t *ready, float *sums);
 };
 
 struct cpu_level {
@@ -106,6 +118,10 @@ extern const struct cpu_kernel cpu_plain_kernel;
 /* Kept values [first, first + n) of one row of the matrix, at these columns, by the reference. */
 void cpu_plain_decode_kept(const struct resident_dense *values, uint64_t first, uint64_t row,
                            const uint32_t *cols, uint64_t n, float *dst);
+/* What the coding's slots make of v, which its map gave for columns [first_col, first_col + n_cols)
+ * of a row of the matrix. */
+void cpu_plain_apply_slots(const struct resident_dense *values, uint64_t row, uint64_t first_col,
+                           uint64_t n_cols, float *v);
 /* A table's entry for weight (row, col). */
 float cpu_plain_entry(const struct resident_table *table, uint64_t row, uint64_t col);
 

@@ -44,12 +44,12 @@ struct pass {
     uint64_t x_stride;
     uint64_t n_x;
     float *own_x;  /* the part's columns, times their factors; NULL: x as it is */
-    void *ready;   /* x for the dense coding */
+    void *ready;   /* x for the dense coding or the kept values */
     void *ready_a; /* x for A of a low-rank part, whose dense coding takes `inner` */
     float *inner;  /* multiplier * A x */
 };
 
-/* What each kind of part does. `needs` lays out scratch, `begin` (may be NULL) runs before the
+/* What each kind of part does. `needs` lays out scratch, `begin` runs before the
  * tasks of a pass, `add` in each of them. */
 struct part_kind {
     ingot_status (*make)(const struct cpu_device *device, struct cpu_part *part,
@@ -132,12 +132,18 @@ static ingot_status sparse_make(const struct cpu_device *device, struct cpu_part
                                 uint64_t *resident_bytes, ingot_error *error)
 {
     return cpu_sparse_make(device->level, &part->resident.sparse, part->n_rows, part->n_cols,
-                           &part->sparse, resident_bytes, error);
+                           device->pool, device->allocator, &part->sparse, resident_bytes, error);
+}
+
+static void sparse_begin(struct pass *pass)
+{
+    cpu_sparse_x_prepare(&pass->part->sparse, pass->device->pool, pass->x, pass->x_stride,
+                         pass->n_x, pass->ready);
 }
 
 static void sparse_add(const struct pass *pass, const struct slice *slice)
 {
-    cpu_sparse_add(&pass->part->sparse, slice);
+    cpu_sparse_add(&pass->part->sparse, pass->ready, slice);
 }
 
 static bool keeps_all(const struct cpu_part *part)
@@ -204,7 +210,7 @@ static bool a_keeps(const struct cpu_part *part)
 
 static const struct part_kind part_kinds[N_RESIDENT_KINDS] = {
     [RESIDENT_DENSE] = {dense_make, dense_begin, dense_add, dense_keeps},
-    [RESIDENT_SPARSE] = {sparse_make, NULL, sparse_add, keeps_all},
+    [RESIDENT_SPARSE] = {sparse_make, sparse_begin, sparse_add, keeps_all},
     [RESIDENT_LOWRANK] = {lowrank_make, lowrank_begin, lowrank_add, a_keeps},
 };
 
@@ -333,6 +339,7 @@ void cpu_matrix_release(void *device_pointer, void *uploaded)
     struct cpu_matrix *matrix = uploaded;
     if (matrix == NULL) return;
     for (uint32_t i = matrix->n_parts; i-- > 0;) {
+        cpu_sparse_release(&matrix->parts[i].sparse, device->allocator);
         cpu_dense_release(&matrix->parts[i].dense_a, device->allocator);
         cpu_dense_release(&matrix->parts[i].dense, device->allocator);
     }
@@ -361,7 +368,9 @@ static void lay_pass(struct pass *pass, struct layout *layout)
     const bool is_lowrank = part->resident.kind == RESIDENT_LOWRANK;
     const enum panel_mode mode = is_lowrank ? PANEL_MODE_F32 : pass->mode;
     pass->own_x = lay(layout, n_own_cols(part) * pass->n_x * sizeof(float));
-    pass->ready = lay(layout, cpu_dense_x_bytes(&part->dense, level, mode, pass->n_x));
+    pass->ready = lay(layout, part->resident.kind == RESIDENT_SPARSE
+                                  ? cpu_sparse_x_bytes(&part->sparse, pass->n_x)
+                                  : cpu_dense_x_bytes(&part->dense, level, mode, pass->n_x));
     if (!is_lowrank) return;
     pass->ready_a = lay(layout, cpu_dense_x_bytes(&part->dense_a, level, mode, pass->n_x));
     pass->inner = lay(layout, part->resident.lowrank.a.n_rows * pass->n_x * sizeof(float));
@@ -435,7 +444,7 @@ static ingot_status multiply_batch(struct product *product, const float *x, ingo
     for (uint32_t k = 0; k < matrix->n_parts; k++) {
         struct pass *pass = &product->passes[k];
         if (pass->own_x != NULL) take_own_x(pass, n_own_cols(pass->part));
-        if (pass->part->kind->begin != NULL) pass->part->kind->begin(pass);
+        pass->part->kind->begin(pass);
     }
     uint64_t n_tasks = 0;
     for (struct task task = {0, 0}; task.first + task.n < n_slices(product); n_tasks++) {

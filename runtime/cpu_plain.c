@@ -2,6 +2,8 @@
  * f32 rounding. Knows no instruction set, threads or parts. [spec chapter 6] */
 #include "runtime/cpu_level.h"
 
+#include <assert.h>
+
 #include "format/bytes.h"
 #include "format/floats.h"
 #include "runtime/resident_codes.h"
@@ -226,6 +228,14 @@ void cpu_plain_decode_kept(const struct resident_dense *values, uint64_t first, 
         };
         decode_place(values, &p, dst + done);
     }
+}
+
+void cpu_plain_apply_slots(const struct resident_dense *values, uint64_t row, uint64_t first_col,
+                           uint64_t n_cols, float *v)
+{
+    const struct place p = {.row = row, .first_col = first_col, .n = (uint32_t)n_cols};
+    assert(n_cols <= UINT32_MAX);
+    apply_slots(values, &p, v);
 }
 
 /* ------------------------------------------------------------------ multiplying */

@@ -209,8 +209,11 @@ static ingot_status add_sparse(struct forecast *f, const ingot_file *file,
         return add_codes(f, &(struct codes){file, term->first_stream + term_values_stream(term),
                                             term->coding, rows, cols, stack});
     }
-    add(f, coding_resident_bytes(term->coding, rows, cols, stack,
-                                 !f->device->backend->reads_in_place));
+    const struct ingot_backend *backend = f->device->backend;
+    add(f, coding_resident_bytes(term->coding, rows, cols, stack, !backend->reads_in_place));
+    if (backend->kept_bytes != NULL && term->mask != MASK_ROWS && term->mask != MASK_LIST) {
+        add(f, backend->kept_bytes(f->device->opened, term->coding, stack.n_rows, stack.n_cols));
+    }
     return INGOT_OK;
 }
 

@@ -419,6 +419,8 @@ bench_cpu() {
             [ "$rows" = 1 ] || beside_ggml "$file" "$rows" i8 "$(nproc)" "$type"
         done
     done
+    "$programs/make_sparse" "$work/kept-int8.ingot" 4096 14336 50 int8
+    for threads in 1 "$(nproc)"; do beside_ggml "$work/kept-int8.ingot" 1 f32 "$threads" ''; done
     [ -n "$peers" ] || return 0
     for type in ${TYPES-$block_types}; do
         file=$(block_file "$type")

@@ -217,6 +217,11 @@ static inline void made_sparse(struct made *m, const struct ingot_coding *coding
     sparse->mask = (struct resident_plane){mask, row_bytes, 1};
     sparse->row_offsets = offsets;
     made_dense(m, coding, 1, n_kept, &sparse->values);
+    struct resident_dense whole = {.n_rows = n_rows, .n_cols = n_cols};
+    for (uint32_t i = 0; i < N_SLOTS; i++) {
+        if (!coding->slots[i].has_table) continue;
+        made_table(m, &coding->slots[i], &whole, &sparse->values.tables[i]);
+    }
 }
 
 /* ------------------------------------------------------------------ decoding, bit by bit */
@@ -270,11 +275,13 @@ static inline float made_entry(const struct resident_table *table, uint64_t row,
                                       : load_f32(data + 4 * at);
 }
 
-static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
+/* That of weight (row, col) whose code is number `at` of a row of codes. */
+static inline float made_weight_of(const struct resident_dense *dense, uint64_t code_row,
+                                   uint64_t at, uint64_t row, uint64_t col)
 {
     const struct ingot_coding *coding = dense->coding;
     const uint64_t length = coding->map == MAP_VECTOR ? coding->vector_length : 1;
-    const uint32_t code = made_gather(dense->planes, dense->n_planes, row, col / length);
+    const uint32_t code = made_gather(dense->planes, dense->n_planes, code_row, at / length);
     float v = dense->codebook != NULL ? dense->codebook[code * length + col % length]
                                       : made_map(coding, code);
     if (coding->signs != 0) {
@@ -294,6 +301,11 @@ static inline float made_weight(const struct resident_dense *dense, uint64_t row
         if (slot->has_constant) v = made_step(i, slot->inverse_constant, v, slot->constant);
     }
     return v;
+}
+
+static inline float made_weight(const struct resident_dense *dense, uint64_t row, uint64_t col)
+{
+    return made_weight_of(dense, row, col, row, col);
 }
 
 /* ------------------------------------------------------------------ multiplying in double */
@@ -331,7 +343,7 @@ static inline double *reference_sparse(const struct resident_sparse *sparse, uin
         uint64_t at = sparse->row_offsets[r];
         for (uint64_t c = 0; c < n_cols; c++) {
             if (!(mask[c / 8] >> c % 8 & 1)) continue;
-            w[r * n_cols + c] = (double)made_weight(&sparse->values, 0, at++);
+            w[r * n_cols + c] = (double)made_weight_of(&sparse->values, 0, at++, r, c);
         }
     }
     return w;

@@ -141,9 +141,10 @@ static void every_coding_meets_the_bound(void **state)
 static void sparse_parts_meet_the_bound(void **state)
 {
     (void)state;
-    static const struct ingot_coding *const codings[] = {&f32, &bf16, &int8_constant, &uint3};
+    static const struct ingot_coding *const codings[] = {
+        &f32, &f16, &bf16, &int8_constant, &int8_rows, &uint3, &int4_groups};
     static const uint32_t kept[] = {0, 1, 4, 8};
-    for (uint32_t i = 0; i < 16; i++) {
+    for (uint32_t i = 0; i < 4 * sizeof codings / sizeof *codings; i++) {
         for (uint32_t k = 0; k < N_SHAPES; k++) {
             struct made m;
             start(&m, i * 100 + k, shapes[k].n_rows, shapes[k].n_cols);
@@ -174,7 +175,7 @@ static void fill_all_parts(struct made *m)
     add_sparse(m, &f16, 1);
     add_lowrank(m, &bf16, 16);
     add_dense(m, &uint3);
-    add_sparse(m, &int8_constant, 5);
+    add_sparse(m, &int8_rows, 5);
     add_lowrank(m, &int8_rows, 3);
 }
 
@@ -202,9 +203,34 @@ static void long_rows_meet_the_bound(void **state)
     }
 }
 
+static void check_x(const char *name, const struct made *m, const float *x, uint64_t n)
+{
+    struct reference reference = reference_make(&m->matrix);
+    for (uint32_t i = 0; i < N_LEVELS; i++) {
+        if (cpu_level_find(level_names[i]) == NULL) continue;
+        void *device = open_device(level_names[i], 2);
+        float *y = multiply(device, &m->matrix, x, n);
+        check_bound(name, level_names[i], &m->matrix, &reference, x, n, y, 1.0);
+        free(y);
+        backend->close(device);
+    }
+    reference_release(&reference);
+}
+
 /* Multiplies by x of which every 32nd is the largest by far, at weights of 0: all of y is from what
  * is small. */
-static void check_wide(const struct ingot_coding *coding, uint64_t n, float ratio, float step)
+static void check_wide(struct made *m, uint64_t n, float ratio, float step)
+{
+    float *x = made_x(m, n);
+    for (uint64_t c = 0; c < n * m->matrix.n_cols; c++) {
+        x[c] *= c % 32 == 0 ? ratio : powf(step, (float)(c % 32));
+    }
+    check_x("wide x", m, x, n);
+    free(x);
+    made_release(m);
+}
+
+static void check_wide_dense(const struct ingot_coding *coding, uint64_t n, const float *shape)
 {
     struct made m;
     start(&m, n, 37, 2080);
@@ -215,20 +241,42 @@ static void check_wide(const struct ingot_coding *coding, uint64_t n, float rati
     }
     float *codebook = (float *)(uintptr_t)m.matrix.parts[0].dense.codebook;
     if (codebook != NULL) codebook[8] = 0.0f;
-    float *x = made_x(&m, n);
-    for (uint64_t c = 0; c < n * 2080; c++) {
-        x[c] *= c % 32 == 0 ? ratio : powf(step, (float)(c % 32));
+    check_wide(&m, n, shape[0], shape[1]);
+}
+
+/* Sets kept values to 0, but those at columns that are `rest` by `each` if `others`; else those. */
+static void clear_kept(const struct resident_sparse *sparse, uint64_t each, uint64_t rest,
+                       bool others)
+{
+    const uint64_t n_bytes = sparse->values.planes[0].bits / 8;
+    const uint64_t row_bits = sparse->mask.row_bytes * 8;
+    uint8_t *at = (uint8_t *)(uintptr_t)sparse->values.planes[0].data;
+    for (uint64_t i = 0; i < 37 * row_bits; i++) {
+        if (!(sparse->mask.data[i / 8] >> i % 8 & 1)) continue;
+        if ((i % row_bits % each == rest) != others) memset(at, 0, n_bytes);
+        at += n_bytes;
     }
-    struct reference reference = reference_make(&m.matrix);
-    for (uint32_t i = 0; i < N_LEVELS; i++) {
-        if (cpu_level_find(level_names[i]) == NULL) continue;
-        void *device = open_device(level_names[i], 2);
-        float *y = multiply(device, &m.matrix, x, n);
-        check_bound("wide x", level_names[i], &m.matrix, &reference, x, n, y, 1.0);
-        free(y);
-        backend->close(device);
-    }
-    reference_release(&reference);
+}
+
+static void check_wide_sparse(const struct ingot_coding *coding, uint64_t n, const float *shape)
+{
+    struct made m;
+    start(&m, n, 37, 2080);
+    add_sparse(&m, coding, 4);
+    clear_kept(&m.matrix.parts[0].sparse, 32, 0, false);
+    check_wide(&m, n, shape[0], shape[1]);
+}
+
+/* All of y is from a few columns, where x is small. */
+static void check_few_small(const struct ingot_coding *coding, float ratio)
+{
+    struct made m;
+    start(&m, 7, 37, 2080);
+    add_sparse(&m, coding, 4);
+    clear_kept(&m.matrix.parts[0].sparse, 300, 5, true);
+    float *x = made_x(&m, 1);
+    for (uint64_t c = 5; c < 2080; c += 300) x[c] *= ratio;
+    check_x("few small columns", &m, x, 1);
     free(x);
     made_release(&m);
 }
@@ -246,8 +294,10 @@ static void wide_x_meets_the_bound(void **state)
         {1, 0.0625f}, {0x1p-120f, 1}, {0x1p120f, 0.125f}, {0, 0},       {0x1p125f, 0x1p-8f}};
     for (uint32_t i = 0; i < N_CODINGS * sizeof shapes_of_x / sizeof *shapes_of_x; i++) {
         const float *shape = shapes_of_x[i / N_CODINGS];
-        check_wide(codings[i % N_CODINGS], 1, shape[0], shape[1]);
-        check_wide(codings[i % N_CODINGS], 3, shape[0], shape[1]);
+        check_wide_dense(codings[i % N_CODINGS], 1, shape);
+        check_wide_dense(codings[i % N_CODINGS], 3, shape);
+        check_wide_sparse(i % N_CODINGS ? &int8_rows : &bf16, 1, shape);
+        check_wide_sparse(i % N_CODINGS ? &int8_rows : &bf16, 3, shape);
     }
 }
 
@@ -367,6 +417,29 @@ static void huge_x_meets_the_bound(void **state)
         free(x);
         made_release(&m);
     }
+}
+
+static void small_columns_count(void **state)
+{
+    (void)state;
+    static const float ratios[] = {0x1p-10f, 0x1p-20f, 0x1p-40f, 0x1p-90f, 0x1p-120f, 0};
+    for (uint32_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
+        check_few_small(&int8_rows, ratios[i]);
+        check_few_small(&bf16, ratios[i]);
+    }
+}
+
+/* Kept bf16 that products of bf16 would take for zeros, and some that they would not. */
+static void small_kept_values_are_no_zeros(void **state)
+{
+    (void)state;
+    struct made m;
+    start(&m, 5, 70, 1100);
+    add_sparse(&m, &bf16, 4);
+    const struct resident_sparse *sparse = &m.matrix.parts[0].sparse;
+    uint8_t *values = (uint8_t *)(uintptr_t)sparse->values.planes[0].data;
+    for (uint64_t i = 0; i < sparse->row_offsets[64]; i++) store_u16(values + 2 * i, 0x0101);
+    check_matrix("small kept values", &m, 1);
 }
 
 /* A weight of 0 is no error, whatever x is. */
@@ -522,6 +595,8 @@ int main(void)
         cmocka_unit_test(sums_of_parts_meet_the_bound),
         cmocka_unit_test(long_rows_meet_the_bound),
         cmocka_unit_test(wide_x_meets_the_bound),
+        cmocka_unit_test(small_columns_count),
+        cmocka_unit_test(small_kept_values_are_no_zeros),
         cmocka_unit_test(floats_of_8_bits_meet_the_bound),
         cmocka_unit_test(no_numbers_stay_in_their_rows),
         cmocka_unit_test(huge_x_meets_the_bound),
