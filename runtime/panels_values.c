@@ -306,6 +306,8 @@ bool panel_make_values(struct maker *m)
     find_integers(m, values, n);
     find_floats(p);
     const bool has_offsets = panel_has_offsets(m->dense->coding, m->zeros != NULL);
-    if (!p->integers.present && !has_offsets) find_words(m, values, n);
+    /* One bf16 that is the value takes as many products, and two rows of x at a time. */
+    const bool gains = p->has_low && !p->integers.present;
+    if (gains && !has_offsets) find_words(m, values, n);
     return true;
 }
