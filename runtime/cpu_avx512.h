@@ -8,6 +8,7 @@
 #ifdef INGOT_X86_64
 
 #include <immintrin.h>
+#include <math.h>
 
 #include "format/bytes.h"
 #include "runtime/panels.h"
@@ -186,13 +187,20 @@ static inline uint64_t n_main_groups(const struct panels *p)
 /* ------------------------------------------------------------------ x */
 
 /* Shifted codes are so small that x is lifted, lest products be subnormals, which bf16 products
- * take for zeros: the largest column of x is below FLOAT_LIFT, those of more than FLOAT_LEAST do.
- * Sums of products are then in units of float_unit. */
-#define FLOAT_LIFT 0x1p80f
+ * take for zeros: by a power of two to about 2^80, as far as f32 have it. Columns of x that are
+ * FLOAT_LEAST or more then are multiplied so. */
 #define FLOAT_LEAST 0x1p26f
-static inline float float_unit(const struct panels *p)
+static inline float float_lift(float largest)
 {
-    return f32_from_bits((uint32_t)(p->floats.exponent + 127) << 23) / FLOAT_LIFT;
+    int exponent = 0;
+    if (largest > 0 && largest < INFINITY) frexpf(largest, &exponent);
+    return ldexpf(1.0f, exponent < -40 ? 120 : 80 - exponent);
+}
+
+/* What shifted codes are multiplied by to be values. */
+static inline float float_scale(const struct panels *p)
+{
+    return f32_from_bits((uint32_t)(p->floats.exponent + 127) << 23);
 }
 
 /* Columns of a block as the pairs of its steps. */
@@ -212,7 +220,8 @@ enum { DOT_X = 4 };
 enum ready_way { READY_PAIRS, READY_DIGITS, READY_WORDS, READY_FLOATS, N_READY_WAYS };
 
 /* One row of x made ready: offsets in bytes of its parts, INGOT_NONE for those it lacks. It begins
- * with an f32, what the sums are multiplied by, and a u32: the way, of a few rows by codes. */
+ * with an f32, what the sums are multiplied by, a u32: the way, of a few rows by codes, and an f32:
+ * what pairs are lifted by. */
 struct ready_row {
     uint64_t high; /* pairs of bf16 */
     uint64_t low;  /* pairs of bf16: what is left of x */

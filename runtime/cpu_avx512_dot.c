@@ -80,16 +80,16 @@ INGOT_TEMPLATE AVX512 __m512 sum_of(const struct sums *sums, const int j,
     return _mm512_add_ps(four, _mm512_add_ps(_mm512_add_ps(v[4], v[5]), _mm512_add_ps(v[6], v[7])));
 }
 
-/* The groups of a chunk: totals += scale * unit * sums + offset * sums of x. */
+/* The groups of a chunk: totals += scale * units * sums + offset * sums of x. */
 INGOT_TEMPLATE AVX512 void end_group(const struct sums *sums, const struct chunk_entries *e,
                                      uint64_t i, const float *const x_sums[2], uint64_t group,
-                                     float unit, const bool offset, const enum group_span span,
-                                     const int n_x, __m512 totals[2])
+                                     const float units[2], const bool offset,
+                                     const enum group_span span, const int n_x, __m512 totals[2])
 {
     const __m512 scale = _mm512_loadu_ps(e->scale[i]);
     INGOT_UNROLL
     for (int j = 0; j < n_x; j++) {
-        const __m512 sum = _mm512_mul_ps(sum_of(sums, j, span, n_x), _mm512_set1_ps(unit));
+        const __m512 sum = _mm512_mul_ps(sum_of(sums, j, span, n_x), _mm512_set1_ps(units[j]));
         totals[j] = _mm512_fmadd_ps(sum, scale, totals[j]);
         if (!offset) continue;
         totals[j] = _mm512_fmadd_ps(_mm512_loadu_ps(e->offset[i]), _mm512_set1_ps(x_sums[j][group]),
@@ -119,8 +119,8 @@ INGOT_TEMPLATE AVX512 void add_any_steps(struct sums *sums, const uint8_t *block
                                          const struct lookup *high, const struct lookup *low,
                                          const struct block_x *x, const int first, const int n,
                                          const int bits, const bool has_low, const bool x_low,
-                                         bool is_plain, float unit, const enum group_span span,
-                                         const int n_x)
+                                         bool is_plain, float value_scale,
+                                         const enum group_span span, const int n_x)
 {
     if (!are_floats(bits) || is_plain) {
         add_steps(sums, block, high, low, x, first, n, bits, has_low, x_low, are_floats(bits), span,
@@ -128,7 +128,7 @@ INGOT_TEMPLATE AVX512 void add_any_steps(struct sums *sums, const uint8_t *block
         return;
     }
     struct sums own = no_sums();
-    const __m512 inverse = _mm512_set1_ps(1 / (unit * FLOAT_LIFT));
+    const __m512 inverse = _mm512_set1_ps(1 / value_scale);
     add_steps(&own, block, high, low, x, first, n, bits, has_low, x_low, false, span, n_x);
     INGOT_UNROLL
     for (int i = 0; i < N_SUMS; i++) {
@@ -147,7 +147,8 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
     const struct lookup low = has_low ? lookup_make(p->low, bits) : high;
     const uint64_t n_groups = n_main_groups(p);
     const uint8_t *plain = p->floats.plain + panel * p->n_blocks;
-    const float unit = are_floats(bits) ? float_unit(p) : 1.0f;
+    const float value_scale = are_floats(bits) ? float_scale(p) : 1.0f;
+    float units[2];
     const uint8_t *block = p->codes + panel * p->n_blocks * p->block_bytes;
     struct block_x x = {{NULL, NULL}, {NULL, NULL}};
     const float *x_sums[2];
@@ -158,6 +159,7 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
         x.high[j] = ready_part(job->ready, &job->row, at, job->row.high);
         x_sums[j] = ready_part(job->ready, &job->row, at, job->row.sums);
         if (x_low) x.low[j] = ready_part(job->ready, &job->row, at, job->row.low);
+        units[j] = value_scale / load_f32(ready_part(job->ready, &job->row, at, 8));
     }
     for (uint64_t first = 0; first < n_groups; first += CHUNK) {
         const uint64_t n = min_u64(CHUNK, n_groups - first);
@@ -169,13 +171,13 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
                 prefetch_block(block, bits);
                 const bool is_plain = are_floats(bits) && *plain++;
                 add_any_steps(&sums, block, &high, &low, &x, 0, half ? STEPS / 2 : STEPS, bits,
-                              has_low, x_low, is_plain, unit, span, n_x);
+                              has_low, x_low, is_plain, value_scale, span, n_x);
                 if (half) {
-                    end_group(&sums, &e, i, x_sums, first + i, unit, offset, span, n_x, totals);
+                    end_group(&sums, &e, i, x_sums, first + i, units, offset, span, n_x, totals);
                     sums = no_sums();
                     i++;
                     add_any_steps(&sums, block, &high, &low, &x, STEPS / 2, STEPS / 2, bits,
-                                  has_low, x_low, is_plain, unit, span, n_x);
+                                  has_low, x_low, is_plain, value_scale, span, n_x);
                 }
                 block += p->block_bytes;
                 INGOT_UNROLL
@@ -184,7 +186,7 @@ INGOT_TEMPLATE AVX512 void code_panel(const struct panel_job *job, uint64_t pane
                     if (x_low) x.low[j] += BLOCK_PAIRS * 4;
                 }
             }
-            end_group(&sums, &e, i, x_sums, first + i, unit, offset, span, n_x, totals);
+            end_group(&sums, &e, i, x_sums, first + i, units, offset, span, n_x, totals);
             i++;
         }
     }

@@ -300,6 +300,8 @@ AVX512 struct extent avx512_extent(const float *x, uint64_t n)
     return (struct extent){_mm512_reduce_min_ps(least), _mm512_reduce_max_ps(most)};
 }
 
+enum { NEAR = 60 };
+
 AVX512 float avx512_bring_near(float *x, uint64_t n, bool *is_exact)
 {
     const struct extent extent = avx512_extent(x, n);
@@ -307,8 +309,9 @@ AVX512 float avx512_bring_near(float *x, uint64_t n, bool *is_exact)
     *is_exact = true;
     if (!(extent.most > 0) || !isfinite(extent.most)) return 1.0f;
     frexpf(extent.most, &exponent);
-    exponent--;
-    *is_exact = ldexpf(extent.least, -exponent) >= FLT_MIN;
+    /* No further than that, lest products with huge weights be infinite. */
+    exponent = exponent > NEAR ? exponent - NEAR : exponent < -NEAR ? exponent + NEAR : 0;
+    *is_exact = exponent <= 0 || ldexpf(extent.least, -exponent) >= FLT_MIN;
     /* In two steps, as their product may be more than an f32 holds. */
     const __m512 first = _mm512_set1_ps(ldexpf(1.0f, -exponent / 2));
     const __m512 second = _mm512_set1_ps(ldexpf(1.0f, -exponent - -exponent / 2));
@@ -391,7 +394,7 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
 {
     const uint64_t n = p->n_blocks * PANEL_BLOCK;
     const bool lifts = p->floats.shift != 0;
-    const float lift = lifts ? FLOAT_LIFT : 1.0f, least = lifts ? FLOAT_LEAST : 0x1p-70f;
+    float lift = 1.0f;
     float *floats = (float *)(void *)(own + row->floats);
     float factor = 1.0f;
     bool is_exact = true;
@@ -401,8 +404,9 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
         way = digits_are_words(row->n_digits) ? READY_WORDS : READY_DIGITS;
     } else if (is_exact) {
         const struct extent extent = avx512_extent(floats, n);
-        const bool fits = !(extent.least * lift < least) && !(lifts && isinf(extent.most));
-        way = fits ? READY_PAIRS : READY_FLOATS;
+        if (lifts) lift = float_lift(extent.most);
+        const bool fits = !(extent.least * lift < (lifts ? FLOAT_LEAST : 0x1p-70f));
+        way = fits && !(lifts && isinf(extent.most)) ? READY_PAIRS : READY_FLOATS;
     }
     if (way == READY_PAIRS) make_pairs(p, row, own, floats, lift);
     if (way == READY_FLOATS) {
@@ -411,6 +415,7 @@ static void make_few(const struct panels *p, const struct ready_row *row, const 
     }
     store_f32(own, factor);
     store_u32(own + 4, way);
+    store_f32(own + 8, lift);
 }
 
 static void make_many(const struct panels *p, const struct ready_row *row, uint8_t *own)
