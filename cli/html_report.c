@@ -328,7 +328,7 @@ static void put_row(struct html_report *r, const struct fact *f)
              text_shape(f->tensor.rank, f->tensor.dims).at, f->bits);
     if (f->measured) {
         page_put(&r->page, "<td>%s</td><td>%.3g</td><td>%.3g</td></tr>\n",
-                 text_decibels(f->sqnr_db, isfinite(f->sqnr_db)).at, f->relative_error,
+                 text_decibels(f->sqnr_db, isfinite(f->sqnr_db) ? 1 : 0).at, f->relative_error,
                  f->max_error);
     } else {
         put_raw(r, "<td class=\"dim\">kept</td><td></td><td></td></tr>\n");

@@ -149,11 +149,11 @@ INGOT_TEMPLATE AVX512 struct pairs lookup_pairs(const struct lookup *l, __m512i 
 /* Of plain codes, values less the exponent of panel_floats. */
 INGOT_TEMPLATE AVX512 struct pairs shifted_pairs(__m512i codes, const int bits)
 {
-    const int shift = bits == FLOAT_BITS_4 ? 4 : 5;
-    const int down = bits == FLOAT_BITS_4 ? 4 : 3;
-    const __m512i mask = _mm512_set1_epi16((short)(0x8000 | 127 << shift));
-    const __m512i even = _mm512_srai_epi16(_mm512_slli_epi16(codes, 8), down);
-    const __m512i odd = _mm512_srai_epi16(codes, down);
+    const bool four = bits == FLOAT_BITS_4;
+    const __m512i mask = _mm512_set1_epi16((short)(0x8000 | 127 << (four ? 4 : 5)));
+    const __m512i top = _mm512_slli_epi16(codes, 8);
+    const __m512i even = four ? _mm512_srai_epi16(top, 4) : _mm512_srai_epi16(top, 3);
+    const __m512i odd = four ? _mm512_srai_epi16(codes, 4) : _mm512_srai_epi16(codes, 3);
     return (struct pairs){_mm512_and_si512(even, mask), _mm512_and_si512(odd, mask)};
 }
 
@@ -175,7 +175,7 @@ void avx512_entries(const struct panels *panels, uint64_t panel, uint64_t first,
                     struct chunk_entries *entries);
 /* What entry i of a table is multiplied by, if it is an f16, an integer or a code that tells its
  * value. */
-__m512 avx512_super(const struct panel_table *table, uint64_t panel, uint64_t i);
+AVX512 __m512 avx512_super(const struct panel_table *table, uint64_t panel, uint64_t i);
 /* Whether offsets are not all zero. */
 bool avx512_has_offset(const struct panels *panels);
 

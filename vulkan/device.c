@@ -207,10 +207,10 @@ static void close_handle(struct vk_device *device)
     } else if (device->api.DestroyDevice) {
         device->api.DestroyDevice(device->handle, NULL);
     }
-    device->api = (struct vk_device_api){NULL};
+    device->api = (struct vk_device_api){0};
     device->handle = VK_NULL_HANDLE;
     device->layout = VK_NULL_HANDLE;
-    device->compute = (struct vk_commands){NULL};
+    device->compute = (struct vk_commands){0};
 }
 
 ingot_status ingot_vk_device_renew(struct vk_device *device, ingot_error *error)
